@@ -1,0 +1,35 @@
+/*
+ * Randomness comes in through here and nowhere else, so that a run can be
+ * repeated from a seed. The system source is cryptographically strong; the
+ * seeded one is for tests only and says so in its name.
+ */
+#ifndef LULAB_BASE_RNG_H
+#define LULAB_BASE_RNG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct rng {
+	void (*fill)(void *arg, void *bytes, size_t len); /* any thread */
+	void *arg;
+};
+
+extern const struct rng rng_system;
+
+/* Deterministic stream (ChaCha20 of the seed); guarded by a mutex inside. */
+struct rng_test {
+	struct rng rng; /* pass &t->rng */
+	uint64_t seed;
+	_Atomic uint64_t counter;
+};
+void rng_test_init(struct rng_test *t, uint64_t seed);
+
+static inline void rng_fill(const struct rng *r, void *bytes, size_t len)
+{
+	r->fill(r->arg, bytes, len);
+}
+
+/* Uniform in 0..bound-1, by rejection; bound > 0. */
+uint64_t rng_below(const struct rng *r, uint64_t bound);
+
+#endif
