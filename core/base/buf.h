@@ -37,7 +37,7 @@ int buf_append(struct buf *b, struct slice bytes);
 int buf_append_str(struct buf *b, const char *text);
 int buf_append_char(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int buf_vprintf(struct buf *b, const char *format, va_list args);
+int buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* Room for len more bytes; NULL on failure (rc set). Write there, then buf_commit() what was used. */
 char *buf_reserve(struct buf *b, size_t len);

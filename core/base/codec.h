@@ -45,6 +45,8 @@ int percent_decode(struct buf *b, struct slice text, unsigned flags);
 
 /* Well-formed UTF-8: no surrogates, no overlong forms, at most U+10FFFF. */
 bool utf8_valid(struct slice text);
+/* Bytes of the well-formed character at the front; 0 when there is none. */
+size_t utf8_sequence(const char *text, size_t len);
 /* Code points in well-formed text. */
 size_t utf8_length(struct slice text);
 

@@ -18,6 +18,7 @@ struct io {
 	int (*fsync)(int fd);
 	int (*fdatasync)(int fd);
 	int (*rename)(const char *from, const char *to);
+	int (*link)(const char *from, const char *to);
 	int (*unlink)(const char *path);
 	int (*close)(int fd);
 };
@@ -31,7 +32,8 @@ int file_read(struct buf *b, const char *path);
 
 /*
  * Replaces a file so that after a power cut it holds either the old or the
- * new bytes: write a temporary beside it, sync, rename, sync the directory.
+ * new bytes: write a temporary beside it (path.tmp), sync, rename, sync the
+ * directory. One thread at a time for one path.
  */
 int file_replace(const char *path, struct slice bytes, mode_t mode);
 

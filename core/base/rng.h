@@ -16,7 +16,7 @@ struct rng {
 
 extern const struct rng rng_system;
 
-/* Deterministic stream (ChaCha20 of the seed); guarded by a mutex inside. */
+/* Deterministic: the n-th call gets the n-th ChaCha20 stream of the seed. Any thread, but threads race for n. */
 struct rng_test {
 	struct rng rng; /* pass &t->rng */
 	uint64_t seed;

@@ -1,0 +1,301 @@
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "base/err.h"
+
+#define US_PER_S 1000000
+#define S_PER_DAY 86400
+#define WALL_S_MIN (-62135596800) /* 0001-01-01 */
+#define WALL_S_MAX 253402300799   /* 9999-12-31T23:59:59 */
+
+static int64_t read_clock(clockid_t which)
+{
+	struct timespec now;
+
+	clock_gettime(which, &now);
+	return (int64_t)now.tv_sec * US_PER_S + now.tv_nsec / 1000;
+}
+
+static int64_t system_wall(void *arg)
+{
+	(void)arg;
+	return read_clock(CLOCK_REALTIME);
+}
+
+static int64_t system_monotonic(void *arg)
+{
+	(void)arg;
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+const struct clock clock_system = {system_wall, system_monotonic, NULL};
+
+static int64_t manual_wall(void *arg)
+{
+	return atomic_load(&((struct clock_manual *)arg)->wall);
+}
+
+static int64_t manual_monotonic(void *arg)
+{
+	return atomic_load(&((struct clock_manual *)arg)->monotonic);
+}
+
+void clock_manual_init(struct clock_manual *m, int64_t wall_us)
+{
+	m->clock = (struct clock){manual_wall, manual_monotonic, m};
+	atomic_init(&m->wall, wall_us);
+	atomic_init(&m->monotonic, 0);
+}
+
+void clock_manual_advance(struct clock_manual *m, int64_t us)
+{
+	atomic_fetch_add(&m->wall, us);
+	atomic_fetch_add(&m->monotonic, us);
+}
+
+void clock_manual_set_wall(struct clock_manual *m, int64_t wall_us)
+{
+	atomic_store(&m->wall, wall_us);
+}
+
+struct civil {
+	int64_t year;
+	unsigned month, day; /* from 1 */
+};
+
+/*
+ * Days since 1970 to a date of the proleptic Gregorian calendar and back:
+ * years are counted from March, so that the leap day is the last of its year
+ * and eras of 400 years are alike.
+ */
+static struct civil civil_from_days(int64_t days)
+{
+	int64_t shifted = days + 719468;
+	int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+	int64_t day_of_era = shifted - era * 146097;
+	int64_t year_of_era =
+	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	int64_t march_month = (5 * day_of_year + 2) / 153;
+	unsigned month = (unsigned)(march_month < 10 ? march_month + 3 : march_month - 9);
+
+	return (struct civil){
+	    .year = year_of_era + era * 400 + (month <= 2),
+	    .month = month,
+	    .day = (unsigned)(day_of_year - (153 * march_month + 2) / 5 + 1),
+	};
+}
+
+static int64_t days_from_civil(struct civil c)
+{
+	int64_t year = c.year - (c.month <= 2);
+	int64_t era = (year >= 0 ? year : year - 399) / 400;
+	int64_t year_of_era = year - era * 400;
+	int64_t march_month = c.month > 2 ? c.month - 3 : c.month + 9;
+	int64_t day_of_year = (153 * march_month + 2) / 5 + c.day - 1;
+	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+
+	return era * 146097 + day_of_era - 719468;
+}
+
+static void put_digits(char *at, uint64_t value, int n)
+{
+	while (n-- > 0) {
+		at[n] = (char)('0' + value % 10);
+		value /= 10;
+	}
+}
+
+/* The quotient towards minus infinity; the remainder is then never negative. */
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+/* "2026-11-23T22:39:15", 19 bytes. */
+static void put_date_time(char *at, int64_t wall_s)
+{
+	int64_t days = floor_div(wall_s, S_PER_DAY);
+	int64_t s = wall_s - days * S_PER_DAY;
+	struct civil c = civil_from_days(days);
+
+	put_digits(at, (uint64_t)c.year, 4);
+	at[4] = '-';
+	put_digits(at + 5, c.month, 2);
+	at[7] = '-';
+	put_digits(at + 8, c.day, 2);
+	at[10] = 'T';
+	put_digits(at + 11, (uint64_t)(s / 3600), 2);
+	at[13] = ':';
+	put_digits(at + 14, (uint64_t)(s / 60 % 60), 2);
+	at[16] = ':';
+	put_digits(at + 17, (uint64_t)(s % 60), 2);
+}
+
+static int64_t clamp_s(int64_t wall_s)
+{
+	if (wall_s < WALL_S_MIN)
+		return WALL_S_MIN;
+	return wall_s > WALL_S_MAX ? WALL_S_MAX : wall_s;
+}
+
+void time_format_us(char ret_text[TIME_TEXT_LEN + 1], int64_t wall_us)
+{
+	int64_t s = floor_div(wall_us, US_PER_S);
+
+	put_date_time(ret_text, clamp_s(s));
+	ret_text[19] = '.';
+	put_digits(ret_text + 20, (uint64_t)(wall_us - s * US_PER_S), 6);
+	ret_text[26] = 'Z';
+	ret_text[27] = '\0';
+}
+
+void time_format_ms(char ret_text[TIME_TEXT_MS_LEN + 1], int64_t wall_ms)
+{
+	int64_t s = floor_div(wall_ms, 1000);
+
+	put_date_time(ret_text, clamp_s(s));
+	ret_text[19] = '.';
+	put_digits(ret_text + 20, (uint64_t)(wall_ms - s * 1000), 3);
+	ret_text[23] = 'Z';
+	ret_text[24] = '\0';
+}
+
+void time_format_http(char ret_text[TIME_TEXT_HTTP_LEN + 1], int64_t wall_s)
+{
+	static const char days_of_week[] = "ThuFriSatSunMonTueWed"; /* 1970 began on a Thursday */
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char iso[19];
+	int64_t days = floor_div(clamp_s(wall_s), S_PER_DAY);
+	int64_t weekday = days - floor_div(days, 7) * 7;
+	struct civil c = civil_from_days(days);
+
+	put_date_time(iso, clamp_s(wall_s));
+	memcpy(ret_text, days_of_week + 3 * weekday, 3);
+	memcpy(ret_text + 3, ", ", 2);
+	memcpy(ret_text + 5, iso + 8, 2);
+	ret_text[7] = ' ';
+	memcpy(ret_text + 8, months + 3 * (c.month - 1), 3);
+	ret_text[11] = ' ';
+	memcpy(ret_text + 12, iso, 4);
+	ret_text[16] = ' ';
+	memcpy(ret_text + 17, iso + 11, 8);
+	memcpy(ret_text + 25, " GMT", 5);
+}
+
+/* n digits at the front of *text, taken off it. */
+static bool take_digits(struct slice *text, int n, int64_t *ret_value)
+{
+	int64_t value = 0;
+
+	if (text->len < (size_t)n)
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (text->ptr[i] < '0' || text->ptr[i] > '9')
+			return false;
+		value = value * 10 + (text->ptr[i] - '0');
+	}
+	text->ptr += n;
+	text->len -= (size_t)n;
+	*ret_value = value;
+	return true;
+}
+
+static bool take_char(struct slice *text, char c)
+{
+	if (text->len == 0 || text->ptr[0] != c)
+		return false;
+	text->ptr++;
+	text->len--;
+	return true;
+}
+
+static bool take_date(struct slice *text, int64_t *ret_days)
+{
+	static const uint8_t month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	int64_t year, month, day, day_max;
+
+	if (!take_digits(text, 4, &year) || !take_char(text, '-') || !take_digits(text, 2, &month) ||
+	    !take_char(text, '-') || !take_digits(text, 2, &day))
+		return false;
+	if (year < 1 || month < 1 || month > 12 || day < 1)
+		return false;
+	day_max = month_days[month - 1];
+	if (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))
+		day_max = 29;
+	if (day > day_max)
+		return false;
+	*ret_days =
+	    days_from_civil((struct civil){year, .month = (unsigned)month, .day = (unsigned)day});
+	return true;
+}
+
+/* 1 to 9 digits after the point; finer than a microsecond is dropped. */
+static bool take_fraction(struct slice *text, int64_t *ret_us)
+{
+	int64_t us = 0;
+	int n = 0;
+
+	*ret_us = 0;
+	if (!take_char(text, '.'))
+		return true;
+	for (; text->len > 0 && text->ptr[0] >= '0' && text->ptr[0] <= '9'; n++) {
+		if (n < 6)
+			us = us * 10 + (text->ptr[0] - '0');
+		text->ptr++;
+		text->len--;
+	}
+	if (n == 0 || n > 9)
+		return false;
+	for (; n < 6; n++)
+		us *= 10;
+	*ret_us = us;
+	return true;
+}
+
+static bool take_offset(struct slice *text, int64_t *ret_offset_s)
+{
+	int64_t hours, minutes;
+	bool west;
+
+	*ret_offset_s = 0;
+	if (take_char(text, 'Z') || take_char(text, 'z'))
+		return true;
+	west = take_char(text, '-');
+	if (!west && !take_char(text, '+'))
+		return false;
+	if (!take_digits(text, 2, &hours) || !take_char(text, ':') ||
+	    !take_digits(text, 2, &minutes) || hours > 23 || minutes > 59)
+		return false;
+	*ret_offset_s = (hours * 60 + minutes) * 60 * (west ? -1 : 1);
+	return true;
+}
+
+int time_parse_us(struct slice text, int64_t *ret_wall_us)
+{
+	int64_t days, h, m, s, us, offset_s, wall_s;
+
+	if (!take_date(&text, &days))
+		return ERR_MALFORMED;
+	if (text.len == 0) {
+		*ret_wall_us = days * S_PER_DAY * US_PER_S;
+		return 0;
+	}
+	if (!take_char(&text, 'T') && !take_char(&text, 't'))
+		return ERR_MALFORMED;
+	if (!take_digits(&text, 2, &h) || !take_char(&text, ':') || !take_digits(&text, 2, &m) ||
+	    !take_char(&text, ':') || !take_digits(&text, 2, &s))
+		return ERR_MALFORMED;
+	/* A leap second reads as the first second after it. */
+	if (h > 23 || m > 59 || s > 60)
+		return ERR_MALFORMED;
+	if (!take_fraction(&text, &us) || !take_offset(&text, &offset_s) || text.len != 0)
+		return ERR_MALFORMED;
+	wall_s = days * S_PER_DAY + h * 3600 + m * 60 + s - offset_s;
+	if (wall_s < WALL_S_MIN || wall_s > WALL_S_MAX)
+		return ERR_MALFORMED;
+	*ret_wall_us = wall_s * US_PER_S + us;
+	return 0;
+}
