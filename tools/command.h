@@ -30,6 +30,9 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+/* arguments_max of a command that takes any number. */
+#define ARGUMENTS_ANY UINT32_MAX
+
 enum exit_status {
 	STATUS_OK = 0,
 	STATUS_FAILED = 1,
@@ -91,6 +94,7 @@ struct command {
 
 /* What the user typed, checked against the table. Valid while `run` runs. */
 struct invocation {
+	const struct command *root;
 	const struct command *command;
 	const char *path;         /* "lulab log show" */
 	char *const *arguments;   /* n_arguments of them, options taken out */
@@ -149,11 +153,5 @@ bool command_colour(int fd);
 
 /* The whole program: parses argv, runs what it names, gives the exit status. */
 int command_main(const struct command *root, int argc, char **argv);
-
-/*
- * The entry of `list` nearest to what was typed (by edit distance, small ones
- * only), for "did you mean"; NULL when nothing is near. List ends with NULL.
- */
-const char *nearest_name(struct slice typed, const char *const *list);
 
 #endif
