@@ -1,0 +1,94 @@
+/*
+ * The keyring: the keys that personal data is sealed with, and their
+ * destruction (integrity.md section 12).
+ *
+ *     root key       32 bytes in a file outside all our stores
+ *       epoch key    one is current, in a file sealed by the root key
+ *         key        random, one per person, per meeting, per delivery;
+ *                    wrapped by the epoch key
+ *
+ * Keys are made ahead by a thread of the keyring, thousands at a time, and are
+ * durable before any is given out; so taking one never waits for a disk unless
+ * the stock is empty. Ids are ordered by age, so their writes are sequential.
+ *
+ * Two kinds differ in how they end. A subject's key lives until somebody asks
+ * for its erasure. A delivery's key seals one raw webhook body and is shredded
+ * when it is old enough (keep_days), whether or not anyone asks.
+ *
+ * Opened keys are locked in memory where the system allows, and wiped.
+ * Any thread may call anything here but open and close.
+ */
+#ifndef LULAB_STORE_KEYRING_H
+#define LULAB_STORE_KEYRING_H
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "crypto/crypto.h"
+
+#define KEYRING_KEY_LEN XCHACHA_KEY_LEN
+
+enum key_kind { KEY_SUBJECT, KEY_DELIVERY, N_KEY_KINDS };
+
+struct keyring;
+
+struct keyring_options {
+	const char *dir;           /* DATA/keys; made (0700) when absent */
+	const char *root_key_path; /* made (0600) when absent and the keyring is new */
+	unsigned stock;            /* keys of each kind made ahead; 0 = 4096 */
+	unsigned keep_days;        /* age at which delivery keys are shredded; 0 = 30, at most 90 */
+	unsigned turn_after_s;     /* with 1000 subjects or more: at most so long from an erasure to the turn of the epoch; 0 = 3600 */
+	const struct clock *clock;
+	const struct rng *rng;
+};
+
+/*
+ * ERR_BAD_KEY: the root key does not open this keyring. ERR_NOT_FOUND: there is
+ * a keyring but no root key file. ERR_CORRUPT, ERR_LOCKED, ERR_IO, ERR_DENIED (root key file
+ * readable by others). Also finishes a turn of the epoch that a crash interrupted.
+ */
+int keyring_open(struct keyring **ret, const struct keyring_options *options);
+/* Wipes what it held. NULL is fine. */
+void keyring_close(struct keyring *kr);
+
+/*
+ * The id of a key nobody has used, durable. Waits when the stock is empty.
+ * ERR_UNAVAILABLE when none can be made (full disk).
+ */
+int keyring_take(struct keyring *kr, enum key_kind kind, struct id *ret_id);
+
+/* The key itself; wipe it after use. ERR_ERASED, ERR_NOT_FOUND, ERR_CORRUPT (altered), ERR_BAD_KEY (wrong epoch key). */
+int keyring_get(struct keyring *kr, const struct id *id, uint8_t ret_key[KEYRING_KEY_LEN]);
+
+/* Whether this key was erased; cheap, for every use of a remembered id. */
+bool keyring_is_erased(struct keyring *kr, const struct id *id);
+
+/*
+ * Destroys keys: from its return on nothing opens for these ids, and they are
+ * tombstones for ever. Durable. Ids without a key become tombstones too. Turns the epoch
+ * before returning when there are fewer than 1000 subjects; else the keyring's thread
+ * does within turn_after_s.
+ */
+int keyring_erase(struct keyring *kr, const struct id *ids, size_t n);
+
+/* Turns the epoch now: new epoch key, all surviving keys wrapped anew, the old epoch key destroyed. */
+int keyring_turn_epoch(struct keyring *kr);
+
+/* Shreds the delivery keys past their age; the keyring's thread does it hourly. Gives how many. */
+int keyring_sweep(struct keyring *kr, uint64_t *ret_n);
+
+/*
+ * A secret of the server itself, made at first use and sealed by the root key:
+ * 32 bytes named by a short word ("lookup"). Wipe after use.
+ */
+int keyring_secret(struct keyring *kr, const char *name, uint8_t ret_secret[KEYRING_KEY_LEN]);
+
+struct keyring_stats {
+	uint32_t epoch;
+	uint64_t subjects, deliveries; /* keys held, the stock included */
+	uint64_t tombstones;
+	unsigned stock[N_KEY_KINDS];   /* ready to be taken */
+	int64_t turn_due_at_us;        /* 0: no turn is owed */
+};
+int keyring_stats(struct keyring *kr, struct keyring_stats *ret);
+
+#endif
