@@ -108,17 +108,22 @@ static void put_digits(char *at, uint64_t value, int n)
 	}
 }
 
-/* The quotient towards minus infinity; the remainder is then never negative. */
+/* The quotient towards minus infinity, and the remainder that is then never negative. */
 static int64_t floor_div(int64_t a, int64_t b)
 {
 	return a / b - (a % b < 0);
+}
+
+static uint64_t floor_mod(int64_t a, int64_t b)
+{
+	return (uint64_t)(a % b + (a % b < 0 ? b : 0));
 }
 
 /* "2026-11-23T22:39:15", 19 bytes. */
 static void put_date_time(char *at, int64_t wall_s)
 {
 	int64_t days = floor_div(wall_s, S_PER_DAY);
-	int64_t s = wall_s - days * S_PER_DAY;
+	uint64_t s = floor_mod(wall_s, S_PER_DAY);
 	struct civil c = civil_from_days(days);
 
 	put_digits(at, (uint64_t)c.year, 4);
@@ -127,11 +132,11 @@ static void put_date_time(char *at, int64_t wall_s)
 	at[7] = '-';
 	put_digits(at + 8, c.day, 2);
 	at[10] = 'T';
-	put_digits(at + 11, (uint64_t)(s / 3600), 2);
+	put_digits(at + 11, s / 3600, 2);
 	at[13] = ':';
-	put_digits(at + 14, (uint64_t)(s / 60 % 60), 2);
+	put_digits(at + 14, s / 60 % 60, 2);
 	at[16] = ':';
-	put_digits(at + 17, (uint64_t)(s % 60), 2);
+	put_digits(at + 17, s % 60, 2);
 }
 
 static int64_t clamp_s(int64_t wall_s)
@@ -143,22 +148,18 @@ static int64_t clamp_s(int64_t wall_s)
 
 void time_format_us(char ret_text[TIME_TEXT_LEN + 1], int64_t wall_us)
 {
-	int64_t s = floor_div(wall_us, US_PER_S);
-
-	put_date_time(ret_text, clamp_s(s));
+	put_date_time(ret_text, clamp_s(floor_div(wall_us, US_PER_S)));
 	ret_text[19] = '.';
-	put_digits(ret_text + 20, (uint64_t)(wall_us - s * US_PER_S), 6);
+	put_digits(ret_text + 20, floor_mod(wall_us, US_PER_S), 6);
 	ret_text[26] = 'Z';
 	ret_text[27] = '\0';
 }
 
 void time_format_ms(char ret_text[TIME_TEXT_MS_LEN + 1], int64_t wall_ms)
 {
-	int64_t s = floor_div(wall_ms, 1000);
-
-	put_date_time(ret_text, clamp_s(s));
+	put_date_time(ret_text, clamp_s(floor_div(wall_ms, 1000)));
 	ret_text[19] = '.';
-	put_digits(ret_text + 20, (uint64_t)(wall_ms - s * 1000), 3);
+	put_digits(ret_text + 20, floor_mod(wall_ms, 1000), 3);
 	ret_text[23] = 'Z';
 	ret_text[24] = '\0';
 }
@@ -169,7 +170,7 @@ void time_format_http(char ret_text[TIME_TEXT_HTTP_LEN + 1], int64_t wall_s)
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	char iso[19];
 	int64_t days = floor_div(clamp_s(wall_s), S_PER_DAY);
-	int64_t weekday = days - floor_div(days, 7) * 7;
+	uint64_t weekday = floor_mod(days, 7);
 	struct civil c = civil_from_days(days);
 
 	put_date_time(iso, clamp_s(wall_s));
