@@ -1,4 +1,4 @@
-/* See tencent_wire.h. */
+/* The wire of Tencent Meeting: signing, encrypting and reading, in both directions. */
 #include "tencent_wire.h"
 
 #include "base/codec.h"

@@ -17,7 +17,7 @@ void progress_start(struct progress *p, FILE *out, const struct clock *clock, co
     const char *unit, uint64_t total)
 {
 	*p = (struct progress){.out = out, .clock = clock, .what = what, .unit = unit, .total = total};
-	p->terminal = isatty(fileno(out)) == 1;
+	p->terminal = fileno(out) >= 0 && isatty(fileno(out)) == 1;
 	p->started_us = clock_monotonic_us(clock);
 	p->next_us = p->started_us + (p->terminal ? QUIET_US : NEXT_LINE_US);
 }

@@ -1,3 +1,7 @@
+/*
+ * Arenas: blocks in a list, the newest first and each larger than the one before,
+ * so that many small things cost one allocation.
+ */
 #include "base/arena.h"
 
 #include <stdalign.h>

@@ -1,3 +1,4 @@
+/* Growing buffers under a ceiling, with the first failure kept. */
 #include "base/buf.h"
 
 #include <assert.h>

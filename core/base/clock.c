@@ -1,3 +1,7 @@
+/*
+ * The system clock, the one tests move, and times as text. The calendar is counted
+ * here: the C library's depends on a locale and a time zone.
+ */
 #include "base/clock.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* Bytes as hexadecimal, base64 and percent-encoded text, and back; what is UTF-8. */
 #include "base/codec.h"
 
 #include <assert.h>

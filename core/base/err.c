@@ -1,3 +1,4 @@
+/* Names and texts of the error list, and what an errno means in it. */
 #include "base/err.h"
 
 #include <errno.h>

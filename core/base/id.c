@@ -1,3 +1,4 @@
+/* Ids: 16 bytes, random or in the order of their making, as hexadecimal text. */
 #include "base/id.h"
 
 #include "base/codec.h"

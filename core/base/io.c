@@ -1,3 +1,7 @@
+/*
+ * Files and directories through the table of calls a test can make fail, and the
+ * few operations that must survive a power cut half-way.
+ */
 #include "base/io.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Writing JSON: commas, escapes and numbers that read back exactly. */
 #include "base/json.h"
 
 #include <assert.h>

@@ -1,3 +1,7 @@
+/*
+ * The program's own log. A line is put together first and written with one call,
+ * so that lines of several threads never mix.
+ */
 #include "base/log.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* Pools: memory for many things of one size, used again instead of freed. */
 #include "base/pool.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* Randomness from the kernel, and a stream from a seed for tests. */
 #include "base/rng.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* Comparing, trimming and cutting slices, and the numbers in them. */
 #include "base/slice.h"
 
 #include "base/err.h"

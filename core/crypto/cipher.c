@@ -1,3 +1,4 @@
+/* Encryption: AES-256-CBC as the vendors use it, and what seals our own fields. */
 #include "crypto/crypto.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* Digests and message authentication codes. */
 #include "crypto/crypto.h"
 
 #include <assert.h>

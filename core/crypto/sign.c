@@ -1,3 +1,4 @@
+/* Ed25519 signatures, comparing and wiping of secrets. */
 #include "crypto/crypto.h"
 
 #include <sodium.h>
