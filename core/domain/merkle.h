@@ -113,7 +113,7 @@ int merkle_root(struct merkle_hash *ret, uint64_t size, const struct tile_reader
 
 struct merkle_proof {
 	unsigned n;
-	struct merkle_hash hashes[MERKLE_PROOF_MAX + 1]; /* one spare: the consistency check puts the old root in front */
+	struct merkle_hash hashes[MERKLE_PROOF_MAX + 1]; /* one spare, so that a parser can tell "too long" */
 };
 
 /* That leaf `index` is in the tree of `size`. ERR_RANGE when index >= size; else the reader's errors. */
