@@ -1,0 +1,1 @@
+"""Reading the definitions in schemas/ and writing what is made from them."""
