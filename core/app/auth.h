@@ -1,0 +1,49 @@
+/*
+ * Who is calling, and may they. Until there are users there is one principal,
+ * the operator, who holds the token in DATA/admin.token.
+ *
+ * Routes name the permission they ask for ("meetings:read"); a principal's
+ * list of permissions is matched by name, "*" being all of them. Read-only
+ * after auth_open(), so any thread.
+ */
+#ifndef LULAB_APP_AUTH_H
+#define LULAB_APP_AUTH_H
+
+#include "net/http.h"
+
+#define ADMIN_TOKEN_FILE "admin.token"
+#define ADMIN_TOKEN_BYTES 32
+
+/* A caller that was recognised. */
+struct principal {
+	const char *id;                 /* becomes the `actor` of what they do */
+	const char *const *permissions; /* closed by NULL; "*" is all */
+};
+
+struct auth {
+	struct principal admin;
+	uint8_t admin_digest[32]; /* the token itself is not kept */
+};
+
+/*
+ * Reads DATA/admin.token, or makes it (mode 0600) at the first start; *ret_made
+ * (may be NULL) tells which. ERR_CONFIG when the file holds no usable token.
+ */
+int auth_open(struct auth *ret_auth, const char *data_dir, const struct rng *rng, bool *ret_made);
+void auth_close(struct auth *auth); /* wipes */
+
+/* The principal of a bearer token, or NULL. The time it takes tells nothing of the token. */
+const struct principal *auth_recognise(const struct auth *auth, struct slice token);
+
+bool principal_may(const struct principal *p, const char *permission);
+
+/*
+ * The server's authorize hook for any `auth`: 0 with rq->principal set, 401
+ * (and WWW-Authenticate) or 403 with a sentence that says what to do.
+ */
+int auth_check(const struct auth *auth, struct http_request *rq, const char **ret_detail);
+
+/* May the caller of this request see names, titles and other sealed fields? False without a principal. */
+bool auth_sees_personal(const struct http_request *rq);
+
+#endif
