@@ -1,0 +1,33 @@
+/*
+ * A list of a read model as an answer: one page as JSON, or the whole list as
+ * NDJSON or CSV, streamed piece by piece with the cursor of the piece before.
+ * Used by every api_*.c; a route only names its list.
+ */
+#ifndef LULAB_APP_API_LIST_H
+#define LULAB_APP_API_LIST_H
+
+#include "net/http.h"
+#include "store/query.h"
+
+/* A filter the path decides ("meetingId"), not the query string. */
+struct list_fixed {
+	const char *filter; /* name of one of the list's filters */
+	struct slice value; /* lives as long as the request */
+};
+
+enum list_shape {
+	LIST_SHAPE_PAGE,   /* {"data":[...],"pagination":{page,limit,total,totalPages,nextCursor}} */
+	LIST_SHAPE_LEGACY, /* {"data":[...],"total","page","limit","totalPages"}: functional-spec 6.2 */
+};
+
+/*
+ * Answers rq with the list of that name (of the read models; asserted). Query
+ * parameters are the list's own, all problems told at once. fixed may be NULL.
+ */
+void api_list(struct http_request *rq, const char *list, const struct list_fixed *fixed, size_t n_fixed,
+    enum list_shape shape);
+
+/* Answers with the one row of a named query whose parameter `id` is that, or 404 with `missing`. */
+void api_one(struct http_request *rq, const char *query, struct slice id, const char *missing, bool bare);
+
+#endif

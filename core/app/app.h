@@ -1,0 +1,116 @@
+/*
+ * The service: everything it is made of, in the order it is started, and what
+ * a request handler reaches through rq->app.
+ *
+ *     config -> keys -> log -> signer -> read models -> queries -> adapters -> HTTP
+ *
+ * It stops the other way round: the server first, so that what was accepted is
+ * finished; then the read models; then the log, which writes what waits.
+ *
+ * Threads: the main one runs the loop of signals and timers; HTTP loops run
+ * the handlers; the log, the signer, the keyring and each read model have one
+ * of their own. What handlers share is read-only, or says how it is guarded.
+ */
+#ifndef LULAB_APP_APP_H
+#define LULAB_APP_APP_H
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "app/adapter.h"
+#include "app/auth.h"
+#include "app/config.h"
+#include "app/metrics_http.h"
+#include "net/http.h"
+#include "store/checkpoint.h"
+#include "store/eventlog.h"
+#include "store/keyring.h"
+#include "store/projector.h"
+#include "store/query.h"
+#include "store/seal.h"
+
+#define APP_LOOPS_MAX 64
+#define APP_ADAPTERS_MAX 16
+
+/* The process ends with this when the log could not be written: the next start decides what is there. */
+#define APP_STATUS_LOG_FAILED 70
+
+/* What belongs to one HTTP loop; rq->loop_data. Its loop's thread only. */
+struct app_loop {
+	struct app *app;
+	uv_loop_t *loop;
+	unsigned index;
+	struct log_port *log_port;
+	struct query_port *query_port;
+	struct metrics_http *metrics;
+};
+
+struct app {
+	struct config *config; /* borrowed; read-only while running */
+	const char *data_dir;
+	const struct clock *clock;
+	const struct rng *rng;
+
+	struct auth auth;
+	char origin[LOG_ORIGIN_MAX + 1];
+	struct keyring *keyring;
+	struct sealer *sealer;
+	struct eventlog *log;
+	struct signer *signer;
+	struct projector *projector;
+	struct query_pool *queries;
+	const struct adapter *const *adapters;
+	void *adapter_states[APP_ADAPTERS_MAX];
+	unsigned n_adapters_started;
+	struct http_server *server;
+	int64_t started_us; /* wall clock */
+
+	/* Set and cleared by each loop's own thread; metrics look at them from others. */
+	_Atomic(struct metrics_http *) loop_metrics[APP_LOOPS_MAX];
+	_Atomic int fatal; /* ERR_* once the log failed */
+	_Atomic bool stopping;
+
+	/* The main loop. */
+	uv_loop_t loop;
+	uv_signal_t sigterm, sigint, sighup;
+	uv_timer_t tick;
+	uv_async_t wake; /* from the log's writer, when it failed */
+	bool loop_ready;
+};
+
+struct app_options {
+	struct config *config;
+	const struct adapter *const *adapters; /* closed by NULL */
+	const struct clock *clock;             /* NULL = the system's */
+	const struct rng *rng;                 /* NULL = the system's */
+	bool keep_signals; /* tests: SIGTERM and SIGINT are not caught */
+};
+
+/*
+ * Starts everything and listens. On failure *problem holds a sentence for
+ * people that names the thing and the way out, and what was started is stopped again.
+ * app is the caller's memory, zeroed or not.
+ */
+int app_start(struct app *app, const struct app_options *options, struct buf *problem);
+
+/* Serves until SIGTERM, SIGINT, app_request_stop() or a failed log; 0 or the log's error. Main thread. */
+int app_run(struct app *app);
+
+/* Any thread. */
+void app_request_stop(struct app *app);
+
+/* Finishes what is in flight and ends every thread; in any state app_start() may leave. Main thread. */
+void app_stop(struct app *app);
+
+/* The app and the loop of a request. */
+static inline struct app *app_of(const struct http_request *rq)
+{
+	return rq->app;
+}
+
+static inline struct app_loop *loop_of(const struct http_request *rq)
+{
+	return rq->loop_data;
+}
+
+#endif
