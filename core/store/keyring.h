@@ -35,16 +35,19 @@ struct keyring_options {
 	const char *dir;           /* DATA/keys; made (0700) when absent */
 	const char *root_key_path; /* made (0600) when absent and the keyring is new */
 	unsigned stock;            /* keys of each kind made ahead; 0 = 4096 */
-	unsigned keep_days;        /* age at which delivery keys are shredded; 0 = 30, at most 90 */
-	unsigned turn_after_s;     /* with 1000 subjects or more: at most so long from an erasure to the turn of the epoch; 0 = 3600 */
+	unsigned keep_days;        /* age at which delivery keys are shredded; 0: none are made, those there are go */
+	unsigned turn_after_s;     /* longest time from an erasure to the turn of the epoch, when there are too many
+	                            * keys to turn it at once; 0 = 3600 */
+	bool readonly;             /* for tools, beside a running server: only keyring_get() and keyring_secret() work */
 	const struct clock *clock;
 	const struct rng *rng;
 };
 
 /*
  * ERR_BAD_KEY: the root key does not open this keyring. ERR_NOT_FOUND: there is
- * a keyring but no root key file. ERR_CORRUPT, ERR_LOCKED, ERR_IO, ERR_DENIED (root key file
- * readable by others). Also finishes a turn of the epoch that a crash interrupted.
+ * a keyring but no root key file (or, readonly, no keyring). ERR_CORRUPT, ERR_LOCKED, ERR_VERSION, ERR_IO.
+ * Also finishes a turn of the epoch that a crash interrupted. The root key file holds 64 hex digits,
+ * base64 or 32 bytes.
  */
 int keyring_open(struct keyring **ret, const struct keyring_options *options);
 /* Wipes what it held. NULL is fine. */
@@ -56,7 +59,7 @@ void keyring_close(struct keyring *kr);
  */
 int keyring_take(struct keyring *kr, enum key_kind kind, struct id *ret_id);
 
-/* The key itself; wipe it after use. ERR_ERASED, ERR_NOT_FOUND, ERR_CORRUPT (altered), ERR_BAD_KEY (wrong epoch key). */
+/* The key itself; wipe it after use. ERR_ERASED, ERR_NOT_FOUND, ERR_CORRUPT (record altered), ERR_BAD_KEY (wrapped in an epoch we have no key of). */
 int keyring_get(struct keyring *kr, const struct id *id, uint8_t ret_key[KEYRING_KEY_LEN]);
 
 /* Whether this key was erased; cheap, for every use of a remembered id. */
@@ -65,7 +68,7 @@ bool keyring_is_erased(struct keyring *kr, const struct id *id);
 /*
  * Destroys keys: from its return on nothing opens for these ids, and they are
  * tombstones for ever. Durable. Ids without a key become tombstones too. Turns the epoch
- * before returning when there are fewer than 1000 subjects; else the keyring's thread
+ * before returning while that is quick (fewer than 50,000 keys); else the keyring's thread
  * does within turn_after_s.
  */
 int keyring_erase(struct keyring *kr, const struct id *ids, size_t n);

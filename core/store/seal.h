@@ -66,7 +66,7 @@ void sealer_fingerprint(struct sealer *s, struct slice text, uint8_t ret[SHA256_
 int seal_field(struct sealer *s, const struct id *subject, struct slice event_id, struct slice field,
     struct slice plain, struct buf *out);
 
-/* The other way, into the arena. ERR_ERASED when the subject's key was destroyed, ERR_MALFORMED, ERR_BAD_KEY (altered or moved). */
+/* The other way, into the arena. ERR_ERASED when the subject's key was destroyed, ERR_MALFORMED, ERR_CORRUPT (altered, or moved from another event or field). */
 int seal_open(struct sealer *s, struct slice event_id, struct slice field, struct slice sealed, struct arena *a,
     struct slice *ret_plain);
 /* As seal_open, appended to a buf; for raw bodies, whose field is "raw". */

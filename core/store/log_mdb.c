@@ -1,0 +1,138 @@
+/* LMDB environments and their read transactions; see log_mdb.h. */
+#include "store/log_mdb.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/err.h"
+
+#define TABLES_MAX 16
+
+int mdb_err(int code)
+{
+	switch (code) {
+	case 0:
+		return 0;
+	case MDB_NOTFOUND:
+		return ERR_NOT_FOUND;
+	case MDB_KEYEXIST:
+		return ERR_EXISTS;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_PANIC:
+		return ERR_CORRUPT;
+	case MDB_VERSION_MISMATCH:
+	case MDB_INCOMPATIBLE:
+		return ERR_VERSION;
+	case MDB_READERS_FULL:
+		return ERR_BUSY;
+	case MDB_MAP_FULL:
+		return ERR_DISK_FULL;
+	case MDB_BAD_VALSIZE:
+		return ERR_INVALID;
+	default:
+		return code > 0 ? err_from_errno(code) : ERR_IO;
+	}
+}
+
+int log_env_open(struct log_env *e, const char *dir, uint64_t map_bytes, bool readonly)
+{
+	MDB_env *env = NULL;
+	int dead, rc;
+
+	*e = (struct log_env){0};
+	rc = mdb_err(mdb_env_create(&env));
+	if (rc != 0)
+		return rc;
+	rc = mdb_err(mdb_env_set_maxdbs(env, TABLES_MAX));
+	if (rc == 0)
+		rc = mdb_err(mdb_env_set_maxreaders(env, LOG_READERS_MAX));
+	if (rc == 0 && map_bytes != 0)
+		rc = mdb_err(mdb_env_set_mapsize(env, map_bytes));
+	if (rc == 0)
+		rc = mdb_err(mdb_env_open(env, dir, MDB_NOTLS | (readonly ? MDB_RDONLY : 0), 0600));
+	if (rc == 0)
+		rc = mdb_err(mdb_reader_check(env, &dead));
+	if (rc != 0) {
+		mdb_env_close(env);
+		return rc;
+	}
+	e->env = env;
+	pthread_mutex_init(&e->lock, NULL);
+	return 0;
+}
+
+void log_env_close(struct log_env *e)
+{
+	if (e->env == NULL)
+		return;
+	assert(e->n_idle == e->n_made); /* a reader that outlives the map would read nothing */
+	for (unsigned i = 0; i < e->n_idle; i++)
+		mdb_txn_abort(e->idle[i]);
+	mdb_env_close(e->env);
+	pthread_mutex_destroy(&e->lock);
+	*e = (struct log_env){0};
+}
+
+int log_env_read(struct log_env *e, MDB_txn **ret_txn)
+{
+	MDB_txn *txn = NULL;
+	bool make = false;
+	int rc;
+
+	pthread_mutex_lock(&e->lock);
+	if (e->n_idle > 0)
+		txn = e->idle[--e->n_idle];
+	else if (e->n_made < LOG_READERS_POOL) {
+		make = true;
+		e->n_made++;
+	}
+	pthread_mutex_unlock(&e->lock);
+
+	if (txn == NULL && !make)
+		return ERR_BUSY;
+	rc = mdb_err(make ? mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn) : mdb_txn_renew(txn));
+	if (rc == 0) {
+		*ret_txn = txn;
+		return 0;
+	}
+	if (!make)
+		mdb_txn_abort(txn);
+	pthread_mutex_lock(&e->lock);
+	e->n_made--;
+	pthread_mutex_unlock(&e->lock);
+	return rc;
+}
+
+void log_env_done(struct log_env *e, MDB_txn **txn)
+{
+	if (*txn == NULL)
+		return;
+	mdb_txn_reset(*txn);
+	pthread_mutex_lock(&e->lock);
+	assert(e->n_idle < e->n_made);
+	e->idle[e->n_idle++] = *txn;
+	pthread_mutex_unlock(&e->lock);
+	*txn = NULL;
+}
+
+unsigned log_env_readers(struct log_env *e)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&e->lock);
+	n = e->n_made - e->n_idle;
+	pthread_mutex_unlock(&e->lock);
+	return n;
+}
+
+int log_table(MDB_txn *txn, const char *name, MDB_dbi *ret_dbi)
+{
+	unsigned flags = 0;
+
+	/* mdb_dbi_open says EACCES, which would be read as a file's, for MDB_CREATE in a read transaction. */
+	if (mdb_env_get_flags(mdb_txn_env(txn), &flags) == 0 && (flags & MDB_RDONLY) == 0)
+		return mdb_err(mdb_dbi_open(txn, name, MDB_CREATE, ret_dbi));
+	return mdb_err(mdb_dbi_open(txn, name, 0, ret_dbi));
+}

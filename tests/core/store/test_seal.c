@@ -1,0 +1,285 @@
+/* Sealed fields open where they belong and nowhere else; identities find their subject again. */
+#include "store/seal.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/io.h"
+#include "domain/schema.h"
+
+#define EVENT SLICE("0123456789abcdef0123456789abcdef")
+#define ORIGIN "log.example.test/events"
+
+static char dir[64], keys_dir[96], root_path[96];
+static struct keyring *kr;
+static struct sealer *s;
+
+/* What the log's index knows: one ref, or nothing. */
+static struct subject indexed;
+static bool has_indexed;
+
+static int look_up(void *arg, const uint8_t ref[SEAL_REF_LEN], struct id *ret_id)
+{
+	(void)arg;
+	if (!has_indexed || memcmp(indexed.ref, ref, SEAL_REF_LEN) != 0)
+		return ERR_NOT_FOUND;
+	*ret_id = indexed.id;
+	return 0;
+}
+
+static struct sealer *make_sealer(const char *origin)
+{
+	struct sealer_options o = {.keyring = kr, .origin = origin, .lookup = look_up, .rng = &rng_system};
+	struct sealer *made;
+
+	ck_assert_int_eq(sealer_create(&made, &o), 0);
+	return made;
+}
+
+static void setup(void)
+{
+	struct keyring_options o = {.dir = keys_dir, .root_key_path = root_path, .stock = 64, .keep_days = 30,
+	    .clock = &clock_system, .rng = &rng_system};
+
+	snprintf(dir, sizeof(dir), "/tmp/lulab-seal-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(keys_dir, sizeof(keys_dir), "%s/keys", dir);
+	snprintf(root_path, sizeof(root_path), "%s/root.key", dir);
+	ck_assert_int_eq(keyring_open(&kr, &o), 0);
+	has_indexed = false;
+	s = make_sealer(ORIGIN);
+}
+
+static void teardown(void)
+{
+	sealer_destroy(s);
+	keyring_close(kr);
+	tree_remove(dir);
+}
+
+static struct subject subject_of(const char *identity)
+{
+	struct subject subject;
+
+	ck_assert_int_eq(sealer_subject(s, SLICE("tencent.user"), slice_str(identity), &subject), 0);
+	return subject;
+}
+
+START_TEST(values_of_every_length_come_back)
+{
+	struct subject li = subject_of("li");
+	char text[100];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i % 3 == 0 ? 0 : (char)0x80;
+	for (size_t len = 0; len <= sizeof(text); len++) {
+		struct buf sealed = BUF_INIT(1024);
+		struct arena a = ARENA_INIT(4096);
+		struct buf opened = BUF_INIT(1024);
+		struct slice plain;
+
+		ck_assert_int_eq(seal_field(s, &li.id, EVENT, SLICE("operator"), slice_of(text, len), &sealed), 0);
+		ck_assert_uint_eq(sealed.len, SEALED_LEN(len));
+		ck_assert_uint_eq((sealed.len - 1 - 16 - 24 - 16) % 32, 0);
+		ck_assert_int_eq(sealed.ptr[0], 1);
+		ck_assert_mem_eq(sealed.ptr + 1, li.id.bytes, ID_LEN);
+		ck_assert_int_eq(seal_open(s, EVENT, SLICE("operator"), buf_slice(&sealed), &a, &plain), 0);
+		ck_assert(slice_eq(plain, slice_of(text, len)));
+		ck_assert_int_eq(seal_open_to(s, EVENT, SLICE("operator"), buf_slice(&sealed), &opened), 0);
+		ck_assert(slice_eq(buf_slice(&opened), slice_of(text, len)));
+		buf_finish(&sealed);
+		buf_finish(&opened);
+		arena_finish(&a);
+	}
+}
+END_TEST
+
+START_TEST(a_sealed_value_cannot_be_moved_or_altered)
+{
+	struct subject li = subject_of("li");
+	struct sealer *other = make_sealer("other.example.test/events");
+	struct buf sealed = BUF_INIT(1024);
+	struct arena a = ARENA_INIT(1 << 16);
+	struct slice plain;
+
+	ck_assert_int_eq(seal_field(s, &li.id, EVENT, SLICE("operator"), SLICE("{\"name\":\"李\"}"), &sealed), 0);
+	ck_assert_int_eq(seal_open(s, EVENT, SLICE("creator"), buf_slice(&sealed), &a, &plain), ERR_CORRUPT);
+	ck_assert_int_eq(seal_open(s, SLICE("0123456789abcdef0123456789abcdee"), SLICE("operator"), buf_slice(&sealed),
+	    &a, &plain), ERR_CORRUPT);
+	ck_assert_int_eq(seal_open(other, EVENT, SLICE("operator"), buf_slice(&sealed), &a, &plain), ERR_CORRUPT);
+	for (size_t i = 0; i < sealed.len; i++) {
+		int rc;
+
+		sealed.ptr[i] ^= 0x10;
+		rc = seal_open(s, EVENT, SLICE("operator"), buf_slice(&sealed), &a, &plain);
+		/* The form, another (unknown) key, or the seal itself. */
+		ck_assert_int_eq(rc, i == 0 ? ERR_MALFORMED : i <= ID_LEN ? ERR_NOT_FOUND : ERR_CORRUPT);
+		sealed.ptr[i] ^= 0x10;
+	}
+	for (size_t len = 0; len < sealed.len; len++)
+		ck_assert_int_eq(seal_open(s, EVENT, SLICE("operator"), slice_of(sealed.ptr, len), &a, &plain),
+		    ERR_MALFORMED);
+	sealer_destroy(other);
+	arena_finish(&a);
+	buf_finish(&sealed);
+}
+END_TEST
+
+START_TEST(an_erased_subject_opens_no_more_and_comes_back_as_another)
+{
+	struct subject li = subject_of("li"), wang = subject_of("wang"), again;
+	struct buf sealed = BUF_INIT(1024);
+	struct arena a = ARENA_INIT(1 << 16);
+	struct slice plain;
+
+	ck_assert_int_eq(seal_field(s, &li.id, EVENT, SLICE("operator"), SLICE("\"x\""), &sealed), 0);
+	indexed = li;
+	has_indexed = true;
+	ck_assert_int_eq(keyring_erase(kr, &li.id, 1), 0);
+	ck_assert_int_eq(seal_open(s, EVENT, SLICE("operator"), buf_slice(&sealed), &a, &plain), ERR_ERASED);
+	ck_assert_int_eq(seal_field(s, &li.id, EVENT, SLICE("operator"), SLICE("\"x\""), &sealed), ERR_ERASED);
+	again = subject_of("li");
+	ck_assert_mem_eq(again.ref, li.ref, SEAL_REF_LEN);
+	ck_assert_mem_ne(again.id.bytes, li.id.bytes, ID_LEN);
+	ck_assert_mem_eq(subject_of("li").id.bytes, again.id.bytes, ID_LEN);
+	ck_assert_mem_eq(subject_of("wang").id.bytes, wang.id.bytes, ID_LEN);
+	arena_finish(&a);
+	buf_finish(&sealed);
+}
+END_TEST
+
+START_TEST(an_identity_keeps_its_subject)
+{
+	struct subject li = subject_of("li"), other_kind, after;
+
+	ck_assert_mem_eq(subject_of("li").id.bytes, li.id.bytes, ID_LEN);
+	ck_assert_mem_ne(subject_of("wang").id.bytes, li.id.bytes, ID_LEN);
+	ck_assert_int_eq(sealer_subject(s, SLICE("tencent.meeting"), SLICE("li"), &other_kind), 0);
+	ck_assert_mem_ne(other_kind.ref, li.ref, SEAL_REF_LEN);
+	ck_assert_mem_ne(other_kind.id.bytes, li.id.bytes, ID_LEN);
+	/* After a restart the log's index knows it. */
+	indexed = li;
+	has_indexed = true;
+	sealer_destroy(s);
+	s = make_sealer(ORIGIN);
+	after = subject_of("li");
+	ck_assert_mem_eq(after.id.bytes, li.id.bytes, ID_LEN);
+	ck_assert_mem_eq(after.ref, li.ref, SEAL_REF_LEN);
+}
+END_TEST
+
+START_TEST(fingerprints_commit_without_telling)
+{
+	uint8_t a[SHA256_LEN], b[SHA256_LEN];
+	struct slice text = SLICE("a body");
+
+	sealer_fingerprint(s, text, a);
+	sealer_fingerprint(s, text, b);
+	ck_assert_mem_eq(a, b, sizeof(a));
+	sealer_fingerprint(s, SLICE("another"), b);
+	ck_assert_mem_ne(a, b, sizeof(a));
+	sha256(b, &text, 1);
+	ck_assert_mem_ne(a, b, sizeof(a));
+}
+END_TEST
+
+START_TEST(raw_bodies_have_keys_of_their_own)
+{
+	struct id first, second;
+	struct buf sealed = BUF_INIT(1 << 20), opened = BUF_INIT(1 << 20);
+	static char body[300000];
+
+	ck_assert_int_eq(sealer_delivery(s, &first), 0);
+	ck_assert_int_eq(sealer_delivery(s, &second), 0);
+	ck_assert_mem_ne(first.bytes, second.bytes, ID_LEN);
+	memset(body, 'x', sizeof(body));
+	ck_assert_int_eq(seal_field(s, &first, EVENT, SLICE("raw"), slice_of(body, sizeof(body)), &sealed), 0);
+	ck_assert_int_eq(seal_open_to(s, EVENT, SLICE("raw"), buf_slice(&sealed), &opened), 0);
+	ck_assert(slice_eq(buf_slice(&opened), slice_of(body, sizeof(body))));
+	buf_finish(&sealed);
+	buf_finish(&opened);
+}
+END_TEST
+
+START_TEST(the_hooks_seal_for_the_subject_that_is_named)
+{
+	struct subject li = subject_of("li");
+	struct seal_subject subjects[] = {{"operator", li.id}};
+	struct seal_scope scope = {.sealer = s, .event_id = EVENT, .subjects = subjects, .n_subjects = 1};
+	struct seal_hooks hooks;
+	struct buf sealed = BUF_INIT(1024);
+	struct arena a = ARENA_INIT(4096);
+	struct slice json;
+
+	seal_scope_hooks(&hooks, &scope);
+	ck_assert_int_eq(hooks.seal(hooks.arg, "operator", "operator", SLICE("{}"), &sealed), 0);
+	ck_assert_int_eq(hooks.open(hooks.arg, "operator", buf_slice(&sealed), &a, &json), 0);
+	ck_assert(slice_is(json, "{}"));
+	ck_assert_int_eq(hooks.seal(hooks.arg, "creator", "creator", SLICE("{}"), &sealed), ERR_INVALID);
+	buf_finish(&sealed);
+	arena_finish(&a);
+}
+END_TEST
+
+#define N_THREADS 4
+#define N_IDENTITIES 200
+
+static void *asker(void *arg)
+{
+	struct subject *subjects = arg;
+
+	for (int i = 0; i < N_IDENTITIES; i++) {
+		char identity[16];
+
+		snprintf(identity, sizeof(identity), "person %d", i);
+		if (sealer_subject(s, SLICE("k"), slice_str(identity), &subjects[i]) != 0)
+			return arg;
+	}
+	return NULL;
+}
+
+START_TEST(threads_agree_on_who_is_who)
+{
+	static struct subject subjects[N_THREADS][N_IDENTITIES];
+	pthread_t threads[N_THREADS];
+	void *failed;
+
+	for (int i = 0; i < N_THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, asker, subjects[i]), 0);
+	for (int i = 0; i < N_THREADS; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+		ck_assert_ptr_null(failed);
+		ck_assert_mem_eq(subjects[i], subjects[0], sizeof(subjects[0]));
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("seal");
+	TCase *t = tcase_create("seal");
+	SRunner *r;
+	int failed;
+
+	if (crypto_init() != 0)
+		return EXIT_FAILURE;
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, values_of_every_length_come_back);
+	tcase_add_test(t, a_sealed_value_cannot_be_moved_or_altered);
+	tcase_add_test(t, an_erased_subject_opens_no_more_and_comes_back_as_another);
+	tcase_add_test(t, an_identity_keeps_its_subject);
+	tcase_add_test(t, fingerprints_commit_without_telling);
+	tcase_add_test(t, raw_bodies_have_keys_of_their_own);
+	tcase_add_test(t, the_hooks_seal_for_the_subject_that_is_named);
+	tcase_add_test(t, threads_agree_on_who_is_who);
+	suite_add_tcase(suite, t);
+	r = srunner_create(suite);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
