@@ -1,0 +1,582 @@
+/*
+ * Answers: the status line and headers of every answer, entity tags, gzip,
+ * problem+json. One pass into the connection's buffer, no allocation for a
+ * small answer.
+ */
+#include "net/http_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <openssl/sha.h>
+
+#include "base/codec.h"
+#include "base/err.h"
+#include "base/json.h"
+
+#define GZIP_MIN 1024
+#define GZIP_MAX ((size_t)4 << 20) /* more would hold up the loop */
+#define GZIP_LEVEL 6
+#define COPIED_BODY_MAX ((size_t)16 * 1024) /* up to here a copy is cheaper than a second piece */
+#define ETAG_LEN 20                         /* W/"16 characters" */
+
+static const struct {
+	int status;
+	const char *text;
+} statuses[] = {
+	{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
+	{301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+	{307, "Temporary Redirect"}, {308, "Permanent Redirect"},
+	{400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
+	{404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
+	{409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
+	{413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"},
+	{416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
+	{422, "Unprocessable Content"}, {423, "Locked"}, {425, "Too Early"}, {426, "Upgrade Required"},
+	{428, "Precondition Required"}, {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+	{500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+	{503, "Service Unavailable"}, {504, "Gateway Timeout"}, {507, "Insufficient Storage"},
+};
+
+const char *http_status_text(int status)
+{
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (statuses[i].status == status)
+			return statuses[i].text;
+	return "Unknown";
+}
+
+bool answer_has_body(int status)
+{
+	return status >= 200 && status != 204 && status != 304;
+}
+
+/* The handler's own headers. */
+
+static const char *const ours[] = {
+	"connection", "content-length", "content-type", "date", "keep-alive", "trailer", "transfer-encoding", "upgrade",
+	"x-request-id",
+};
+
+static void note_header(struct exchange *x, struct slice name, struct slice value)
+{
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		assert(!slice_eq_nocase(name, slice_str(ours[i])));
+	if (slice_eq_nocase(name, SLICE("cache-control")))
+		x->has_cache_control = true;
+	else if (slice_eq_nocase(name, SLICE("vary")))
+		x->has_vary = true;
+	else if (slice_eq_nocase(name, SLICE("retry-after")))
+		x->has_retry_after = true;
+	else if (slice_eq_nocase(name, SLICE("content-encoding")))
+		x->has_encoding = true;
+	else if (slice_eq_nocase(name, SLICE("etag")))
+		x->etag = arena_dup(&x->arena, value);
+}
+
+int http_header(struct http_request *rq, const char *name, struct slice value)
+{
+	struct exchange *x = exchange_of(rq);
+	struct slice name_slice = slice_str(name);
+
+	for (size_t i = 0; i < name_slice.len; i++)
+		if (!http_is_token(name[i]))
+			return ERR_INVALID;
+	for (size_t i = 0; i < value.len; i++)
+		if (((unsigned char)value.ptr[i] < 0x20 && value.ptr[i] != '\t') || value.ptr[i] == 0x7f)
+			return ERR_INVALID;
+	if (name_slice.len == 0)
+		return ERR_INVALID;
+	note_header(x, name_slice, value);
+	buf_append(&x->headers, name_slice);
+	buf_append(&x->headers, SLICE(": "));
+	buf_append(&x->headers, value);
+	return buf_append(&x->headers, SLICE("\r\n"));
+}
+
+int http_header_printf(struct http_request *rq, const char *name, const char *format, ...)
+{
+	struct buf value = BUF_INIT(SCRATCH_LEN);
+	va_list args;
+	int rc;
+
+	va_start(args, format);
+	rc = buf_vprintf(&value, format, args);
+	va_end(args);
+	if (rc == 0)
+		rc = http_header(rq, name, buf_slice(&value));
+	buf_finish(&value);
+	return rc;
+}
+
+/* The head. */
+
+static void put_u64(struct buf *out, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	buf_append(out, slice_of(digits + at, sizeof(digits) - at));
+}
+
+static void put_status(struct buf *out, int status)
+{
+	if (status == 200) {
+		buf_append(out, SLICE("HTTP/1.1 200 OK\r\nDate: "));
+		return;
+	}
+	buf_append(out, SLICE("HTTP/1.1 "));
+	put_u64(out, (uint64_t)status);
+	buf_append_char(out, ' ');
+	buf_append_str(out, http_status_text(status));
+	buf_append(out, SLICE("\r\nDate: "));
+}
+
+/* RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), and the older X- names for the tighter quota. */
+static void put_rates(struct exchange *x, struct buf *out)
+{
+	static const char *const names[PEERS_RATES] = {"general", "meetings"};
+	const struct rate_state *tight = NULL;
+	unsigned tight_i = 0;
+
+	for (unsigned i = 0; i < PEERS_RATES; i++) {
+		const struct rate_state *r = &x->rates[i];
+
+		if (r->quota == 0)
+			continue;
+		if (tight == NULL || (r->exceeded && !tight->exceeded) ||
+		    (r->exceeded == tight->exceeded && r->remaining < tight->remaining)) {
+			tight = r;
+			tight_i = i;
+		}
+	}
+	if (tight == NULL)
+		return;
+	buf_printf(out, "RateLimit: \"%s\";r=%u;t=%u\r\nRateLimit-Policy: ", names[tight_i], tight->remaining,
+	    tight->reset_s);
+	for (unsigned i = 0, n = 0; i < PEERS_RATES; i++)
+		if (x->rates[i].quota != 0)
+			buf_printf(out, "%s\"%s\";q=%u;w=%u", n++ > 0 ? ", " : "", names[i], x->rates[i].quota,
+			    x->rates[i].window_s);
+	buf_printf(out, "\r\nX-RateLimit-Limit: %u\r\nX-RateLimit-Remaining: %u\r\nX-RateLimit-Reset: %lld\r\n",
+	    tight->quota, tight->remaining,
+	    (long long)(x->rq.received_at_us / 1000000 + (int64_t)tight->reset_s));
+	if (tight->exceeded && !x->has_retry_after) {
+		buf_printf(out, "Retry-After: %u\r\n", tight->reset_s);
+		x->has_retry_after = true;
+	}
+}
+
+static void put_cors(struct exchange *x, struct buf *out)
+{
+	if (x->conn->loop->server->options.cors == NULL)
+		return;
+	if (!x->has_vary)
+		buf_append(out, SLICE("Vary: Origin\r\n"));
+	if (x->cors_origin.len == 0)
+		return;
+	buf_append(out, SLICE("Access-Control-Allow-Origin: "));
+	buf_append(out, x->cors_origin);
+	buf_append(out, SLICE("\r\nAccess-Control-Expose-Headers: ETag, Link, Location, Lulab-Position, RateLimit, "
+			      "RateLimit-Policy, Retry-After, X-Request-Id\r\n"));
+	if (x->cors_credentials)
+		buf_append(out, SLICE("Access-Control-Allow-Credentials: true\r\n"));
+}
+
+static void put_retry_after(struct exchange *x, struct buf *out)
+{
+	uint8_t random;
+
+	if (x->has_retry_after)
+		return;
+	/* 1-5 s, jittered so that those who were turned away do not come back together. */
+	loop_random(x->conn->loop, &random, 1);
+	buf_printf(out, "Retry-After: %u\r\n", 1u + random % 5);
+}
+
+/* Everything up to the framing fields and the empty line, which the caller adds. */
+void answer_head(struct exchange *x, struct buf *out, int status, const char *content_type)
+{
+	struct conn *c = x->conn;
+	struct http_loop *l = c->loop;
+
+	x->outcome.status = status;
+	c->close_after = c->close_after || l->stopping;
+	put_status(out, status);
+	buf_append(out, slice_of(loop_date(l), TIME_TEXT_HTTP_LEN));
+	if (content_type != NULL) {
+		buf_append(out, SLICE("\r\nContent-Type: "));
+		buf_append_str(out, content_type);
+	}
+	if (c->close_after)
+		buf_append(out, SLICE("\r\nConnection: close\r\n"));
+	else if (x->rq.http_1_0)
+		buf_append(out, SLICE("\r\nConnection: keep-alive\r\n"));
+	else
+		buf_append(out, SLICE("\r\n"));
+	if (l->server->options.bare)
+		return;
+	buf_append(out, SLICE("X-Request-Id: "));
+	buf_append(out, x->rq.request_id);
+	buf_append(out, SLICE("\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+			      "Referrer-Policy: no-referrer\r\n"));
+	if (!x->has_cache_control)
+		buf_append(out, SLICE("Cache-Control: no-store\r\n"));
+	if (x->rq.secure)
+		buf_append(out, SLICE("Strict-Transport-Security: max-age=31536000\r\n"));
+	put_rates(x, out);
+	put_cors(x, out);
+	if (status == 503 || status == 429)
+		put_retry_after(x, out);
+	buf_append(out, buf_slice(&x->headers));
+}
+
+/* Entity tags. */
+
+static struct slice make_etag(struct exchange *x, struct slice body)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	char *text = arena_alloc(&x->arena, ETAG_LEN + 4);
+
+	if (text == NULL)
+		return (struct slice){0};
+	SHA256((const unsigned char *)body.ptr, body.len, hash);
+	memcpy(text, "W/\"", 3);
+	base64url_encode_to(text + 3, hash, 12);
+	text[19] = '"';
+	return slice_of(text, ETAG_LEN);
+}
+
+static struct slice opaque(struct slice etag)
+{
+	return slice_starts_with(etag, SLICE("W/")) ? slice_of(etag.ptr + 2, etag.len - 2) : etag;
+}
+
+/* Weak comparison (RFC 9110 13.1.2). */
+static bool matches(struct slice list, struct slice etag)
+{
+	struct slice one, rest = list;
+
+	while (rest.len > 0) {
+		slice_cut(rest, ',', &one, &rest);
+		one = slice_trim(one);
+		if (slice_is(one, "*") || slice_eq(opaque(one), opaque(etag)))
+			return true;
+	}
+	return false;
+}
+
+/* True when the client has this answer already. Adds the tag as a header otherwise and then too. */
+static bool not_modified(struct exchange *x, int status, struct slice body)
+{
+	struct http_request *rq = &x->rq;
+	struct slice wanted, etag = x->etag;
+
+	if (status != 200 || rq->method != HTTP_GET || rq->route == NULL || body.len == 0 ||
+	    (etag.len == 0 && (rq->route->flags & ROUTE_NO_ETAG) != 0))
+		return false;
+	if (etag.len == 0) {
+		etag = make_etag(x, body);
+		if (etag.len == 0)
+			return false;
+		buf_append(&x->headers, SLICE("ETag: "));
+		buf_append(&x->headers, etag);
+		buf_append(&x->headers, SLICE("\r\n"));
+	}
+	return http_request_field(rq, "if-none-match", &wanted) && matches(wanted, etag);
+}
+
+/* gzip. */
+
+static bool compressible(const char *content_type)
+{
+	static const char *const types[] = {"text/", "application/json", "application/problem+json",
+		"application/x-ndjson", "application/javascript", "application/xml", "image/svg+xml"};
+
+	for (size_t i = 0; content_type != NULL && i < sizeof(types) / sizeof(types[0]); i++)
+		if (slice_starts_with(slice_str(content_type), slice_str(types[i])))
+			return true;
+	return false;
+}
+
+/* Accept-Encoding names gzip, or everything, and not with quality 0. */
+static bool takes_gzip(const struct http_request *rq)
+{
+	struct slice list, one, rest, coding, weight;
+	bool any = false;
+
+	if (!http_request_field(rq, "accept-encoding", &list))
+		return false;
+	for (rest = list; rest.len > 0;) {
+		bool zero;
+
+		slice_cut(rest, ',', &one, &rest);
+		slice_cut(one, ';', &coding, &weight);
+		coding = slice_trim(coding);
+		weight = slice_trim(weight);
+		zero = slice_starts_with(weight, SLICE("q=0")) &&
+		    (weight.len == 3 || strspn(weight.ptr + 3, ".0") >= weight.len - 3);
+		if (slice_eq_nocase(coding, SLICE("gzip")) || slice_eq_nocase(coding, SLICE("x-gzip")))
+			return !zero;
+		if (slice_is(coding, "*"))
+			any = !zero;
+	}
+	return any;
+}
+
+/* Into malloc'ed memory; NULL when it would not become smaller or there is no memory. */
+static char *gzip(struct http_loop *l, struct slice body, size_t *ret_len)
+{
+	size_t max = body.len - 1;
+	char *out;
+
+	if (!l->gzip_ready) {
+		/* 15 + 16: the largest window, with gzip's framing. */
+		if (deflateInit2(&l->gzip, GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+			return NULL;
+		l->gzip_ready = true;
+	} else {
+		deflateReset(&l->gzip);
+	}
+	out = malloc(max);
+	if (out == NULL)
+		return NULL;
+	l->gzip.next_in = (Bytef *)(uintptr_t)body.ptr;
+	l->gzip.avail_in = (uInt)body.len;
+	l->gzip.next_out = (Bytef *)out;
+	l->gzip.avail_out = (uInt)max;
+	if (deflate(&l->gzip, Z_FINISH) != Z_STREAM_END) {
+		free(out);
+		return NULL;
+	}
+	*ret_len = max - l->gzip.avail_out;
+	return out;
+}
+
+/* Body and whoever frees it: `owned` is malloc'ed memory that holds the bytes, or NULL. */
+struct payload {
+	struct slice bytes;
+	char *owned;
+};
+
+static void compress_payload(struct exchange *x, struct payload *body, const char *content_type)
+{
+	struct slice off;
+	size_t len;
+	char *zipped;
+
+	if (body->bytes.len < GZIP_MIN || body->bytes.len > GZIP_MAX || x->has_encoding || !compressible(content_type))
+		return;
+	if (!x->has_vary)
+		buf_append(&x->headers, SLICE("Vary: Accept-Encoding\r\n"));
+	if (http_request_field(&x->rq, "x-no-compression", &off) || !takes_gzip(&x->rq))
+		return;
+	zipped = gzip(x->conn->loop, body->bytes, &len);
+	if (zipped == NULL)
+		return;
+	buf_append(&x->headers, SLICE("Content-Encoding: gzip\r\n"));
+	free(body->owned);
+	body->owned = zipped;
+	body->bytes = slice_of(zipped, len);
+}
+
+/* Sending. */
+
+static void send_answer(struct exchange *x, int status, const char *content_type, struct payload body)
+{
+	struct conn *c = x->conn;
+	struct buf own = BUF_INIT(OUT_MAX), *out = conn_out(c);
+	bool with_body = answer_has_body(status);
+
+	if (out == NULL)
+		out = &own;
+	answer_head(x, out, status, with_body && body.bytes.len > 0 ? content_type : NULL);
+	if (with_body) {
+		buf_append(out, SLICE("Content-Length: "));
+		put_u64(out, body.bytes.len);
+		buf_append(out, SLICE("\r\n\r\n"));
+	} else {
+		buf_append(out, SLICE("\r\n"));
+	}
+	if (x->headers.rc != 0)
+		out->rc = x->headers.rc;
+	if (!with_body || x->rq.head)
+		body.bytes.len = 0;
+	x->outcome.bytes = body.bytes.len;
+	if (body.bytes.len > 0 && (body.bytes.len <= COPIED_BODY_MAX || body.owned == NULL)) {
+		buf_append(out, body.bytes);
+		body.bytes.len = 0;
+	}
+	if (out == &own) {
+		conn_put(c, buf_slice(&own));
+		if (own.rc != 0)
+			conn_close(c);
+		buf_finish(&own);
+	}
+	if (body.bytes.len > 0)
+		conn_send_body(c, body.owned, body.bytes.len);
+	else
+		free(body.owned);
+}
+
+static void answer(struct http_request *rq, int status, const char *content_type, struct payload body)
+{
+	struct exchange *x = exchange_of(rq);
+	struct conn *c = x->conn;
+
+	assert(status >= 200 && status <= 599);
+	assert(!x->answered && !x->streaming);
+	x->answered = true;
+	if (conn_gone(c)) {
+		free(body.owned);
+		exchange_end(x);
+		return;
+	}
+	if (!c->loop->server->options.bare) {
+		if (not_modified(x, status, body.bytes))
+			status = 304;
+		else
+			compress_payload(x, &body, content_type);
+	}
+	send_answer(x, status, content_type, body);
+	if (!conn_gone(c))
+		conn_answer(c);
+}
+
+void http_respond_slice(struct http_request *rq, int status, const char *content_type, struct slice body)
+{
+	struct payload payload = {.bytes = body};
+
+	/* What does not fit the connection's buffer needs memory that outlives this call. */
+	if (body.len > COPIED_BODY_MAX) {
+		payload.owned = malloc(body.len);
+		if (payload.owned == NULL) {
+			http_problem(rq, 503, "out_of_memory", NULL, NULL, 0);
+			return;
+		}
+		memcpy(payload.owned, body.ptr, body.len);
+		payload.bytes.ptr = payload.owned;
+	}
+	answer(rq, status, content_type, payload);
+}
+
+void http_respond(struct http_request *rq, int status, const char *content_type, struct buf *body)
+{
+	struct payload payload = {.owned = NULL};
+
+	if (body != NULL && body->rc != 0) {
+		buf_finish(body);
+		http_problem(rq, 500, "internal", "The answer could not be made.", NULL, 0);
+		return;
+	}
+	if (body != NULL) {
+		payload.owned = buf_take(body, &payload.bytes.len);
+		payload.bytes.ptr = payload.owned;
+	}
+	answer(rq, status, content_type, payload);
+}
+
+void answer_options(struct exchange *x)
+{
+	struct slice allow = x->match.methods != 0 ? router_allow(x->match.methods, &x->arena)
+						   : SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+	struct slice asked;
+
+	http_header(&x->rq, "Allow", allow);
+	if (x->cors_origin.len > 0 && http_request_field(&x->rq, "access-control-request-method", &asked)) {
+		http_header(&x->rq, "Access-Control-Allow-Methods", allow);
+		http_header(&x->rq, "Access-Control-Allow-Headers",
+		    SLICE("Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
+			  "Lulab-Min-Position, X-No-Compression, X-Request-Id, traceparent"));
+		http_header(&x->rq, "Access-Control-Max-Age", SLICE("600"));
+	}
+	http_respond(&x->rq, 204, NULL, NULL);
+}
+
+/* Problems. */
+
+static void put_items(struct json_writer *w, const struct http_problem_item *items, size_t n_items)
+{
+	json_name(w, "errors");
+	json_begin_array(w);
+	for (size_t i = 0; i < n_items; i++) {
+		json_begin_object(w);
+		json_name(w, "path");
+		json_put_string(w, items[i].path);
+		json_name(w, "code");
+		json_put_string(w, items[i].code);
+		json_name(w, "message");
+		json_put_string(w, items[i].message);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+void http_problem(struct http_request *rq, int status, const char *code, const char *detail,
+    const struct http_problem_item *items, size_t n_items)
+{
+	struct buf body = BUF_INIT(HTTP_BODY_MAX);
+	struct json_writer w = JSON_WRITER(&body);
+
+	assert(status >= 400);
+	json_begin_object(&w);
+	json_name(&w, "type");
+	json_put_str(&w, "about:blank");
+	json_name(&w, "title");
+	json_put_str(&w, http_status_text(status));
+	json_name(&w, "status");
+	json_put_i64(&w, status);
+	if (detail != NULL) {
+		json_name(&w, "detail");
+		json_put_str(&w, detail);
+	}
+	if (rq->path.len > 0) {
+		json_name(&w, "instance");
+		json_put_string(&w, rq->path);
+	}
+	json_name(&w, "code");
+	json_put_str(&w, code);
+	if (rq->request_id.len > 0) {
+		json_name(&w, "requestId");
+		json_put_string(&w, rq->request_id);
+	}
+	if (n_items > 0)
+		put_items(&w, items, n_items);
+	json_end_object(&w);
+	if (body.rc != 0) { /* so many problems that the list does not fit: the first ones tell enough */
+		buf_finish(&body);
+		http_problem(rq, status, code, detail, items, n_items / 2);
+		return;
+	}
+	http_respond(rq, status, "application/problem+json; charset=utf-8", &body);
+}
+
+void http_problem_err(struct http_request *rq, int err, const char *detail)
+{
+	static const struct {
+		int err, status;
+		const char *code;
+	} table[] = {
+		{ERR_NOT_FOUND, 404, "not_found"}, {ERR_MALFORMED, 400, "malformed"}, {ERR_INVALID, 400, "invalid"},
+		{ERR_RANGE, 400, "out_of_range"}, {ERR_TOO_BIG, 413, "too_big"}, {ERR_CONFLICT, 409, "conflict"},
+		{ERR_TAKEN, 409, "taken"}, {ERR_EXISTS, 409, "exists"}, {ERR_DENIED, 403, "forbidden"},
+		{ERR_BAD_SIGNATURE, 401, "bad_signature"}, {ERR_ERASED, 410, "erased"},
+		{ERR_UNSUPPORTED, 415, "unsupported"}, {ERR_BUSY, 503, "busy"}, {ERR_UNAVAILABLE, 503, "unavailable"},
+		{ERR_TIMEOUT, 503, "timeout"}, {ERR_DISK_FULL, 503, "disk_full"},
+		{ERR_UNKNOWN_OUTCOME, 503, "outcome_unknown"}, {ERR_NOMEM, 503, "out_of_memory"},
+		{ERR_NETWORK, 502, "bad_gateway"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (table[i].err == err) {
+			http_problem(rq, table[i].status, table[i].code, detail, NULL, 0);
+			return;
+		}
+	}
+	http_problem(rq, 500, "internal", detail, NULL, 0);
+}

@@ -1,0 +1,57 @@
+/*
+ * HTTP requests made by the command line tools: one blocking call. Server
+ * certificates and names are always checked, redirects are never followed,
+ * proxies from the environment are not used, and an answer has a ceiling.
+ * Any thread, one client a thread at a time; connections are kept for the
+ * next call to the same place.
+ */
+#ifndef LULAB_NET_HTTP_CLIENT_H
+#define LULAB_NET_HTTP_CLIENT_H
+
+#include "base/buf.h"
+
+struct http_client;
+
+/* Initialises libcurl on first use; call it once before threads start. ERR_NOMEM, ERR_UNAVAILABLE. */
+int http_client_create(struct http_client **ret);
+void http_client_destroy(struct http_client *c);
+
+/* Plain http only to this machine's loopback unless CLIENT_PLAIN allows it anywhere. */
+#define CLIENT_PLAIN 1u
+/* Refuse everything but loopback addresses, by name or number. */
+#define CLIENT_LOOPBACK_ONLY 2u
+
+struct http_call {
+	const char *method; /* NULL: GET, or POST when there is a body */
+	const char *url;
+	const char *const *headers; /* "Name: value", closed by NULL; NULL for none. Refused with CR or LF inside. */
+	struct slice body;
+	bool has_body;              /* send body even when empty */
+	unsigned flags;             /* CLIENT_* */
+	unsigned timeout_ms;        /* whole call; 0 = 30000 */
+	size_t answer_max;          /* bytes; 0 = 8 MiB */
+	const char *ca_file;        /* NULL: the system's */
+	/* Given: pieces of the answer as they come, instead of ret->body; non-zero ends the call with ERR_CANCELLED. */
+	int (*on_bytes)(void *arg, struct slice bytes);
+	void *arg;
+};
+
+struct http_result {
+	int status;
+	struct buf body;          /* http_result_finish() frees it */
+	struct buf headers;       /* lines "name: value\r\n", names in lower case */
+	int64_t duration_us;
+	char message[256];        /* on failure: what libcurl says, for people */
+};
+
+/*
+ * 0 whenever an answer came, whatever its status. ERR_INVALID (URL, headers),
+ * ERR_DENIED (scheme or address not allowed), ERR_NETWORK, ERR_TIMEOUT,
+ * ERR_TOO_BIG, ERR_BAD_SIGNATURE (certificate), ERR_CANCELLED.
+ */
+int http_client_call(struct http_client *c, const struct http_call *call, struct http_result *ret);
+void http_result_finish(struct http_result *r);
+/* Value of an answer header; false when absent. name in lower case. */
+bool http_result_header(const struct http_result *r, const char *name, struct slice *ret_value);
+
+#endif

@@ -1,0 +1,717 @@
+/*
+ * A connection: bytes in, bytes out, and the state between. Each callback of
+ * the loop notes what happened and lets conn_feed() or conn_pump() go on;
+ * settle() then puts the connection under the time limit of its state.
+ */
+#include "net/http_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+#define TO(state) (1u << (state))
+#define TLS_PIECE_LEN ((size_t)64 * 1024)
+#define DRAIN_WINDOW_US INT64_C(10000000)
+
+static const struct {
+	const char *name;
+	unsigned moves;
+	enum span span;
+} states[CONN_STATE_COUNT] = {
+	[CONN_HANDSHAKE] = {"handshake", TO(CONN_IDLE) | TO(CONN_CLOSING), SPAN_HANDSHAKE},
+	[CONN_IDLE] = {"idle", TO(CONN_HEAD) | TO(CONN_CLOSING), SPAN_FIRST_BYTE},
+	[CONN_HEAD] = {"head", TO(CONN_BODY) | TO(CONN_HANDLING) | TO(CONN_ANSWERING) | TO(CONN_CLOSING), SPAN_HEAD},
+	[CONN_BODY] = {"body", TO(CONN_HANDLING) | TO(CONN_ANSWERING) | TO(CONN_CLOSING), SPAN_TICK},
+	[CONN_HANDLING] = {"handling", TO(CONN_STREAMING) | TO(CONN_ANSWERING) | TO(CONN_CLOSING), SPAN_NONE},
+	[CONN_STREAMING] = {"streaming", TO(CONN_ANSWERING) | TO(CONN_CLOSING), SPAN_TICK},
+	[CONN_ANSWERING] = {"answering", TO(CONN_IDLE) | TO(CONN_LINGERING) | TO(CONN_CLOSING), SPAN_TICK},
+	[CONN_LINGERING] = {"lingering", TO(CONN_CLOSING), SPAN_LINGER},
+	[CONN_CLOSING] = {"closing", 0, SPAN_NONE},
+};
+
+void conn_move(struct conn *c, enum conn_state to)
+{
+	assert(to < CONN_STATE_COUNT);
+	if ((states[c->state].moves & TO(to)) == 0) {
+		log_error("http", "connection made a move it may not", "from", states[c->state].name, "to",
+		    states[to].name);
+		abort();
+	}
+	if (c->state == CONN_BODY)
+		c->busy_at_us = 0;
+	c->state = to;
+}
+
+bool conn_gone(const struct conn *c)
+{
+	return c->state == CONN_CLOSING;
+}
+
+/* The time limit that fits the state; one that already runs goes on. */
+static void settle(struct conn *c)
+{
+	enum span span = states[c->state].span;
+
+	if (c->state == CONN_IDLE && c->n_requests > 0)
+		span = SPAN_IDLE;
+	if (span != c->span)
+		loop_arm(c, span);
+}
+
+static void set_reading(struct conn *c, bool on);
+
+/* Closing. */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct conn *c = container_of((uv_tcp_t *)handle, struct conn, tcp);
+	struct http_loop *l = c->loop;
+
+	c->handle_closed = true;
+	list_remove(&c->all);
+	list_remove(&c->ready_link);
+	if (c->peer_counted)
+		peers_disconnect(l->server->peers, &c->peer);
+	atomic_fetch_sub(&l->server->n_open, 1);
+	buf_finish(&c->pending);
+	buf_finish(&c->out);
+	buf_finish(&c->later);
+	free(c->body);
+	c->body = NULL;
+	tls_session_destroy(c->tls);
+	c->tls = NULL;
+	if (c->x == NULL)
+		free(c);
+	loop_end_when_done(l);
+}
+
+/* The handler is told when it still owes an answer, and keeps the request until it gives one. */
+static void tell_exchange(struct conn *c)
+{
+	struct exchange *x = c->x;
+
+	if (x == NULL)
+		return;
+	if (x->answered || !x->handed) {
+		exchange_end(x);
+	} else if (!x->told_closed) {
+		x->told_closed = true;
+		if (x->rq.on_closed != NULL)
+			x->rq.on_closed(&x->rq);
+	}
+}
+
+static void close_by(struct conn *c, bool reset)
+{
+	if (conn_gone(c))
+		return;
+	conn_move(c, CONN_CLOSING);
+	loop_disarm(c);
+	if (!reset || uv_tcp_close_reset(&c->tcp, on_handle_closed) != 0)
+		uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
+	tell_exchange(c);
+}
+
+void conn_close(struct conn *c)
+{
+	close_by(c, false);
+}
+
+void conn_reset(struct conn *c)
+{
+	close_by(c, true);
+}
+
+void exchange_end(struct exchange *x)
+{
+	struct conn *c = x->conn;
+	struct http_loop *l = c->loop;
+	const struct http_options *options = &l->server->options;
+
+	x->outcome.duration_us = loop_now_us(l) - x->rq.started_us;
+	if (options->on_answered != NULL && x->rq.request_id.len > 0)
+		options->on_answered(options->app, &x->rq, &x->outcome);
+	c->x = NULL;
+	loop_give_exchange(l, x);
+	if (c->handle_closed) {
+		free(c);
+		loop_end_when_done(l);
+	}
+}
+
+/* All is said: hang up our half and give the other side time to read, or a reset would eat the last answer. */
+static void linger(struct conn *c)
+{
+	uv_os_fd_t fd;
+
+	if (c->tls != NULL) {
+		tls_session_bye(c->tls);
+		buf_clear(&c->out);
+		if (tls_session_take(c->tls, &c->out) == 0 && c->out.len > 0) {
+			uv_buf_t bye = uv_buf_init(c->out.ptr, (unsigned)c->out.len);
+
+			uv_try_write((uv_stream_t *)&c->tcp, &bye, 1);
+		}
+	}
+	if (c->ended || uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+		conn_close(c);
+		return;
+	}
+	buf_finish(&c->pending);
+	conn_move(c, CONN_LINGERING);
+	set_reading(c, true);
+	settle(c);
+}
+
+/* Bytes out. */
+
+static void give_out_back(struct conn *c)
+{
+	struct http_loop *l = c->loop;
+
+	if (l->spare_out.ptr == NULL && c->out.ptr != NULL && c->out.cap <= BUFFER_KEPT_MAX) {
+		l->spare_out = c->out;
+		buf_clear(&l->spare_out);
+		c->out = (struct buf)BUF_INIT(OUT_MAX);
+	} else {
+		buf_finish(&c->out);
+	}
+	buf_finish(&c->later);
+	c->out_at = 0;
+}
+
+static struct buf *out_target(struct conn *c)
+{
+	struct http_loop *l = c->loop;
+
+	if (c->writing)
+		return &c->later;
+	if (c->out.ptr == NULL && l->spare_out.ptr != NULL) {
+		c->out = l->spare_out;
+		l->spare_out = (struct buf)BUF_INIT(OUT_MAX);
+	}
+	return &c->out;
+}
+
+struct buf *conn_out(struct conn *c)
+{
+	return c->tls == NULL ? out_target(c) : NULL;
+}
+
+void conn_put(struct conn *c, struct slice plain)
+{
+	struct buf *out = out_target(c);
+
+	if (c->tls == NULL)
+		buf_append(out, plain);
+	else if (tls_session_write(c->tls, plain) != 0 || tls_session_take(c->tls, out) != 0)
+		out->rc = out->rc != 0 ? out->rc : ERR_NETWORK;
+}
+
+void conn_send_body(struct conn *c, char *bytes, size_t len)
+{
+	assert(c->body == NULL);
+	c->body = bytes;
+	c->body_len = len;
+	c->body_at = 0;
+}
+
+size_t conn_waiting(const struct conn *c)
+{
+	return c->out.len - c->out_at + c->later.len + (c->body_len - c->body_at);
+}
+
+static void drop_body(struct conn *c)
+{
+	free(c->body);
+	c->body = NULL;
+	c->body_len = c->body_at = 0;
+}
+
+static void finish_answer(struct conn *c)
+{
+	struct exchange *x = c->x;
+
+	drop_body(c);
+	exchange_end(x);
+	if (c->close_after || (c->ended && !c->feeding && c->pending.len == 0)) {
+		linger(c);
+		return;
+	}
+	conn_move(c, CONN_IDLE);
+	give_out_back(c);
+	loop_arm(c, SPAN_IDLE);
+	if (c->pending.len > 0 && !c->feeding)
+		loop_make_ready(c);
+}
+
+static void on_drained(struct conn *c)
+{
+	c->busy_at_us = 0;
+	if (c->state == CONN_ANSWERING)
+		finish_answer(c);
+	else if (c->state == CONN_STREAMING)
+		stream_on_drained(c->x);
+}
+
+static void advance(struct conn *c, size_t n)
+{
+	size_t from_out = c->out.len - c->out_at < n ? c->out.len - c->out_at : n;
+
+	c->out_at += from_out;
+	c->body_at += n - from_out;
+	c->sent += n;
+	COUNT(c->loop->bytes_out, n);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+	struct conn *c = container_of(write, struct conn, write);
+
+	c->writing = false;
+	if (conn_gone(c))
+		return;
+	if (status != 0) {
+		conn_close(c);
+		return;
+	}
+	advance(c, c->write_len);
+	conn_pump(c);
+	if (!conn_gone(c))
+		settle(c);
+}
+
+/* Readies what to send next: up to two pieces, returns how many. */
+static unsigned next_pieces(struct conn *c, uv_buf_t pieces[2])
+{
+	unsigned n = 0;
+
+	if (c->out_at == c->out.len) {
+		buf_clear(&c->out);
+		c->out_at = 0;
+		if (c->later.len > 0) {
+			struct buf empty = c->out;
+
+			c->out = c->later;
+			c->later = empty;
+		}
+	}
+	if (c->tls != NULL && c->out.len == 0 && c->body_at < c->body_len) {
+		size_t len = c->body_len - c->body_at < TLS_PIECE_LEN ? c->body_len - c->body_at : TLS_PIECE_LEN;
+
+		conn_put(c, slice_of(c->body + c->body_at, len));
+		c->body_at += len;
+	}
+	if (c->out_at < c->out.len)
+		pieces[n++] = uv_buf_init(c->out.ptr + c->out_at, (unsigned)(c->out.len - c->out_at));
+	if (c->tls == NULL && c->body_at < c->body_len) {
+		size_t len = c->body_len - c->body_at;
+
+		pieces[n++] = uv_buf_init(c->body + c->body_at, len > 1u << 30 ? 1u << 30 : (unsigned)len);
+	}
+	return n;
+}
+
+void conn_pump(struct conn *c)
+{
+	while (!c->writing && !conn_gone(c)) {
+		uv_buf_t pieces[2];
+		unsigned n_pieces = next_pieces(c, pieces);
+		size_t len = 0;
+		int n;
+
+		if (c->out.rc != 0 || c->later.rc != 0) {
+			conn_close(c);
+			return;
+		}
+		if (n_pieces == 0) {
+			on_drained(c);
+			return;
+		}
+		for (unsigned i = 0; i < n_pieces; i++)
+			len += pieces[i].len;
+		n = uv_try_write((uv_stream_t *)&c->tcp, pieces, n_pieces);
+		if (n < 0 && n != UV_EAGAIN) {
+			conn_close(c);
+			return;
+		}
+		if (n > 0)
+			advance(c, (size_t)n);
+		if (n >= 0 && (size_t)n == len)
+			continue;
+		n_pieces = next_pieces(c, pieces);
+		c->write_len = 0;
+		for (unsigned i = 0; i < n_pieces; i++)
+			c->write_len += pieces[i].len;
+		if (uv_write(&c->write, (uv_stream_t *)&c->tcp, pieces, n_pieces, on_written) != 0) {
+			conn_close(c);
+			return;
+		}
+		c->writing = true;
+		if (c->busy_at_us == 0) {
+			c->busy_at_us = c->window_at_us = loop_now_us(c->loop);
+			c->window_bytes = c->sent;
+		}
+	}
+}
+
+void conn_answer(struct conn *c)
+{
+	conn_move(c, CONN_ANSWERING);
+	conn_pump(c);
+	if (!c->feeding && !conn_gone(c))
+		settle(c);
+}
+
+void conn_stream(struct conn *c)
+{
+	if (c->state != CONN_STREAMING)
+		conn_move(c, CONN_STREAMING);
+	conn_pump(c);
+	if (!c->feeding && !conn_gone(c))
+		settle(c);
+}
+
+/* Bytes in. */
+
+static bool takes_requests(const struct conn *c)
+{
+	return c->state == CONN_IDLE || c->state == CONN_HEAD || c->state == CONN_BODY;
+}
+
+static bool begin_request(struct conn *c)
+{
+	struct exchange *x = loop_take_exchange(c->loop);
+
+	if (x == NULL)
+		return false;
+	c->x = x;
+	x->conn = c;
+	x->rq.started_us = loop_now_us(c->loop);
+	conn_move(c, CONN_HEAD);
+	return true;
+}
+
+static size_t feed_parser(struct conn *c, struct slice bytes)
+{
+	struct http_parser *p;
+	size_t used;
+
+	if (c->state == CONN_IDLE && !begin_request(c)) {
+		conn_close(c);
+		return bytes.len;
+	}
+	p = &c->x->parser;
+	used = http_parser_feed(p, bytes);
+	if (c->state == CONN_HEAD && (p->stage == HTTP_STAGE_BODY || p->stage == HTTP_STAGE_DONE)) {
+		c->n_requests++;
+		dispatch_head(c);
+		if (c->state != CONN_HEAD)
+			return used;
+		if (p->stage == HTTP_STAGE_BODY) {
+			conn_move(c, CONN_BODY);
+			c->busy_at_us = c->x->rq.started_us;
+		}
+	}
+	if (p->stage == HTTP_STAGE_REFUSED)
+		dispatch_refused(c, p->status, p->code);
+	else if (p->stage == HTTP_STAGE_DONE)
+		dispatch_request(c);
+	return used;
+}
+
+static void keep_pending(struct conn *c, struct slice bytes)
+{
+	if (c->close_after || conn_gone(c) || c->state == CONN_LINGERING)
+		return;
+	c->pending.max = PENDING_MAX + SCRATCH_LEN * 2;
+	if (buf_append(&c->pending, bytes) != 0)
+		conn_close(c);
+	else if (c->pending.len >= PENDING_MAX)
+		set_reading(c, false);
+}
+
+/* Requests one after the other, until one of them waits for its answer. */
+static void conn_feed(struct conn *c, struct slice bytes)
+{
+	c->feeding = true;
+	while (bytes.len > 0 && takes_requests(c)) {
+		size_t used = feed_parser(c, bytes);
+
+		bytes.ptr += used;
+		bytes.len -= used;
+	}
+	c->feeding = false;
+	if (bytes.len > 0)
+		keep_pending(c, bytes);
+	if (conn_gone(c))
+		return;
+	if (c->ended && c->pending.len == 0 && takes_requests(c))
+		conn_close(c);
+	else
+		settle(c);
+}
+
+void conn_continue(struct conn *c)
+{
+	struct buf bytes = c->pending;
+
+	if (conn_gone(c) || !takes_requests(c))
+		return;
+	c->pending = (struct buf){0};
+	conn_feed(c, buf_slice(&bytes));
+	buf_finish(&bytes);
+	if (!conn_gone(c) && !c->ended && c->pending.len < PENDING_MAX)
+		set_reading(c, true);
+}
+
+static void take_plain(struct conn *c, struct slice bytes)
+{
+	if (conn_gone(c) || c->state == CONN_LINGERING)
+		return;
+	if (c->pending.len > 0 || !takes_requests(c))
+		keep_pending(c, bytes);
+	else
+		conn_feed(c, bytes);
+}
+
+static void on_end(struct conn *c)
+{
+	c->ended = true;
+	if (conn_gone(c))
+		return;
+	set_reading(c, false);
+	/* Half a hang-up: who has asked may still read the answer. An event stream has no end to wait for. */
+	if ((takes_requests(c) && c->pending.len == 0) || c->state == CONN_HANDSHAKE ||
+	    c->state == CONN_LINGERING || (c->state == CONN_STREAMING && c->x->is_sse))
+		conn_close(c);
+}
+
+static void take_cipher(struct conn *c, struct slice bytes)
+{
+	struct http_loop *l = c->loop;
+	int n;
+
+	if (tls_session_feed(c->tls, bytes) != 0) {
+		conn_close(c);
+		return;
+	}
+	do {
+		n = tls_session_read(c->tls, l->plain, sizeof(l->plain));
+		if (c->state == CONN_HANDSHAKE && tls_session_ready(c->tls)) {
+			conn_move(c, CONN_IDLE);
+			settle(c);
+		}
+		/* Handshake bytes and alerts leave before anything answers. */
+		if (tls_session_take(c->tls, out_target(c)) != 0)
+			n = ERR_NETWORK;
+		if (n > 0)
+			take_plain(c, slice_of(l->plain, (size_t)n));
+	} while (n > 0 && !conn_gone(c));
+	if (conn_gone(c))
+		return;
+	conn_pump(c);
+	if (n == ERR_END)
+		on_end(c);
+	else if (n < 0)
+		conn_close(c);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+	struct conn *c = container_of((uv_tcp_t *)handle, struct conn, tcp);
+
+	(void)suggested;
+	*ret = uv_buf_init(c->loop->scratch, sizeof(c->loop->scratch));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct conn *c = container_of((uv_tcp_t *)stream, struct conn, tcp);
+
+	if (n == UV_EOF) {
+		on_end(c);
+	} else if (n < 0) {
+		conn_close(c);
+	} else if (n > 0) {
+		struct slice bytes = slice_of(buf->base, (size_t)n);
+
+		COUNT(c->loop->bytes_in, (uint64_t)n);
+		if (c->state == CONN_LINGERING)
+			return;
+		if (c->tls != NULL)
+			take_cipher(c, bytes);
+		else
+			take_plain(c, bytes);
+	}
+}
+
+static void set_reading(struct conn *c, bool on)
+{
+	if (on == c->reading)
+		return;
+	c->reading = on;
+	if (on)
+		uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+	else
+		uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
+/* Time. */
+
+/* A body must arrive at the least rate after its grace, and within its limit whatever the rate. */
+static bool body_too_slow(const struct conn *c, int64_t now_us)
+{
+	const struct http_limits *limits = &c->loop->server->limits;
+	int64_t age_us = now_us - c->busy_at_us;
+
+	if (age_us >= (int64_t)limits->body_ms * 1000)
+		return true;
+	return age_us >= (int64_t)limits->body_grace_ms * 1000 &&
+	    (int64_t)c->x->parser.body_bytes_in * 1000000 < (int64_t)limits->rate_bytes_per_s_min * age_us;
+}
+
+/* An answer must leave at the least rate over a window, and within its limit; a stream has no end to be late for. */
+static bool drain_too_slow(struct conn *c, int64_t now_us)
+{
+	const struct http_limits *limits = &c->loop->server->limits;
+	uint64_t sent = c->sent;
+
+	if (c->busy_at_us == 0)
+		return false;
+	if (c->state == CONN_ANSWERING && now_us - c->busy_at_us >= (int64_t)limits->drain_ms * 1000)
+		return true;
+	if (now_us - c->window_at_us < DRAIN_WINDOW_US)
+		return false;
+	if (c->writing)
+		sent += c->write_len - uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+	if ((int64_t)(sent - c->window_bytes) * 1000000 <
+	    (int64_t)limits->rate_bytes_per_s_min * (now_us - c->window_at_us))
+		return true;
+	c->window_at_us = now_us;
+	c->window_bytes = sent;
+	return false;
+}
+
+static void on_tick(struct conn *c)
+{
+	int64_t now_us = loop_now_us(c->loop);
+
+	if (c->state == CONN_BODY && body_too_slow(c, now_us)) {
+		COUNT(c->loop->n_timeouts, 1);
+		dispatch_refused(c, 408, "body_too_slow");
+		return;
+	}
+	if (drain_too_slow(c, now_us)) {
+		COUNT(c->loop->n_timeouts, 1);
+		conn_reset(c);
+		return;
+	}
+	if (c->state == CONN_STREAMING)
+		stream_on_tick(c->x, now_us);
+}
+
+void conn_on_time(struct conn *c, enum span span)
+{
+	if (span != SPAN_TICK && span != SPAN_IDLE && span != SPAN_LINGER)
+		COUNT(c->loop->n_timeouts, 1);
+	if (span == SPAN_TICK)
+		on_tick(c);
+	else if (span == SPAN_HEAD || (span == SPAN_FIRST_BYTE && begin_request(c)))
+		dispatch_refused(c, 408, "request_timeout");
+	else
+		conn_close(c);
+	if (!conn_gone(c))
+		settle(c);
+}
+
+void conn_stop(struct conn *c)
+{
+	struct exchange *x = c->x;
+
+	switch (c->state) {
+	case CONN_HANDSHAKE:
+	case CONN_IDLE:
+		conn_close(c);
+		break;
+	case CONN_STREAMING:
+		c->close_after = true;
+		if (x->told_closed)
+			break;
+		x->told_closed = true;
+		if (x->rq.on_closed != NULL)
+			x->rq.on_closed(&x->rq);
+		break;
+	default:
+		c->close_after = true;
+		break;
+	}
+}
+
+/* Accepting. */
+
+/* The newest idle connection makes room: the older ones have shown that they come back. */
+static bool close_newest_idle(struct http_loop *l)
+{
+	static const enum span idle_spans[] = {SPAN_FIRST_BYTE, SPAN_IDLE};
+
+	for (size_t i = 0; i < sizeof(idle_spans) / sizeof(idle_spans[0]); i++) {
+		struct list *head = &l->spans[idle_spans[i]];
+
+		if (list_empty(head))
+			continue;
+		conn_close(container_of(head->prev, struct conn, timed));
+		return true;
+	}
+	return false;
+}
+
+static bool admit(struct conn *c)
+{
+	struct http_server *server = c->loop->server;
+	const struct http_limits *limits = &server->limits;
+	struct sockaddr_storage ss;
+	int len = sizeof(ss);
+
+	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &len) != 0)
+		return false;
+	c->peer = address_of_sockaddr((const struct sockaddr *)&ss);
+	if (atomic_load(&server->n_open) > limits->connections_max && !close_newest_idle(c->loop))
+		return false;
+	if ((address_is_loopback(&c->peer) && !limits->limit_loopback) ||
+	    address_ranges_hold(&server->trusted, &c->peer))
+		return true;
+	c->peer_counted = peers_connect(server->peers, &c->peer, loop_now_us(c->loop),
+	    limits->address_connections_max, limits->address_new_per_s_max);
+	return c->peer_counted;
+}
+
+void conn_accept(struct http_loop *l)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	l->owes_accept = c == NULL;
+	if (c == NULL)
+		return; /* libuv keeps the connection and stops listening; the next tick tries again */
+	c->loop = l;
+	c->out.max = c->later.max = OUT_MAX;
+	c->state = l->server->tls != NULL ? CONN_HANDSHAKE : CONN_IDLE;
+	list_init(&c->timed);
+	list_init(&c->ready_link);
+	uv_tcp_init(&l->uv, &c->tcp);
+	list_append(&l->conns, &c->all);
+	atomic_fetch_add(&l->server->n_open, 1);
+	if (uv_accept((uv_stream_t *)&l->listener, (uv_stream_t *)&c->tcp) != 0 || !admit(c) ||
+	    (l->server->tls != NULL && tls_session_create(&c->tls, l->server->tls) != 0)) {
+		COUNT(l->n_refused, 1);
+		conn_close(c);
+		return;
+	}
+	COUNT(l->n_total, 1);
+	uv_tcp_nodelay(&c->tcp, 1);
+	settle(c);
+	set_reading(c, true);
+}
