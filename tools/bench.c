@@ -1,0 +1,118 @@
+#include "bench.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "table.h"
+
+int bench_init(struct bench *b, const char *parent, double seconds)
+{
+	*b = (struct bench){.clock = &clock_system, .seconds = seconds};
+	if (snprintf(b->dir, sizeof(b->dir), "%s/lulab-bench-XXXXXX", parent) >= (int)sizeof(b->dir) - 64) {
+		b->dir[0] = '\0';
+		return ERR_TOO_BIG;
+	}
+	if (mkdtemp(b->dir) == NULL) {
+		b->dir[0] = '\0';
+		return ERR_DENIED;
+	}
+	return 0;
+}
+
+void bench_finish(struct bench *b)
+{
+	if (b->dir[0] != '\0')
+		tree_remove(b->dir);
+	b->dir[0] = '\0';
+}
+
+void bench_path(const struct bench *b, char ret_path[BENCH_PATH_MAX], const char *name)
+{
+	snprintf(ret_path, BENCH_PATH_MAX, "%.*s/%s", (int)(BENCH_PATH_MAX - 64), b->dir, name);
+}
+
+struct bench_row *bench_row(struct bench *b, const char *format, ...)
+{
+	/* More rows than anyone would read: the last one is written over. */
+	struct bench_row *row = &b->rows[b->n_rows < BENCH_ROWS_MAX ? b->n_rows++ : BENCH_ROWS_MAX - 1];
+	va_list args;
+
+	*row = (struct bench_row){0};
+	va_start(args, format);
+	vsnprintf(row->what, sizeof(row->what), format, args);
+	va_end(args);
+	return row;
+}
+
+void bench_row_fill(struct bench_row *row, const char *unit, uint64_t n, int64_t span_us,
+    const struct histogram *latency)
+{
+	row->unit = unit;
+	row->n = n;
+	row->rate = span_us > 0 ? (double)n * 1e6 / (double)span_us : 0;
+	if (latency == NULL)
+		return;
+	row->p50_us = histogram_at(latency, 0.50);
+	row->p99_us = histogram_at(latency, 0.99);
+	row->p999_us = histogram_at(latency, 0.999);
+	row->max_us = latency->max;
+}
+
+void bench_compare(struct bench_row *row, const struct bench_row *limit)
+{
+	if (row == NULL || limit == NULL || limit->rate <= 0)
+		return;
+	snprintf(row->limit, sizeof(row->limit), "%s", limit->what);
+	row->ratio = row->rate / limit->rate;
+}
+
+static void put_us(struct table *t, uint64_t us)
+{
+	if (us == 0)
+		table_put_none(t);
+	else
+		table_put_u64(t, us);
+}
+
+int bench_print(const struct bench *b, bool json)
+{
+	static const struct table_column columns[] = {
+	    {"MEASURED", "what", TABLE_TEXT},
+	    {"RATE/S", "ratePerSecond", TABLE_NUMBER},
+	    {"OF", "unit", TABLE_TEXT},
+	    {"COUNT", "count", TABLE_NUMBER},
+	    {"P50 US", "p50Us", TABLE_NUMBER},
+	    {"P99 US", "p99Us", TABLE_NUMBER},
+	    {"P99.9 US", "p999Us", TABLE_NUMBER},
+	    {"MAX US", "maxUs", TABLE_NUMBER},
+	    {"RATIO", "ratio", TABLE_JSON},
+	    {"TO THE LIMIT", "limit", TABLE_TEXT},
+	    {"NOTE", "note", TABLE_TEXT},
+	    {0},
+	};
+	struct table *t;
+	int rc = table_open(&t, stdout, columns, json);
+
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < b->n_rows; i++) {
+		const struct bench_row *row = &b->rows[i];
+		char ratio[32];
+
+		snprintf(ratio, sizeof(ratio), "%.3f", row->ratio);
+		table_put_str(t, row->what);
+		table_put_u64(t, (uint64_t)(row->rate + 0.5));
+		table_put_str(t, row->unit);
+		table_put_u64(t, row->n);
+		put_us(t, row->p50_us);
+		put_us(t, row->p99_us);
+		put_us(t, row->p999_us);
+		put_us(t, row->max_us);
+		table_put_str(t, row->limit[0] == '\0' ? NULL : ratio);
+		table_put_str(t, row->limit[0] == '\0' ? NULL : row->limit);
+		table_put_str(t, row->note[0] == '\0' ? NULL : row->note);
+	}
+	return table_close(t);
+}

@@ -1,0 +1,32 @@
+/*
+ * The ceiling program: what the webhook path costs when nothing but the work
+ * itself is done. libuv loops, llhttp, signature, AES, JSON parse, one LMDB put
+ * an event, group commit by one thread, answer. No limits, no routing, no
+ * duplicates, no Merkle tree, no sealing, no read models.
+ *
+ * The same server without the work is the bare HTTP echo.
+ */
+#ifndef LULAB_TOOLS_BENCH_CEILING_H
+#define LULAB_TOOLS_BENCH_CEILING_H
+
+#include "tencent_wire.h"
+
+struct ceiling;
+
+struct ceiling_options {
+	unsigned loops;
+	/* Webhooks: the keys, and where the store goes (must exist). NULL keys: echo. */
+	const struct tencent_keys *keys;
+	const char *dir;
+	size_t body_len; /* of the answer of an echo */
+};
+
+/* Listens on a free port of 127.0.0.1. 0 or ERR_*. */
+int ceiling_start(struct ceiling **ret, const struct ceiling_options *options);
+unsigned ceiling_port(const struct ceiling *c);
+/* Records and commits so far; any thread. */
+void ceiling_counts(struct ceiling *c, uint64_t *ret_records, uint64_t *ret_commits);
+/* Breaks all connections, ends the threads and frees. NULL is fine. */
+void ceiling_stop(struct ceiling *c);
+
+#endif

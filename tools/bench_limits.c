@@ -1,0 +1,270 @@
+/* What the machine can do: each limit is a few lines around the bare library. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <lmdb.h>
+#include <sqlite3.h>
+
+#include "base/io.h"
+#include "base/rng.h"
+#include "bench.h"
+#include "bench_ceiling.h"
+#include "bench_load.h"
+#include "bench_webhook.h"
+#include "crypto/crypto.h"
+
+#define SYNC_FILE_LEN ((size_t)16 << 20)
+#define SYNC_BLOCK_LEN 4096
+#define MAP_LEN ((size_t)64 << 30)
+#define WARMUP_SECONDS 1.0
+
+/* Not all zeros, in case something below compresses. */
+static char *random_bytes(size_t len)
+{
+	char *bytes = malloc(len);
+
+	if (bytes != NULL)
+		rng_fill(&rng_system, bytes, len);
+	return bytes;
+}
+
+struct bench_row *bench_limit_sync(struct bench *b, int *ret_rc)
+{
+	struct bench_row *row = bench_row(b, "raw write of 4 KiB and fdatasync");
+	struct histogram h = {{0}, 0, 0};
+	char path[BENCH_PATH_MAX];
+	char *block = random_bytes(SYNC_BLOCK_LEN);
+	int64_t start, end, before, now;
+	int fd;
+
+	bench_path(b, path, "sync");
+	fd = io_calls->open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	*ret_rc = fd < 0 || block == NULL || posix_fallocate(fd, 0, SYNC_FILE_LEN) != 0 ||
+		io_calls->fsync(fd) != 0
+	    ? ERR_IO : 0;
+	start = before = bench_now_us(b);
+	end = start + (int64_t)(b->seconds * 1e6);
+	for (size_t at = 0; *ret_rc == 0 && before < end && !command_interrupted(); before = now) {
+		if (lseek(fd, (off_t)at, SEEK_SET) < 0 ||
+		    io_calls->write(fd, block, SYNC_BLOCK_LEN) != SYNC_BLOCK_LEN ||
+		    io_calls->fdatasync(fd) != 0)
+			*ret_rc = ERR_IO;
+		at = (at + SYNC_BLOCK_LEN) % SYNC_FILE_LEN;
+		now = bench_now_us(b);
+		histogram_add(&h, now - before);
+	}
+	bench_row_fill(row, "syncs", h.n, before - start, &h);
+	if (fd >= 0)
+		io_calls->close(fd);
+	free(block);
+	return row;
+}
+
+struct raw_store {
+	MDB_env *env;
+	MDB_dbi dbi;
+	uint64_t n;
+};
+
+static void raw_close(struct raw_store *s)
+{
+	if (s->env != NULL)
+		mdb_env_close(s->env);
+	*s = (struct raw_store){0};
+}
+
+static int raw_open(struct raw_store *s, const struct bench *b, const char *name)
+{
+	char path[BENCH_PATH_MAX];
+	MDB_txn *txn = NULL;
+	int rc;
+
+	*s = (struct raw_store){0};
+	bench_path(b, path, name);
+	if (tree_remove(path) != 0 || dir_create(path, 0700) != 0)
+		return ERR_IO;
+	rc = mdb_env_create(&s->env);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(s->env, MAP_LEN);
+	if (rc == 0)
+		rc = mdb_env_open(s->env, path, 0, 0600);
+	if (rc == 0)
+		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &s->dbi);
+	if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	else if (txn != NULL)
+		mdb_txn_abort(txn);
+	if (rc != 0)
+		raw_close(s);
+	return rc == 0 ? 0 : ERR_IO;
+}
+
+/* One commit of `batch` records. */
+static int raw_commit(struct raw_store *s, unsigned batch, const char *record, size_t record_len)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return ERR_IO;
+	for (unsigned i = 0; rc == 0 && i < batch; i++, s->n++) {
+		MDB_val key = {sizeof(s->n), &s->n}, value = {record_len, (void *)(uintptr_t)record};
+
+		rc = mdb_put(txn, s->dbi, &key, &value, MDB_APPEND);
+	}
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return ERR_IO;
+	}
+	return mdb_txn_commit(txn) == 0 ? 0 : ERR_IO;
+}
+
+struct bench_row *bench_limit_lmdb(struct bench *b, unsigned batch, size_t record_len, int *ret_rc)
+{
+	struct bench_row *row =
+	    bench_row(b, "raw LMDB, %u record%s of %zu bytes a commit", batch, batch == 1 ? "" : "s", record_len);
+	struct histogram h = {{0}, 0, 0};
+	struct raw_store s;
+	char *record = random_bytes(record_len);
+	int64_t start, end, before, now;
+
+	*ret_rc = record == NULL ? ERR_NOMEM : raw_open(&s, b, "raw");
+	start = before = bench_now_us(b);
+	end = start + (int64_t)(b->seconds * 1e6);
+	for (; *ret_rc == 0 && before < end && !command_interrupted(); before = now) {
+		*ret_rc = raw_commit(&s, batch, record, record_len);
+		now = bench_now_us(b);
+		histogram_add(&h, now - before);
+	}
+	bench_row_fill(row, "records", h.n * batch, before - start, &h);
+	snprintf(row->note, sizeof(row->note), "times are of one commit");
+	if (record != NULL)
+		raw_close(&s);
+	free(record);
+	return row;
+}
+
+struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_len, int *ret_rc)
+{
+	struct bench_row *row = bench_row(b, "raw LMDB cursor and SHA-256, records of %zu bytes", record_len);
+	struct raw_store s;
+	char *record = random_bytes(record_len);
+	MDB_txn *txn = NULL;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint8_t hash[SHA256_LEN];
+	uint64_t seen = 0;
+	int64_t start;
+
+	*ret_rc = record == NULL ? ERR_NOMEM : raw_open(&s, b, "scan");
+	while (*ret_rc == 0 && s.n < n)
+		*ret_rc = raw_commit(&s, 1024, record, record_len);
+	if (*ret_rc == 0 && mdb_txn_begin(s.env, NULL, MDB_RDONLY, &txn) != 0)
+		*ret_rc = ERR_IO;
+	start = bench_now_us(b);
+	if (*ret_rc == 0 && mdb_cursor_open(txn, s.dbi, &cursor) == 0) {
+		while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+			struct slice part = slice_of(value.mv_data, value.mv_size);
+
+			sha256(hash, &part, 1);
+			seen++;
+		}
+		mdb_cursor_close(cursor);
+	}
+	bench_row_fill(row, "records", seen, bench_now_us(b) - start, NULL);
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+	if (record != NULL)
+		raw_close(&s);
+	free(record);
+	return row;
+}
+
+/* ---- HTTP ---- */
+
+static int make_webhook(void *arg, uint64_t i, struct buf *request)
+{
+	return webhook_make(arg, i, request);
+}
+
+static int make_get(void *arg, uint64_t i, struct buf *request)
+{
+	(void)arg;
+	(void)i;
+	return buf_append_str(request, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+}
+
+static unsigned processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 8 ? 8 : (unsigned)n;
+}
+
+static void fill_from_load(struct bench_row *row, const char *unit, const struct load_result *r)
+{
+	bench_row_fill(row, unit, r->ok, r->span_us, &r->latency);
+	if (r->refused + r->wrong + r->broken > 0)
+		snprintf(row->note, sizeof(row->note), "%llu refused, %llu wrong, %llu broken",
+		    (unsigned long long)r->refused, (unsigned long long)r->wrong,
+		    (unsigned long long)r->broken);
+}
+
+struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc)
+{
+	struct bench_row *row = bench_row(b, "ceiling program, %u connections", connections);
+	struct load_result *result = calloc(1, sizeof(*result));
+	struct webhook_maker *maker = NULL;
+	struct ceiling *ceiling = NULL;
+	char dir[BENCH_PATH_MAX];
+	uint64_t records = 0, commits = 0;
+
+	bench_path(b, dir, "ceiling");
+	tree_remove(dir);
+	*ret_rc = result == NULL ? ERR_NOMEM : dir_create(dir, 0700);
+	if (*ret_rc == 0)
+		*ret_rc = webhook_maker_create(&maker, (uint64_t)clock_wall_us(b->clock), b->clock);
+	if (*ret_rc == 0)
+		*ret_rc = ceiling_start(&ceiling, &(struct ceiling_options){
+			.loops = processors(), .keys = webhook_maker_keys(maker), .dir = dir});
+	if (*ret_rc == 0)
+		*ret_rc = load_run(&(struct load_options){.clock = b->clock, .port = ceiling_port(ceiling),
+			.connections = connections, .warmup_seconds = WARMUP_SECONDS,
+			.seconds = b->seconds, .make = make_webhook, .arg = maker, .expect = 200}, result);
+	if (*ret_rc == 0) {
+		ceiling_counts(ceiling, &records, &commits);
+		fill_from_load(row, "webhooks", result);
+		if (row->note[0] == '\0')
+			snprintf(row->note, sizeof(row->note), "%.1f a commit",
+			    commits > 0 ? (double)records / (double)commits : 0.0);
+	}
+	ceiling_stop(ceiling);
+	webhook_maker_destroy(maker);
+	free(result);
+	return row;
+}
+
+struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc)
+{
+	struct bench_row *row =
+	    bench_row(b, "bare HTTP echo of %zu bytes, %u connections", body_len, connections);
+	struct load_result *result = calloc(1, sizeof(*result));
+	struct ceiling *ceiling = NULL;
+
+	*ret_rc = result == NULL ? ERR_NOMEM
+	    : ceiling_start(&ceiling, &(struct ceiling_options){.loops = processors(), .body_len = body_len});
+	if (*ret_rc == 0)
+		*ret_rc = load_run(&(struct load_options){.clock = b->clock, .port = ceiling_port(ceiling),
+			.connections = connections, .warmup_seconds = WARMUP_SECONDS,
+			.seconds = b->seconds, .make = make_get, .expect = 200}, result);
+	if (*ret_rc == 0)
+		fill_from_load(row, "answers", result);
+	ceiling_stop(ceiling);
+	free(result);
+	return row;
+}
