@@ -58,10 +58,11 @@ enum schema_flags {
 	FIELD_MAX = 1u << 5,
 	FIELD_DEFAULT = 1u << 6,
 	FIELD_NULL = 1u << 7,        /* null is taken and means absent */
-	FIELD_EXTRA = 1u << 8,       /* SCHEMA_JSON: not a member; gathers those the schema does not know */
+	FIELD_EXTRA = 1u << 8,       /* SCHEMA_JSON: no member itself; an object of those the schema does not know */
 	FIELD_BYTES = 1u << 9,       /* as text: 4096, "64KiB", "1MiB" */
 	FIELD_SPAN_MS = 1u << 10,    /* as text: 1500, "90s", "15m", "7d"; kept in milliseconds */
 	FIELD_SPAN_S = 1u << 11,     /* the same in seconds */
+	FIELD_JSON_OBJECT = 1u << 12, /* SCHEMA_JSON: an object, whatever is in it */
 };
 
 enum schema_format { FORMAT_NONE, FORMAT_DATE_TIME, FORMAT_DATE, FORMAT_DATE_OR_TIME, FORMAT_BASE64URL, FORMAT_JSON };
@@ -217,6 +218,7 @@ void schema_copy(const struct schema *dst_schema, void *dst, const struct schema
 /* ---- looking at members without knowing the struct --------------------------- */
 
 #define SCHEMA_DEPTH_MAX 8
+#define SCHEMA_FIELDS_MAX 256 /* of one struct; the generator refuses more */
 
 /* A way to a member: "operator.user_name". Objects only; a list is an end. */
 struct schema_path {

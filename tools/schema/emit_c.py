@@ -168,6 +168,8 @@ def header(family, definitions, structs):
     guard = f"LULAB_{family.upper()}_GEN_H"
     out = [f"/* Made from schemas/{family} by tools/gen_schemas.py. */", f"#ifndef {guard}", f"#define {guard}", "",
            '#include "domain/schema.h"', ""]
+    if family != "events" and family != "config":
+        out[-1:] = ['#include "events.gen.h"', ""]
     if family == "events":
         rows = "\n".join(f"\tEVENT_{d.c_name.removeprefix('event_').upper()} = {d.id}," for d in definitions)
         out += [f"enum event_type {{\n{rows}\n}};", ""]

@@ -37,6 +37,7 @@ C_WORDS = set("""auto bool break case char const continue default do double else
     int long register restrict return short signed sizeof static struct switch typedef union unsigned void volatile
     while""".split())
 INT64_MAX = 2**63 - 1
+FIELDS_MAX = 256  # SCHEMA_FIELDS_MAX
 SEALED_CLASSES = ("contact", "content")
 
 
@@ -264,6 +265,8 @@ class Loader:
         self.members(s, raw, path, where, prefix, root, sealed_above)
         if not s.fields:
             raise Refused(f"{where}: no properties")
+        if len(s.fields) > FIELDS_MAX:
+            raise Refused(f"{where}: more than {FIELDS_MAX} members")
         seen = {}
         for f in s.fields:
             if f.c_name in seen:
@@ -276,7 +279,7 @@ class Loader:
 
     def members(self, s, raw, path, where, prefix, root, sealed_above):
         """Members in the order of the file: "allOf" stands where its members shall be."""
-        if raw.get("type") != "object":
+        if raw.get("type") not in ("object", ["object", "null"]):
             raise Refused(f'{where}: "type" must be "object"')
         required = raw.get("required", [])
         for key, value in raw.items():
@@ -339,6 +342,11 @@ class Loader:
         if shared_name is None:
             return self.struct(raw, inline_name, path, where, prefix, sealed_above=sealed)
         key = (path, shared_name)
+        if self.family != "events" and os.path.basename(os.path.dirname(path)) == "events" and key not in self.shared:
+            # What events share is theirs: the struct and its table come from events.gen.h.
+            owner = Loader("events")
+            self.shared[key] = owner.struct(raw, "event_" + c_name(shared_name), path, f"{path} {shared_name}", "",
+                                            sealed_above=True, shared=True)
         if key not in self.shared:
             name = {"events": "event", "requests": "request", "params": "params", "config": "config"}[self.family] \
                 + "_" + c_name(shared_name)
@@ -393,6 +401,8 @@ class Loader:
             f.flags.append("FIELD_NUMBER_TEXT")
         elif raw.get("x-json") or types == ["object"] and "properties" not in raw:
             f.kind = "json"
+            if types == ["object"]:
+                f.flags.append("FIELD_JSON_OBJECT")
         elif len(types) != 1:
             raise Refused(f"{where}: one type (or null beside it)")
         else:
