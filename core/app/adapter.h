@@ -27,6 +27,8 @@ struct adapter {
 	void (*tick)(void *state, bool last);
 	/* Why it does not work at the moment, static text for doctor and health, or NULL; may be NULL itself. */
 	const char *(*unready)(void *state);
+	/* Appends families in Prometheus' text form; any thread; may be NULL. */
+	void (*metrics)(void *state, struct buf *out);
 };
 
 /* Closed by NULL; made by the build. */

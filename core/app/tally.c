@@ -7,10 +7,12 @@
 #include "base/log.h"
 
 int tally_init(struct tally *t, const char *source, const char *const *reasons, unsigned n_reasons,
-    const struct clock *clock)
+    unsigned alarm_refusals, const struct clock *clock)
 {
 	assert(n_reasons <= TALLY_REASONS_MAX);
-	*t = (struct tally){.reasons = reasons, .n_reasons = n_reasons, .clock = clock};
+	*t = (struct tally){.reasons = reasons, .n_reasons = n_reasons, .clock = clock,
+	    .alarm_refusals = alarm_refusals > TALLY_ALARM_MAX ? TALLY_ALARM_MAX : alarm_refusals,
+	    .since_ms = clock_wall_ms(clock)};
 	if (uv_mutex_init(&t->lock) != 0)
 		return ERR_NOMEM;
 	t->source = source; /* set: there is a lock to destroy */
@@ -27,12 +29,14 @@ void tally_finish(struct tally *t)
 /* Under the lock. True when this refusal fills the window and nobody was told of it yet. */
 static bool alarm_due(struct tally *t, int64_t now_us)
 {
-	int64_t tenth_us;
+	int64_t oldest_us;
 
+	if (t->alarm_refusals == 0)
+		return false;
 	t->recent_us[t->recent_at] = now_us;
-	t->recent_at = (t->recent_at + 1) % TALLY_ALARM_REFUSALS;
-	tenth_us = t->recent_us[t->recent_at]; /* the oldest of the last ten; 0 before there were ten */
-	if (tenth_us == 0 || now_us - tenth_us > TALLY_ALARM_WINDOW_US)
+	t->recent_at = (t->recent_at + 1) % t->alarm_refusals;
+	oldest_us = t->recent_us[t->recent_at]; /* of the last alarm_refusals; 0 before there were as many */
+	if (oldest_us == 0 || now_us - oldest_us > TALLY_ALARM_WINDOW_US)
 		return false;
 	if (t->alarmed_us != 0 && now_us - t->alarmed_us < TALLY_ALARM_WINDOW_US)
 		return false;
@@ -53,7 +57,7 @@ void tally_refuse(struct tally *t, unsigned reason)
 	alarm = alarm_due(t, now_us);
 	uv_mutex_unlock(&t->lock);
 	if (alarm)
-		log_warn("webhook", "ten webhooks were refused within five minutes: has the secret changed?", "source",
+		log_warn("webhook", "many webhooks were refused within five minutes: has the secret changed?", "source",
 		    t->source, "latest_reason", t->reasons[reason]);
 }
 
@@ -91,6 +95,8 @@ bool tally_take(struct tally *t, struct tally_taken *ret)
 		t->pending[i] = 0;
 	}
 	ret->duplicates = t->duplicates_pending;
+	ret->since_ms = t->since_ms;
+	ret->until_ms = t->since_ms = clock_wall_ms(t->clock);
 	ret->n_positions = t->n_positions;
 	memcpy(ret->positions, t->positions, sizeof(ret->positions));
 	memcpy(ret->position_counts, t->position_counts, sizeof(ret->position_counts));
@@ -106,6 +112,7 @@ void tally_put_back(struct tally *t, const struct tally_taken *taken)
 	for (unsigned i = 0; i < t->n_reasons; i++)
 		t->pending[i] += taken->refused[i];
 	t->duplicates_pending += taken->duplicates;
+	t->since_ms = taken->since_ms;
 	for (unsigned i = 0; i < taken->n_positions; i++)
 		count_position(t, taken->positions[i], taken->position_counts[i]);
 	uv_mutex_unlock(&t->lock);
