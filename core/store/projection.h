@@ -8,17 +8,18 @@
  *     -- on meeting.started, x.*      what such an event does to the rows; :name binds a
  *                                     field of the event (:operator_user_name = operator.user_name,
  *                                     :operator_subject = subjects.operator.id, objects and arrays
- *                                     as JSON text) or :position :time :stream :version :actor
- *                                     :type :id :source :data of its envelope
- *     -- query meeting_by_id          an answer; "startAt:time" names and types a column,
- *                                     :name is a parameter
+ *                                     as JSON text), else :position :time :stream :version :actor
+ *                                     :type :id :source :data of its envelope (:envelope_source
+ *                                     where the event has a field of that name)
+ *     -- query meeting_by_id          an answer; "startAt:time" names and types a column
+ *                                     (text, int, real, bool, time, json), :name is a parameter
  *     -- list meetings                an answer in pages; its clauses follow as comment lines:
- *     --   filter platform A|B|C            equality, checked against the values
+ *     --   filter platform A|B|C, part int  equality, checked against the values
  *     --   filter status = processing_status A|B
  *     --   range startDate..endDate = begins_at     milliseconds; a bare end date is the whole day
- *     --   search meetings_search             an FTS5 table with the columns (row unindexed, text)
- *     --   sort -createdAt = created_at, ...  not null columns; the first is the default
- *     --   key m.id                           what makes the order total
+ *     --   search meetings_search [on m.rowid]  an FTS5 table (row unindexed, text): texts of the row with that rowid
+ *     --   sort -createdAt = created_at, ...    not null columns; the first is the default
+ *     --   key m.id                             what makes the order total; id when not given
  *
  * The build fails, with file and line, on an unknown event or field and on SQL
  * that does not prepare against the file's own tables.
@@ -90,35 +91,36 @@ struct query_def {
 
 struct list_filter {
 	const char *name;          /* of the parameter; NULL ends a list */
-	const char *const *values; /* those allowed, ends with NULL; NULL: any text */
-	bool is_integer, is_bool;
-	const char *sql; /* a condition with ?NNN, constant text of the .sql file */
+	const char *const *values; /* those allowed, ends with NULL; NULL: any */
+	bool is_integer, is_bool;  /* else text */
+	const char *sql;           /* "processing_status = :status" */
 };
 
 struct list_sort {
 	const char *name; /* as in sort=; NULL ends a list */
-	bool descending;  /* when it is the default: which way */
-	bool is_text;     /* the column holds text, else an integer */
+	bool descending;  /* the way it goes when it is the default */
 	const char *column;
 };
 
 /*
  * A list. Its statements are put together from these constant pieces only, by
- * which parameters are present; the build has prepared every combination.
+ * which parameters are present; the build has prepared each piece, and all of
+ * them together. Conditions name their parameters: ":status", ":startDate",
+ * ":search" (a JSON array of FTS5 expressions).
  */
 struct list_def {
 	const char *name;
 	const struct projection *projection;
-	const char *select; /* up to and without "where"; one hidden column in front of the named ones: the key */
-	const char *count;  /* the same for the total */
+	const char *select; /* the named columns, without the word */
+	const char *from;   /* tables, without the word */
 	const char *where;  /* condition that always holds, or NULL */
-	const char *key;    /* unique, not null, text */
+	const char *key;    /* column; unique, not null */
 	const struct list_filter *filters;
 	const char *range_from, *range_to;         /* parameter names, or NULL */
 	const char *range_from_sql, *range_to_sql; /* conditions */
 	const char *search_sql;                    /* condition, or NULL when it cannot be searched */
-	const struct list_sort *sorts;             /* the first is the default */
-	const struct query_column *columns;        /* the named ones */
+	const struct list_sort *sorts;             /* not null columns; the first is the default */
+	const struct query_column *columns;
 };
 
 /* A table's rows in the order of their key, for digests. */
@@ -131,7 +133,7 @@ struct projection {
 	const char *name;    /* "meetings"; at most PROJECTION_NAME_MAX */
 	const char *file;    /* "projections/meetings.sql" */
 	const char *version; /* 16 hex digits of the file's hash */
-	const char *ddl;
+	const char *const *ddl; /* statements, ends with NULL */
 	const struct projection_handler *handlers; /* ascending by type */
 	unsigned n_handlers;
 	const struct projection_table *tables;

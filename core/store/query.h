@@ -84,15 +84,16 @@ struct list_request {
 	uint32_t page, limit; /* from 1 */
 	bool want_total;
 	bool has_cursor;
-	struct slice cursor_value, cursor_key; /* of the last row seen */
-	bool cursor_is_null;
+	bool cursor_is_integer;
+	int64_t cursor_integer; /* sort value and key of the last row seen */
+	struct slice cursor_text, cursor_key;
 	uint64_t fields; /* bit per column to be written; 0 = all */
 };
 
 struct list_problem {
 	struct slice name;   /* the parameter, as given */
-	const char *code;    /* "unknown", "invalid", "range" */
-	const char *message; /* for people, in the arena */
+	const char *code;    /* static: "unknown", "invalid", "range", "repeated" */
+	const char *message; /* for people, in the arena or static; never holds the value */
 };
 #define LIST_PROBLEMS_MAX 16
 
@@ -103,8 +104,8 @@ struct list_param {
 /*
  * page, limit, cursor, sort (-name = descending), fields, search, the filters
  * and the range of the list. All problems are told at once; ERR_INVALID when
- * there are any. limit_max: LIST_LIMIT_MAX for pages. Texts of problems and the
- * decoded cursor live in the arena.
+ * there are any. limit_max: LIST_LIMIT_MAX for pages. The decoded cursor lives
+ * in the arena, all other slices in the parameters.
  */
 int list_request_parse(struct list_request *ret, const struct list_def *list, const struct list_param *params,
     size_t n_params, uint32_t limit_max, struct arena *a, struct list_problem *problems, size_t *ret_n_problems);

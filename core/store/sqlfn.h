@@ -5,10 +5,9 @@
  *   row_id(a, b, ...)     "c" and 24 hex digits, a hash of the texts: the id of a
  *                         row that is the same in every rebuild (NULL counts as a
  *                         value of its own)
- *   latest(at, value)     text that sorts by `at`, then by value, so that
- *                         max(x, latest(...)) keeps the newest whatever the order
- *                         of arrival; '' when value is NULL
- *   latest_value(text)    the value in it, NULL for ''
+ *   latest(at, value)     `at` as 16 digits and the value, so that max(x, latest(...))
+ *                         keeps the newest value whatever the order of arrival; ''
+ *                         when value is NULL. substr(x, 17) has the value again.
  */
 #ifndef LULAB_STORE_SQLFN_H
 #define LULAB_STORE_SQLFN_H

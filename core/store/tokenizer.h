@@ -1,7 +1,8 @@
 /*
  * The FTS5 tokenizer "lulab": how titles and names become searchable words.
  *
- * Text is folded first: NFKC, case folded, marks kept (utf8proc). Then
+ * Text is folded first: compatibility forms, width and case (utf8proc), and the
+ * accents of Latin, Greek and Cyrillic letters dropped. Then
  *
  *   letters and digits of most scripts   one token for each run: "budget", "q3"
  *   Han, Hiragana, Katakana, Hangul      each character, and each pair of

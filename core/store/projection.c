@@ -1,0 +1,30 @@
+#include "store/projection.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const struct projection *projection_find(const char *name)
+{
+	for (size_t i = 0; projections[i] != NULL; i++)
+		if (strcmp(projections[i]->name, name) == 0)
+			return projections[i];
+	return NULL;
+}
+
+const struct query_def *query_find(const char *name)
+{
+	for (size_t i = 0; projections[i] != NULL; i++)
+		for (size_t k = 0; projections[i]->queries[k] != NULL; k++)
+			if (strcmp(projections[i]->queries[k]->name, name) == 0)
+				return projections[i]->queries[k];
+	return NULL;
+}
+
+const struct list_def *list_find(const char *name)
+{
+	for (size_t i = 0; projections[i] != NULL; i++)
+		for (size_t k = 0; projections[i]->lists[k] != NULL; k++)
+			if (strcmp(projections[i]->lists[k]->name, name) == 0)
+				return projections[i]->lists[k];
+	return NULL;
+}

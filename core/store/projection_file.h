@@ -1,0 +1,70 @@
+/*
+ * One file of one read model, open for writing: its rows, the position they
+ * were read up to, and the prepared statements that carry events into them.
+ * Used by one thread; the projector's, or a tool's.
+ *
+ * Beside the tables of the model each file has
+ *
+ *     projection_state (id 1, model, version, position, last_hash, clean)
+ *
+ * position is the next event to be applied, last_hash the SHA-256 of the entry
+ * before it (so that a file cannot be carried on with another log), clean is 0
+ * while somebody writes.
+ */
+#ifndef LULAB_STORE_PROJECTION_FILE_H
+#define LULAB_STORE_PROJECTION_FILE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "crypto/crypto.h"
+#include "store/projection.h"
+
+struct log_record;
+struct projection_file;
+struct sealer;
+struct sqlite3;
+
+/*
+ * Opens the file or makes it, at position 0. ERR_CORRUPT: not ours, of another
+ * version, or it failed quick_check after an unclean stop; set it aside. The
+ * path is copied. `problem` gets a sentence for people; may be NULL.
+ */
+int projection_file_open(struct projection_file **ret, const struct projection *model, const char *path,
+    struct buf *problem);
+
+/* Marks it clean, leaves no -wal behind unless somebody reads. NULL is fine. */
+void projection_file_close(struct projection_file *f);
+
+/* Events applied; inside a transaction those not yet committed too. */
+uint64_t projection_file_position(const struct projection_file *f);
+/* Zeros at position 0. */
+void projection_file_last_hash(const struct projection_file *f, uint8_t ret[SHA256_LEN]);
+
+int projection_file_begin(struct projection_file *f);
+/*
+ * Applies the event at projection_file_position(). sealer NULL: sealed fields
+ * are NULL. ERR_INVALID and the codec's errors: this event cannot be applied,
+ * the transaction must be rolled back. ERR_CORRUPT, ERR_IO, ERR_DISK_FULL: the
+ * file is to be set aside.
+ */
+int projection_file_apply(struct projection_file *f, const struct log_record *record, struct sealer *sealer,
+    struct buf *problem);
+/* Passes over the event there. */
+void projection_file_skip(struct projection_file *f);
+int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN]);
+/* Back to the position of the last commit. */
+void projection_file_rollback(struct projection_file *f);
+
+/* Whether an error is about the file, not about the event. */
+bool projection_file_is_lost(int err);
+
+/* ---- shared with the readers ------------------------------------------------ */
+
+/* ERR_* for a result code of SQLite; 0 for OK, ROW and DONE. */
+int projection_sqlite_err(int code);
+/* A connection with our functions and tokenizer that never writes and never checkpoints. */
+int projection_open_readonly(struct sqlite3 **ret, const char *path);
+/* Where the file stands, in the read transaction at hand if there is one. ERR_CORRUPT when it is not a read model. */
+int projection_read_position(struct sqlite3 *db, uint64_t *ret_position);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Carrying the log into a file, batch by batch: what a projector's thread and
+ * the tools have in common. One thread.
+ */
+#ifndef LULAB_STORE_PROJECTION_FOLD_H
+#define LULAB_STORE_PROJECTION_FOLD_H
+
+#include "store/projection_file.h"
+
+struct eventlog;
+
+/* Events of one transaction at most. Bigger ones rewrite hot pages less often while catching up, and readers
+ * see them later; at the end of the log a batch is whatever has come since, so one event when it is quiet. */
+#define FOLD_BATCH 8192
+
+struct fold {
+	struct projection_file *file;
+	const struct projection *model;
+	struct eventlog *log;
+	struct sealer *sealer;
+	/* After ERR_*: which event, and why in words for people. */
+	uint64_t err_position;
+	struct buf *problem;
+};
+
+/*
+ * Applies events from the file's position up to `until`, the end of the log or
+ * FOLD_BATCH of them, in one transaction. *ret_applied counts them. When an
+ * event cannot be applied, those before it are committed and its error is given,
+ * unless a projection.skipped event for it is in the log: then it is passed over.
+ * ERR_* of the file: nothing was committed, see projection_file_is_lost().
+ */
+int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied);
+
+/* Whether a file can be carried on with this log: 0, ERR_CORRUPT when it is ahead of it or was read from another. */
+int fold_check(const struct fold *f);
+
+/* Whether errors of fold_batch() tell of one event, rather than of the file or the log. */
+bool fold_is_event_error(int err);
+
+#endif

@@ -1,0 +1,255 @@
+-- Meetings, one row for each occurrence: (platform, meeting, sub meeting or '__ROOT__').
+--
+-- Events come in any order, and a late one may be old. So every value is one of these, and the same
+-- events give the same row in whatever order they came:
+--   the newest      x_latest = max(x_latest, latest(when it happened, value)); the value is substr(x_latest, 17)
+--   the first/last  min() and max() of times
+--   the furthest    max() of a rank, for states that only move forward
+-- The smart.* events name a recording file but not the occurrence; recording_files brings them together,
+-- whichever comes first.
+
+-- table
+create table meetings (
+	id text primary key,
+	platform text not null,
+	meeting_id text not null,
+	sub_meeting_id text not null,
+	stream text not null,
+	title_latest text not null,
+	code_latest text not null,
+	type_latest text not null,
+	creator_latest text not null,
+	creator_name_latest text not null,
+	scheduled_start_latest text not null,
+	scheduled_end_latest text not null,
+	created_from_latest text not null,
+	end_type_latest text not null default '',
+	first_started_at integer,
+	last_started_at integer,
+	last_ended_at integer,
+	cancelled_at integer,
+	participant_count integer not null default 0,
+	recording_rank integer not null default 0,
+	processing_rank integer not null default 0,
+	created_at integer not null,
+	updated_at integer not null,
+	title text as (nullif(substr(title_latest, 17), '')) virtual,
+	meeting_code text as (nullif(substr(code_latest, 17), '')) virtual,
+	type text as (case substr(type_latest, 17)
+		when '0' then 'ONE_TIME' when '1' then 'RECURRING' when '2' then 'INSTANT' when '4' then 'INSTANT'
+		else 'SCHEDULED' end) virtual,
+	created_by_id text as (nullif(substr(creator_latest, 17), '')) virtual,
+	creator_name text as (nullif(substr(creator_name_latest, 17), '')) virtual,
+	scheduled_start_at integer as (cast(nullif(substr(scheduled_start_latest, 17), '') as integer)) virtual,
+	scheduled_end_at integer as (cast(nullif(substr(scheduled_end_latest, 17), '') as integer)) virtual,
+	state text as (case
+		when last_ended_at >= coalesce(last_started_at, 0) then 'ENDED'
+		when last_started_at is not null then 'STARTED'
+		when cancelled_at is not null then 'CANCELLED'
+		else 'SCHEDULED' end) virtual,
+	start_at integer as (first_started_at) virtual,
+	end_at integer as (case when last_ended_at >= coalesce(last_started_at, 0) then last_ended_at end) virtual,
+	recording_status text as (case recording_rank
+		when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end) virtual,
+	processing_status text as (case processing_rank
+		when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end) virtual,
+	-- what a range of days and the order by start look at: a planned meeting is found by its plan
+	begins_at integer as (coalesce(first_started_at, cast(nullif(substr(scheduled_start_latest, 17), '') as integer),
+		created_at)) virtual
+) strict;
+create index meetings_created on meetings (created_at, id);
+create index meetings_begins on meetings (begins_at, id);
+create index meetings_updated on meetings (updated_at, id);
+create index meetings_platform on meetings (meeting_id);
+
+create table meeting_people (
+	meeting text not null,
+	person text not null,
+	name_latest text not null,
+	joined integer not null,
+	primary key (meeting, person)
+) strict;
+
+create table recording_files (
+	record_file_id text primary key,
+	meeting text not null,
+	rank integer not null
+) strict;
+
+-- a row for each title (rowid = 2 x that of the meeting) and each name (2 x that of the person, + 1)
+create virtual table meetings_search using fts5(row unindexed, text, tokenize = 'lulab');
+
+create trigger meetings_titled after insert on meetings when new.title is not null begin
+	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, new.title);
+end;
+create trigger meetings_retitled after update of title_latest on meetings when new.title is not old.title begin
+	insert or replace into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, new.title);
+end;
+create trigger people_came after insert on meeting_people begin
+	update meetings set participant_count = participant_count + 1 where id = new.meeting and new.joined = 1;
+	insert into meetings_search (rowid, row, text)
+		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting;
+end;
+create trigger people_joined after update of joined on meeting_people when new.joined > old.joined begin
+	update meetings set participant_count = participant_count + 1 where id = new.meeting;
+end;
+create trigger people_renamed after update of name_latest on meeting_people
+when substr(new.name_latest, 17) <> substr(old.name_latest, 17) begin
+	insert or replace into meetings_search (rowid, row, text)
+		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting;
+end;
+create trigger files_came after insert on recording_files begin
+	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
+end;
+create trigger files_moved after update on recording_files begin
+	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
+end;
+
+-- on meeting.*, participant.*, screen_share.*, live.*
+insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
+	title_latest, code_latest, type_latest, creator_latest, creator_name_latest,
+	scheduled_start_latest, scheduled_end_latest, created_from_latest,
+	first_started_at, last_started_at, last_ended_at, cancelled_at, created_at, updated_at)
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
+	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
+	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type),
+	latest(at, :creator_subject), latest(at, :creator_user_name),
+	latest(at, coalesce(:sub_meeting_start_at_ms, :start_at_ms)),
+	latest(at, coalesce(:sub_meeting_end_at_ms, :end_at_ms)),
+	latest(at, json_object('createMode', :meeting_create_mode, 'createFrom', :meeting_create_from,
+		'meetingIdType', :meeting_id_type)),
+	iif(:type = 'meeting.started', at, null), iif(:type = 'meeting.started', at, null),
+	iif(:type = 'meeting.ended', at, null), iif(:type = 'meeting.cancelled', at, null), at, at
+from (select coalesce(:operate_at_ms, :time) as at) where true
+on conflict (id) do update set
+	title_latest = max(title_latest, excluded.title_latest),
+	code_latest = max(code_latest, excluded.code_latest),
+	type_latest = max(type_latest, excluded.type_latest),
+	creator_latest = max(creator_latest, excluded.creator_latest),
+	creator_name_latest = max(creator_name_latest, excluded.creator_name_latest),
+	scheduled_start_latest = max(scheduled_start_latest, excluded.scheduled_start_latest),
+	scheduled_end_latest = max(scheduled_end_latest, excluded.scheduled_end_latest),
+	created_from_latest = max(created_from_latest, excluded.created_from_latest),
+	first_started_at = min(coalesce(first_started_at, excluded.first_started_at),
+		coalesce(excluded.first_started_at, first_started_at)),
+	last_started_at = max(coalesce(last_started_at, excluded.last_started_at),
+		coalesce(excluded.last_started_at, last_started_at)),
+	last_ended_at = max(coalesce(last_ended_at, excluded.last_ended_at),
+		coalesce(excluded.last_ended_at, last_ended_at)),
+	cancelled_at = max(coalesce(cancelled_at, excluded.cancelled_at),
+		coalesce(excluded.cancelled_at, cancelled_at)),
+	created_at = min(created_at, excluded.created_at),
+	updated_at = max(updated_at, excluded.updated_at);
+
+-- on meeting.ended
+update meetings set end_type_latest = max(end_type_latest, latest(coalesce(:operate_at_ms, :time), :meeting_end_type))
+where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
+
+-- on participant.joined, participant.left
+insert into meeting_people (meeting, person, name_latest, joined)
+values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
+	latest(coalesce(:operate_at_ms, :time), :operator_user_name), 1)
+on conflict (meeting, person) do update set
+	name_latest = max(name_latest, excluded.name_latest),
+	joined = max(joined, excluded.joined);
+
+-- on meeting.*, participant.*
+insert into meeting_people (meeting, person, name_latest, joined)
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :creator_subject,
+	latest(coalesce(:operate_at_ms, :time), :creator_user_name), 0
+where :creator_subject is not null
+on conflict (meeting, person) do update set name_latest = max(name_latest, excluded.name_latest);
+
+-- on recording.*
+/* Here start and end are those of the recording, not of the plan; an uploaded file belongs to no meeting. */
+insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
+	title_latest, code_latest, type_latest, creator_latest, creator_name_latest,
+	scheduled_start_latest, scheduled_end_latest, created_from_latest,
+	recording_rank, processing_rank, created_at, updated_at)
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
+	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
+	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type),
+	latest(at, :creator_subject), latest(at, :creator_user_name),
+	latest(at, :sub_meeting_start_at_ms), latest(at, :sub_meeting_end_at_ms), '',
+	case :type when 'recording.completed' then 3 when 'recording.failed' then 2
+		when 'recording.deleted' then 0 when 'recording.updated' then 0 else 1 end,
+	iif(:type = 'recording.completed', 1, 0), at, at
+from (select coalesce(:operate_at_ms, :time) as at) where :meeting_id is not null
+on conflict (id) do update set
+	title_latest = max(title_latest, excluded.title_latest),
+	code_latest = max(code_latest, excluded.code_latest),
+	type_latest = max(type_latest, excluded.type_latest),
+	creator_latest = max(creator_latest, excluded.creator_latest),
+	creator_name_latest = max(creator_name_latest, excluded.creator_name_latest),
+	scheduled_start_latest = max(scheduled_start_latest, excluded.scheduled_start_latest),
+	scheduled_end_latest = max(scheduled_end_latest, excluded.scheduled_end_latest),
+	recording_rank = max(recording_rank, excluded.recording_rank),
+	processing_rank = max(processing_rank, excluded.processing_rank),
+	created_at = min(created_at, excluded.created_at),
+	updated_at = max(updated_at, excluded.updated_at);
+
+-- on recording.completed, recording.failed
+insert into recording_files (record_file_id, meeting, rank)
+select file.value ->> 'record_file_id', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 0
+from json_each(:recording_files) as file where true
+on conflict (record_file_id) do update set meeting = max(meeting, excluded.meeting);
+
+-- on transcript.ready
+insert into recording_files (record_file_id, meeting, rank)
+select file.value ->> 'record_file_id', '', 1 from json_each(:recording_files) as file where true
+on conflict (record_file_id) do update set rank = max(rank, excluded.rank);
+
+-- on minutes.ready, summary.ready
+insert into recording_files (record_file_id, meeting, rank)
+select file.value ->> 'record_file_id', '', iif(:result = 2, 2, 3) from json_each(:recording_files) as file where true
+on conflict (record_file_id) do update set rank = max(rank, excluded.rank);
+
+-- query meeting_by_id
+select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", null as "externalId",
+	title, null as "description", meeting_code as "meetingCode", type, state, null as "language", '[]' as "tags:json",
+	created_by_id as "createdById", created_by_id as "hostId", creator_name as "hostName",
+	participant_count as "participantCount:int",
+	scheduled_start_at as "scheduledStartAt:time", scheduled_end_at as "scheduledEndAt:time",
+	start_at as "startAt:time", end_at as "endAt:time", (end_at - start_at) / 1000 as "durationSeconds:int",
+	null as "timezone", recording_rank = 3 as "hasRecording:bool",
+	recording_status as "recordingStatus", processing_status as "processingStatus",
+	json_patch(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
+		json_object('endType', cast(nullif(substr(end_type_latest, 17), '') as integer))) as "metadata:json",
+	created_at as "createdAt:time", updated_at as "updatedAt:time", null as "deletedAt:time"
+from meetings where id = :id;
+
+-- query meeting_stream
+select platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", stream from meetings where id = :id;
+
+-- query meeting_people
+select person as "ptUserId", nullif(substr(name_latest, 17), '') as "displayName", joined as "joined:bool"
+from meeting_people where meeting = :id order by person;
+
+-- query meeting_totals
+select count(*) as "meetings:int", coalesce(sum(recording_rank = 3), 0) as "withRecording:int",
+	coalesce(sum(state = 'ENDED'), 0) as "ended:int", coalesce(sum(state = 'STARTED'), 0) as "running:int",
+	coalesce(sum(participant_count), 0) as "participants:int"
+from meetings;
+
+-- list meetings
+--   filter platform TENCENT_MEETING|ZOOM|TEAMS|DINGTALK|FEISHU|WEBEX|VOOV|OTHER
+--   filter status = processing_status PENDING|PROCESSING|COMPLETED|FAILED|SKIPPED
+--   filter type ONE_TIME|RECURRING|INSTANT|SCHEDULED|WEBINAR
+--   filter state SCHEDULED|STARTED|ENDED|CANCELLED
+--   filter recordingStatus = recording_status PENDING|PROCESSING|COMPLETED|FAILED|SKIPPED
+--   filter meetingId = meeting_id, subMeetingId = sub_meeting_id
+--   range startDate..endDate = begins_at
+--   search meetings_search on meetings.rowid
+--   sort -createdAt = created_at, -updatedAt = updated_at, -startAt = begins_at
+select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", null as "externalId",
+	title, null as "description", meeting_code as "meetingCode", type, state, null as "language", '[]' as "tags:json",
+	created_by_id as "createdById", created_by_id as "hostId", creator_name as "hostName",
+	participant_count as "participantCount:int",
+	scheduled_start_at as "scheduledStartAt:time", scheduled_end_at as "scheduledEndAt:time",
+	start_at as "startAt:time", end_at as "endAt:time", (end_at - start_at) / 1000 as "durationSeconds:int",
+	null as "timezone", recording_rank = 3 as "hasRecording:bool",
+	recording_status as "recordingStatus", processing_status as "processingStatus",
+	json_patch(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
+		json_object('endType', cast(nullif(substr(end_type_latest, 17), '') as integer))) as "metadata:json",
+	created_at as "createdAt:time", updated_at as "updatedAt:time", null as "deletedAt:time"
+from meetings;

@@ -1,0 +1,162 @@
+-- Recordings: a row for each file the vendor told of, and one for each recording under way.
+--
+-- A session is read off its marks (started, paused, resumed, stopped) anew whenever one is added. Which file
+-- came of which session nobody tells; a session is listed until its meeting has a file that came later.
+-- The texts made from a file (transcript, minutes, summary) name only the file and may come before it.
+
+-- table
+create table recordings (
+	id text primary key,
+	record_file_id text,
+	platform text not null,
+	meeting text not null default '',
+	meeting_id text not null default '',
+	recorder text,
+	rank integer not null,
+	title_latest text not null default '',
+	started_at integer,
+	ended_at integer,
+	size_bytes integer,
+	told_at integer,
+	deleted_at integer,
+	created_at integer not null,
+	updated_at integer not null,
+	status text as (case rank when 0 then 'RECORDING' when 1 then 'PROCESSING' when 2 then 'FAILED'
+		else 'COMPLETED' end) virtual,
+	is_deleted integer as (deleted_at is not null) virtual
+) strict;
+create index recordings_created on recordings (created_at, id);
+create index recordings_meeting on recordings (meeting, told_at);
+create index recordings_file on recordings (record_file_id);
+
+create table recording_texts (
+	record_file_id text not null,
+	kind text not null,
+	lang text not null,
+	at integer not null,
+	failed integer not null,
+	primary key (record_file_id, kind, lang, failed)
+) strict, without rowid;
+
+create table session_marks (
+	meeting text not null,
+	at integer not null,
+	mark text not null,
+	platform text not null,
+	meeting_id text not null,
+	operator text,
+	primary key (meeting, at, mark)
+) strict, without rowid;
+
+create trigger session_mark_added after insert on session_marks begin
+	delete from recordings where meeting = new.meeting and record_file_id is null;
+	insert into recordings (id, platform, meeting, meeting_id, recorder, rank, started_at, ended_at, created_at, updated_at)
+		select row_id('session', new.meeting, at), platform, new.meeting, meeting_id, operator,
+			iif(stopped_at is null, 0, 1), at, stopped_at, at, coalesce(stopped_at, at)
+		from (select *, (select min(m.at) from session_marks as m
+				where m.meeting = new.meeting and m.mark = 'recording.stopped' and m.at >= s.at
+				and m.at < s.until) as stopped_at
+			from (select *, lead(at, 1, 9223372036854775807) over (order by at) as until
+				from session_marks where meeting = new.meeting and mark = 'recording.started') as s);
+end;
+
+-- on recording.started, recording.paused, recording.resumed, recording.stopped
+insert or ignore into session_marks (meeting, at, mark, platform, meeting_id, operator)
+values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operate_at_ms, :time), :type,
+	:platform, :meeting_id, :operator_subject);
+
+-- on recording.completed, recording.failed
+insert into recordings (id, record_file_id, platform, meeting, meeting_id, recorder, rank, title_latest,
+	started_at, ended_at, size_bytes, told_at, created_at, updated_at)
+select row_id('file', :platform, file.value ->> 'record_file_id'), file.value ->> 'record_file_id', :platform,
+	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :meeting_id, :operator_subject,
+	iif(:type = 'recording.completed', 3, 2), latest(at, :title),
+	coalesce(file.value ->> 'start_at_ms', :start_at_ms), coalesce(file.value ->> 'end_at_ms', :end_at_ms),
+	file.value ->> 'total_size', at, at, at
+from json_each(:recording_files) as file, (select coalesce(:operate_at_ms, :time) as at) where true
+on conflict (id) do update set
+	meeting = max(meeting, excluded.meeting),
+	meeting_id = max(meeting_id, excluded.meeting_id),
+	recorder = max(coalesce(recorder, excluded.recorder), coalesce(excluded.recorder, recorder)),
+	rank = max(rank, excluded.rank),
+	title_latest = max(title_latest, excluded.title_latest),
+	started_at = min(coalesce(started_at, excluded.started_at), coalesce(excluded.started_at, started_at)),
+	ended_at = max(coalesce(ended_at, excluded.ended_at), coalesce(excluded.ended_at, ended_at)),
+	size_bytes = max(coalesce(size_bytes, excluded.size_bytes), coalesce(excluded.size_bytes, size_bytes)),
+	told_at = max(coalesce(told_at, excluded.told_at), excluded.told_at),
+	created_at = min(created_at, excluded.created_at),
+	updated_at = max(updated_at, excluded.updated_at);
+
+-- on recording.deleted
+insert into recordings (id, record_file_id, platform, meeting, meeting_id, rank, title_latest, deleted_at,
+	created_at, updated_at)
+select row_id('file', :platform, file.value ->> 'record_file_id'), file.value ->> 'record_file_id', :platform,
+	iif(:meeting_id is null, '', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))),
+	coalesce(:meeting_id, ''), 1, latest(at, :title), at, at, at
+from json_each(:recording_files) as file, (select coalesce(:operate_at_ms, :time) as at) where true
+on conflict (id) do update set
+	meeting = max(meeting, excluded.meeting),
+	meeting_id = max(meeting_id, excluded.meeting_id),
+	rank = max(rank, excluded.rank),
+	title_latest = max(title_latest, excluded.title_latest),
+	deleted_at = max(coalesce(deleted_at, excluded.deleted_at), excluded.deleted_at),
+	created_at = min(created_at, excluded.created_at),
+	updated_at = max(updated_at, excluded.updated_at);
+
+-- on transcript.ready, minutes.ready, summary.ready
+insert into recordings (id, record_file_id, platform, meeting_id, rank, title_latest, created_at, updated_at)
+select row_id('file', :platform, file.value ->> 'record_file_id'), file.value ->> 'record_file_id', :platform,
+	:meeting_id, 1, latest(at, :title), at, at
+from json_each(:recording_files) as file, (select coalesce(:operate_at_ms, :time) as at) where true
+on conflict (id) do update set
+	meeting_id = max(meeting_id, excluded.meeting_id),
+	title_latest = max(title_latest, excluded.title_latest),
+	created_at = min(created_at, excluded.created_at),
+	updated_at = max(updated_at, excluded.updated_at);
+
+-- on transcript.ready
+insert into recording_texts (record_file_id, kind, lang, at, failed)
+select file.value ->> 'record_file_id', 'TRANSCRIPT', coalesce(file.value ->> 'lang', ''),
+	coalesce(:operate_at_ms, :time), 0
+from json_each(:recording_files) as file where true
+on conflict (record_file_id, kind, lang, failed) do update set at = max(at, excluded.at);
+
+-- on minutes.ready, summary.ready
+insert into recording_texts (record_file_id, kind, lang, at, failed)
+select file.value ->> 'record_file_id', iif(:type = 'minutes.ready', 'MINUTES', 'SUMMARY'),
+	coalesce(file.value ->> 'lang', ''), coalesce(:operate_at_ms, :time), coalesce(:result = 2, 0)
+from json_each(:recording_files) as file where true
+on conflict (record_file_id, kind, lang, failed) do update set at = max(at, excluded.at);
+
+-- query recording_by_id
+select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
+	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
+	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
+	r.started_at as "startAt:time", r.ended_at as "endAt:time", (r.ended_at - r.started_at) / 1000 as "durationSeconds:int",
+	r.size_bytes as "sizeBytes:int",
+	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
+		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
+	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
+	r.deleted_at as "deletedAt:time"
+from recordings as r where r.id = :id;
+
+-- list recordings
+--   filter meetingId = r.meeting, externalId = r.record_file_id
+--   filter status = r.status RECORDING|PROCESSING|COMPLETED|FAILED
+--   filter platform = r.platform TENCENT_MEETING|ZOOM|TEAMS|DINGTALK|FEISHU|WEBEX|VOOV|OTHER
+--   filter deleted = r.is_deleted bool
+--   range startDate..endDate = r.created_at
+--   sort -createdAt = r.created_at, -updatedAt = r.updated_at
+--   key r.id
+select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
+	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
+	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
+	r.started_at as "startAt:time", r.ended_at as "endAt:time", (r.ended_at - r.started_at) / 1000 as "durationSeconds:int",
+	r.size_bytes as "sizeBytes:int",
+	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
+		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
+	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
+	r.deleted_at as "deletedAt:time"
+from recordings as r
+where r.record_file_id is not null or not exists (select 1 from recordings as f
+	where f.meeting = r.meeting and f.told_at >= r.started_at);
