@@ -2,7 +2,7 @@
  * The event log: every fact the service knows, in the order it was learned.
  *
  * DATA/log is an LMDB environment that only one thread of one process writes;
- * eventlog_format.h has the layout. A record is a small fixed header and the
+ * log_format.h has the layout. A record is a small fixed header and the
  * entry, one CloudEvents object in JSON; its position counts from 0 without
  * gaps and is also its leaf in the Merkle tree, whose tiles are written in the
  * same transaction. DATA/index holds what is looked up by other keys (once,
@@ -36,7 +36,8 @@
 
 struct eventlog;
 struct log_port;
-struct log_txn; /* a pooled read transaction; private */
+struct MDB_txn; /* private */
+struct MDB_cursor;
 
 /* ---- open and close ---------------------------------------------------- */
 
@@ -58,9 +59,13 @@ struct eventlog_options {
 	 * and 64 MiB waiting; the oldest waiting 500 ms. */
 	uint32_t commit_events_max, queue_appends_max, queue_wait_ms_max;
 	uint64_t commit_bytes_max, queue_bytes_max;
-	/* How many events the index may stand behind before it commits (0 = 65,536) and, at most, how
-	 * long (0 = 5,000 ms). Appends get ERR_BUSY when it falls eight times as far behind. */
+	/* How many events the index may stand behind before it commits (0 = 32,768) and, at most, how
+	 * long (0 = 5,000 ms). Appends get ERR_BUSY when it falls four times as far behind. */
 	uint32_t index_batch, index_delay_ms;
+
+	/* The x-id of an event type's name, 0 when unknown; NULL = believe drafts and record headers.
+	 * For checking drafts, and wherever an index is made from entries. Any thread. */
+	uint16_t (*type_number)(struct slice name);
 
 	/* What the checkpoint signer has on record: a log smaller than that has lost events and is
 	 * served read-only. Not signed yet: 0. With a size, also the root it signed. */
@@ -210,8 +215,8 @@ struct log_filter {
 struct eventlog_cursor {
 	/* Private. */
 	struct eventlog *log;
-	struct log_txn *txn, *index_txn;
-	void *entries, *index; /* MDB_cursor */
+	struct MDB_txn *txn, *index_txn;
+	struct MDB_cursor *entries, *index;
 	uint64_t next, end, index_end;
 	uint64_t stream;
 	uint16_t type;
@@ -236,7 +241,7 @@ void eventlog_cursor_finish(struct eventlog_cursor *c); /* accepts a zeroed one 
 /* One read transaction for a few direct looks; short-lived, one thread. */
 struct log_read {
 	struct eventlog *log; /* private, all */
-	struct log_txn *txn;
+	struct MDB_txn *txn;
 };
 int log_read_start(struct log_read *r, struct eventlog *log); /* ERR_BUSY, ERR_IO */
 void log_read_stop(struct log_read *r);                       /* accepts a zeroed one */
@@ -258,7 +263,7 @@ int eventlog_find_once(struct eventlog *log, const uint8_t once[ONCE_KEY_LEN], u
 int eventlog_find_claim(struct eventlog *log, struct slice claim, uint64_t *ret_position);
 /* Events in the stream; 0 when there is none. */
 int eventlog_stream_version(struct eventlog *log, struct slice stream, uint64_t *ret_version);
-/* The subject id first given to this reference; ERR_NOT_FOUND. Sees appends still on their way to disk:
+/* The subject id last given to this reference; ERR_NOT_FOUND. Sees appends still on their way to disk:
  * a key handed out for a lost event harms nobody, two keys for one person would. */
 int eventlog_find_subject(struct eventlog *log, const uint8_t ref[SUBJECT_REF_LEN], struct id *ret_id);
 
@@ -309,19 +314,20 @@ void eventlog_stats(struct eventlog *log, struct eventlog_stats *ret_stats);
 /*
  * Makes every index again from the entries alone, in a new environment beside
  * the old one, and compares the two; then the new one takes its place. Also
- * checks the headers in front of the entries. The log must not be open anywhere
- * in this process, nor for writing in another: ERR_LOCKED.
+ * checks the header in front of every entry and puts wrong ones right. The log must
+ * not be open in this process, nor for writing in another: ERR_LOCKED.
+ * ERR_CORRUPT when an entry cannot be read; options->problem then says which.
  */
 struct reindex_report {
 	uint64_t size;
 	uint64_t once, claims, streams, types, subjects; /* keys in the new index */
-	uint64_t old_position; /* how far the old one had come; it is compared up to there */
-	bool had_old;
-	uint64_t differences; /* keys missing, surplus or different in the old index */
-	uint64_t headers;     /* records whose header does not fit the entry; they are put right */
-	char first[160];      /* the first difference, for people; "" */
+	bool had_old;          /* there was an index that could be opened, of this log */
+	uint64_t old_position; /* how far it had come; the rest was added from the entries before comparing */
+	uint64_t differences;  /* keys missing, surplus or different in it */
+	uint64_t headers;      /* records whose header did not fit the entry */
+	char first[160];       /* the first difference, for people; "" */
 };
-/* progress may be NULL. On ERR_CORRUPT ret_report->first says where an entry cannot be read. */
+/* progress may be NULL. */
 int eventlog_reindex(const struct eventlog_options *options, struct reindex_report *ret_report,
     void (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg);
 

@@ -1,0 +1,566 @@
+/*
+ * Opening and closing the event log, and the checks before the first append is
+ * taken (integrity.md 10).
+ *
+ *     lock --> environment --> checks --> index caught up --> threads
+ */
+#include "store/eventlog_private.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "domain/note.h"
+#include "store/log_format.h"
+
+#define LEAVES_CHECKED 65536
+#define TEXT_MAX 512
+
+uint64_t log_monotonic_us(void)
+{
+	return (uint64_t)clock_monotonic_us(&clock_system);
+}
+
+/* For the person who has to make it open; gives rc back. */
+static int problem(const struct eventlog *log, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int problem(const struct eventlog *log, int rc, const char *format, ...)
+{
+	va_list args;
+
+	if (rc != 0 && log->o.problem != NULL && log->o.problem->len == 0) {
+		va_start(args, format);
+		buf_vprintf(log->o.problem, format, args);
+		va_end(args);
+	}
+	return rc;
+}
+
+static void set_defaults(struct eventlog_options *o)
+{
+	if (o->map_bytes == 0)
+		o->map_bytes = 1024 * GIB;
+	if (o->reserve_bytes == 0 && o->reserve_percent == 0) {
+		o->reserve_bytes = GIB;
+		o->reserve_percent = 5;
+	}
+	if (o->commit_events_max == 0)
+		o->commit_events_max = 1024;
+	if (o->commit_bytes_max == 0)
+		o->commit_bytes_max = 4u << 20;
+	if (o->queue_appends_max == 0)
+		o->queue_appends_max = 4096;
+	if (o->queue_bytes_max == 0)
+		o->queue_bytes_max = 64u << 20;
+	if (o->queue_wait_ms_max == 0)
+		o->queue_wait_ms_max = 500;
+	if (o->index_batch == 0)
+		o->index_batch = 32768;
+	if (o->index_delay_ms == 0)
+		o->index_delay_ms = 5000;
+}
+
+/* Waits by real time, whatever clock events are stamped with. */
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static int create(struct eventlog **ret, const struct eventlog_options *options)
+{
+	struct eventlog *log = calloc(1, sizeof(*log));
+	int n = 0;
+
+	if (log == NULL)
+		return ERR_NOMEM;
+	log->o = *options;
+	set_defaults(&log->o);
+	log->lock_fd = -1;
+	list_init(&log->queue);
+	list_init(&log->ports);
+	pthread_mutex_init(&log->queue_lock, NULL);
+	pthread_mutex_init(&log->state_lock, NULL);
+	pthread_mutex_init(&log->ports_lock, NULL);
+	pthread_mutex_init(&log->index_lock, NULL);
+	pthread_mutex_init(&log->catch_up_lock, NULL);
+	cond_init(&log->queue_filled);
+	cond_init(&log->done);
+	cond_init(&log->grown);
+	cond_init(&log->index_due);
+	log->tree = calloc(1, sizeof(*log->tree));
+	if (asprintf(&log->log_dir, "%s/log", options->dir) < 0)
+		log->log_dir = NULL;
+	if (options->index_dir != NULL)
+		log->index_dir = strdup(options->index_dir);
+	else
+		n = asprintf(&log->index_dir, "%s/index", options->dir);
+	if (n < 0)
+		log->index_dir = NULL;
+	*ret = log;
+	if (log->tree == NULL || log->log_dir == NULL || log->index_dir == NULL)
+		return ERR_NOMEM;
+	return log_tail_init(&log->tail);
+}
+
+void eventlog_destroy(struct eventlog *log)
+{
+	log_index_close(&log->index);
+	log_env_close(&log->env);
+	if (log->lock_fd >= 0)
+		io_calls->close(log->lock_fd);
+	log_tail_finish(&log->tail);
+	pthread_mutex_destroy(&log->queue_lock);
+	pthread_mutex_destroy(&log->state_lock);
+	pthread_mutex_destroy(&log->ports_lock);
+	pthread_mutex_destroy(&log->index_lock);
+	pthread_mutex_destroy(&log->catch_up_lock);
+	pthread_cond_destroy(&log->queue_filled);
+	pthread_cond_destroy(&log->done);
+	pthread_cond_destroy(&log->grown);
+	pthread_cond_destroy(&log->index_due);
+	free(log->refusal);
+	free(log->tree);
+	free(log->log_dir);
+	free(log->index_dir);
+	free(log);
+}
+
+/* ---- the files ----------------------------------------------------------- */
+
+/* LMDB lets several processes write in turn; our tail and tree would not know of it. */
+static int lock_dir(struct eventlog *log)
+{
+	char path[TEXT_MAX];
+	int n = snprintf(path, sizeof(path), "%s/writer.lock", log->log_dir);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return ERR_TOO_BIG;
+	log->lock_fd = io_calls->open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (log->lock_fd < 0)
+		return problem(log, ERR_IO, "cannot open %s", path);
+	if (flock(log->lock_fd, LOCK_EX | LOCK_NB) != 0)
+		return problem(log, ERR_LOCKED, "%s is held by another process: only one may write a log", path);
+	return 0;
+}
+
+static int tables_open(struct eventlog *log, MDB_txn *txn)
+{
+	int rc;
+
+	rc = log_table(txn, "meta", &log->meta);
+	if (rc == 0)
+		rc = log_table(txn, "entries", &log->entries);
+	if (rc == 0)
+		rc = log_table(txn, "blobs", &log->blobs);
+	if (rc == 0)
+		rc = log_table(txn, "tiles", &log->tiles);
+	if (rc == 0)
+		rc = log_table(txn, "notes", &log->notes);
+	return rc;
+}
+
+static int format_check(struct eventlog *log, MDB_txn *txn)
+{
+	uint8_t format[4];
+	MDB_val key = val_of("format", 6), value;
+	int rc;
+
+	rc = mdb_err(mdb_get(txn, log->meta, &key, &value));
+	if (rc == ERR_NOT_FOUND && !log->readonly) {
+		put_le(format, LOG_FORMAT, 4);
+		value = val_of(format, sizeof(format));
+		return mdb_err(mdb_put(txn, log->meta, &key, &value, 0));
+	}
+	if (rc != 0)
+		return rc;
+	if (value.mv_size == 4 && get_le(value.mv_data, 4) == LOG_FORMAT)
+		return 0;
+	return problem(log, ERR_VERSION, "%s was made by another version of this program", log->log_dir);
+}
+
+static int open_env(struct eventlog *log)
+{
+	MDB_txn *txn = NULL;
+	int rc;
+
+	rc = log_env_open(&log->env, log->log_dir, log->readonly ? 0 : log->o.map_bytes, log->readonly);
+	if (rc != 0)
+		return problem(log, rc, "cannot open the log in %s: %s", log->log_dir, err_text(rc));
+	rc = mdb_err(mdb_txn_begin(log->env.env, NULL, log->readonly ? MDB_RDONLY : 0, &txn));
+	if (rc != 0)
+		return problem(log, rc, "cannot read the log in %s: %s", log->log_dir, err_text(rc));
+	rc = tables_open(log, txn);
+	if (rc == 0)
+		rc = format_check(log, txn);
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return problem(log, rc, "cannot read the log in %s: %s", log->log_dir, err_text(rc));
+	}
+	rc = mdb_err(mdb_txn_commit(txn));
+	if (rc == 0 && !log->readonly)
+		rc = dir_sync(log->log_dir); /* LMDB does not sync the directory of the files it makes */
+	return problem(log, rc, "cannot set up the log in %s: %s", log->log_dir, err_text(rc));
+}
+
+/* ---- the checks ---------------------------------------------------------- */
+
+/* Last position and count agree: below the end there is no gap. */
+static int check_count(struct eventlog *log, MDB_txn *txn, uint64_t *ret_size)
+{
+	MDB_cursor *cursor = NULL;
+	struct log_record record;
+	MDB_val key, value;
+	MDB_stat stat;
+	int rc;
+
+	rc = mdb_err(mdb_stat(txn, log->entries, &stat));
+	if (rc != 0)
+		return rc;
+	*ret_size = stat.ms_entries;
+	if (stat.ms_entries == 0)
+		return 0;
+	rc = mdb_err(mdb_cursor_open(txn, log->entries, &cursor));
+	if (rc != 0)
+		return rc;
+	rc = mdb_err(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
+	if (rc == 0 && (key.mv_size != 8 || get_be64(key.mv_data) + 1 != stat.ms_entries))
+		rc = problem(log, ERR_CORRUPT, "%s: the last position and the number of records do not fit", log->log_dir);
+	if (rc == 0) {
+		rc = log_record_check(stat.ms_entries - 1, value, &record);
+		if (rc == 0)
+			log->last_time_us = record.time_us;
+	}
+	mdb_cursor_close(cursor);
+	return rc;
+}
+
+/* The newest records are what their leaf hashes say. Older ones are the daily verification's. */
+static int check_leaves(struct eventlog *log, MDB_txn *txn, uint64_t size)
+{
+	uint64_t at = size > LEAVES_CHECKED ? size - LEAVES_CHECKED : 0;
+	struct merkle_hash stored[MERKLE_TILE_WIDTH], leaf;
+	int rc = 0;
+
+	while (rc == 0 && at < size) {
+		struct merkle_place place = merkle_place(at, 0);
+		unsigned n = MERKLE_TILE_WIDTH - place.at;
+
+		if (n > size - at)
+			n = (unsigned)(size - at);
+		rc = log_tiles_read(log, txn, 0, place.number, place.at, n, stored);
+		for (unsigned i = 0; rc == 0 && i < n; i++) {
+			struct log_record record;
+
+			rc = log_record_at(log, txn, at + i, &record);
+			if (rc == 0)
+				merkle_leaf(&leaf, record.entry);
+			if (rc != 0 || !merkle_hash_eq(&leaf, &stored[i]))
+				rc = problem(log, ERR_CORRUPT, "%s: the record at position %llu is not the one that was written",
+				    log->log_dir, (unsigned long long)(at + i));
+		}
+		at += n;
+	}
+	return rc == ERR_NOT_FOUND ? problem(log, ERR_CORRUPT, "%s: tree hashes are missing", log->log_dir) : rc;
+}
+
+/* A tree of that size has that root; a log shorter than it has lost events and becomes read-only. */
+static int check_signed(struct eventlog *log, uint64_t signed_size, const struct merkle_hash *signed_root,
+    const char *whose)
+{
+	struct tile_reader tiles = eventlog_tiles(log);
+	struct merkle_hash root;
+	char reason[TEXT_MAX];
+	uint64_t size = atomic_load(&log->size);
+	int rc;
+
+	if (signed_size > size) {
+		snprintf(reason, sizeof(reason),
+		    "events were lost: the log has %llu, %s %llu; only a successor log may go on",
+		    (unsigned long long)size, whose, (unsigned long long)signed_size);
+		log_error("eventlog", reason, "dir", log->log_dir);
+		eventlog_refuse(log, reason);
+		return 0;
+	}
+	rc = merkle_root(&root, signed_size, &tiles);
+	if (rc == 0 && !merkle_hash_eq(&root, signed_root))
+		rc = ERR_CORRUPT;
+	return problem(log, rc, "%s: the root over %llu events is not the one %s", log->log_dir,
+	    (unsigned long long)signed_size, whose);
+}
+
+static int check_last_note(struct eventlog *log)
+{
+	struct buf bytes = BUF_INIT(NOTE_BYTES_MAX);
+	struct checkpoint checkpoint;
+	struct note *note = malloc(sizeof(*note));
+	uint64_t size;
+	int rc = note == NULL ? ERR_NOMEM : eventlog_last_note(log, &size, &bytes);
+
+	if (rc == ERR_NOT_FOUND) {
+		rc = 0;
+		goto out;
+	}
+	if (rc == 0)
+		rc = note_parse(note, buf_slice(&bytes));
+	if (rc == 0)
+		rc = checkpoint_parse(&checkpoint, note->text);
+	if (rc != 0) {
+		rc = problem(log, ERR_CORRUPT, "%s: the newest checkpoint cannot be read", log->log_dir);
+		goto out;
+	}
+	rc = check_signed(log, checkpoint.size, &checkpoint.root, "its newest checkpoint says");
+out:
+	free(note);
+	buf_finish(&bytes);
+	return rc;
+}
+
+static int check_all(struct eventlog *log)
+{
+	MDB_txn *txn = NULL;
+	uint64_t size = 0;
+	int rc;
+
+	rc = log_env_read(&log->env, &txn);
+	if (rc == 0)
+		rc = check_count(log, txn, &size);
+	if (rc == 0)
+		rc = check_leaves(log, txn, size);
+	if (rc == 0)
+		rc = log_tiles_load(log, txn, size);
+	log_env_done(&log->env, &txn);
+	if (rc != 0)
+		return problem(log, rc, "%s: the tail of the log cannot be read: %s", log->log_dir, err_text(rc));
+	atomic_store(&log->size, size);
+	log->edge = log->tree->edge;
+	log->stats.last_time_us = log->last_time_us;
+	rc = check_last_note(log);
+	if (rc == 0 && log->o.signed_size > 0)
+		rc = check_signed(log, log->o.signed_size, &log->o.signed_root, "was signed for");
+	return rc;
+}
+
+/* ---- the index ------------------------------------------------------------ */
+
+/* An index of another history (an older copy of the log was put back, say) is as good as none. */
+static int index_fits(struct eventlog *log, bool *ret_fits)
+{
+	struct log_index_state state;
+	struct tile_reader tiles = eventlog_tiles(log);
+	struct merkle_hash leaf;
+	MDB_txn *txn = NULL;
+	int rc;
+
+	*ret_fits = false;
+	rc = log_env_read(&log->index.env, &txn);
+	if (rc == 0)
+		rc = log_index_state(&log->index, txn, &state);
+	log_env_done(&log->index.env, &txn);
+	if (rc == ERR_CORRUPT)
+		return 0;
+	if (rc != 0 || state.position > atomic_load(&log->size))
+		return rc;
+	if (state.position > 0) {
+		struct merkle_place place = merkle_place(state.position - 1, 0);
+
+		rc = tiles.read(tiles.arg, 0, place.number, place.at, 1, &leaf);
+		if (rc != 0)
+			return rc;
+	}
+	*ret_fits = state.position == 0 || merkle_hash_eq(&leaf, &state.last_leaf);
+	return 0;
+}
+
+static int open_index(struct eventlog *log)
+{
+	bool fits = false;
+	int rc;
+
+	rc = dir_create(log->index_dir, 0700);
+	if (rc == 0)
+		rc = log_index_open(&log->index, log->index_dir, log->o.map_bytes, false);
+	if (rc == 0)
+		rc = index_fits(log, &fits);
+	if (rc == 0 && fits)
+		return 0;
+	if (rc != 0 && rc != ERR_CORRUPT && rc != ERR_VERSION && rc != ERR_NOT_FOUND)
+		return rc;
+	/* It is a fold: whatever is wrong with it, making it again cures. */
+	log_warn("eventlog", "the index does not fit the log and is made again", "dir", log->index_dir);
+	log_index_close(&log->index);
+	rc = tree_remove(log->index_dir);
+	if (rc == 0)
+		rc = dir_create(log->index_dir, 0700);
+	if (rc == 0)
+		rc = log_index_open(&log->index, log->index_dir, log->o.map_bytes, false);
+	return rc;
+}
+
+static int ready_index(struct eventlog *log)
+{
+	struct log_refold how = {0};
+	int rc;
+
+	rc = open_index(log);
+	if (rc == 0)
+		rc = eventlog_index_catch_up(log, &log->index, &how);
+	if (rc == ERR_CORRUPT)
+		return problem(log, rc, "%s: an entry cannot be indexed, or its header does not fit; see `lulab log reindex`",
+		    log->log_dir);
+	if (rc != 0)
+		return problem(log, rc, "%s: the index cannot be brought forward: %s", log->index_dir, err_text(rc));
+	atomic_store(&log->index_position, atomic_load(&log->size));
+	log->index_target = atomic_load(&log->size);
+	return 0;
+}
+
+/* ---- open and close ------------------------------------------------------ */
+
+static int start_threads(struct eventlog *log)
+{
+	if (pthread_create(&log->writer, NULL, eventlog_writer, log) != 0)
+		return ERR_NOMEM;
+	if (pthread_create(&log->indexer, NULL, eventlog_indexer, log) != 0) {
+		pthread_mutex_lock(&log->queue_lock);
+		log->closing = true;
+		pthread_cond_signal(&log->queue_filled);
+		pthread_mutex_unlock(&log->queue_lock);
+		pthread_join(log->writer, NULL);
+		return ERR_NOMEM;
+	}
+	log->threads_run = true;
+	return 0;
+}
+
+int eventlog_open_checked(struct eventlog **ret_log, const struct eventlog_options *options)
+{
+	struct eventlog *log = NULL;
+	int rc;
+
+	assert(options->dir != NULL && options->clock != NULL);
+	rc = create(&log, options);
+	if (rc == 0)
+		rc = dir_create(log->log_dir, 0700);
+	if (rc == 0)
+		rc = lock_dir(log);
+	if (rc == 0)
+		rc = open_env(log);
+	if (rc == 0)
+		rc = check_all(log);
+	if (rc == 0) {
+		*ret_log = log;
+		return 0;
+	}
+	if (log != NULL) {
+		problem(log, rc, "cannot open the log in %s: %s", options->dir, err_text(rc));
+		eventlog_destroy(log);
+	}
+	return rc;
+}
+
+int eventlog_open(struct eventlog **ret_log, const struct eventlog_options *options)
+{
+	struct eventlog *log;
+	int rc;
+
+	rc = eventlog_open_checked(&log, options);
+	if (rc != 0)
+		return rc;
+	rc = ready_index(log);
+	if (rc == 0) {
+		eventlog_disk_check(log);
+		log->disk_checked_us = clock_monotonic_us(log->o.clock);
+		rc = start_threads(log);
+	}
+	if (rc != 0) {
+		eventlog_destroy(log);
+		return rc;
+	}
+	log->o.problem = NULL;
+	*ret_log = log;
+	return 0;
+}
+
+int eventlog_open_readonly(struct eventlog **ret_log, const struct eventlog_options *options)
+{
+	struct eventlog *log = NULL;
+	struct log_index_state state = {0};
+	MDB_txn *txn = NULL;
+	int rc;
+
+	rc = create(&log, options);
+	if (rc == 0) {
+		log->readonly = true;
+		atomic_store(&log->refused, true);
+		rc = open_env(log);
+	}
+	/* Without an index a tool still reads: the tail is filled from the entries when something is looked up. */
+	if (rc == 0 && log_index_open(&log->index, log->index_dir, 0, true) == 0) {
+		rc = log_env_read(&log->index.env, &txn);
+		if (rc == 0)
+			rc = log_index_state(&log->index, txn, &state);
+		log_env_done(&log->index.env, &txn);
+	}
+	if (rc == 0) {
+		log->o.problem = NULL;
+		log->catch_up_position = state.position;
+		atomic_store(&log->index_position, state.position);
+		*ret_log = log;
+		return 0;
+	}
+	if (log != NULL)
+		eventlog_destroy(log);
+	return rc;
+}
+
+void eventlog_close(struct eventlog *log)
+{
+	if (log == NULL)
+		return;
+	eventlog_wake(log);
+	if (log->threads_run) {
+		pthread_mutex_lock(&log->queue_lock);
+		log->closing = true;
+		pthread_cond_signal(&log->queue_filled);
+		pthread_mutex_unlock(&log->queue_lock);
+		pthread_join(log->writer, NULL);
+
+		pthread_mutex_lock(&log->index_lock);
+		log->index_stop = true;
+		pthread_cond_signal(&log->index_due);
+		pthread_mutex_unlock(&log->index_lock);
+		pthread_join(log->indexer, NULL);
+	}
+	assert(list_empty(&log->ports));
+	eventlog_destroy(log);
+}
+
+void eventlog_refuse(struct eventlog *log, const char *reason)
+{
+	pthread_mutex_lock(&log->state_lock);
+	if (log->refusal == NULL) {
+		log->refusal = strdup(reason);
+		atomic_store(&log->refused, true);
+	}
+	pthread_mutex_unlock(&log->state_lock);
+}
+
+const char *eventlog_refusal(struct eventlog *log)
+{
+	const char *reason;
+
+	pthread_mutex_lock(&log->state_lock);
+	reason = log->refusal;
+	pthread_mutex_unlock(&log->state_lock);
+	if (reason == NULL && atomic_load(&log->refused))
+		return log->readonly ? "opened for reading" : "out of memory for the reason";
+	return reason;
+}
