@@ -87,7 +87,7 @@ struct exchange {
 	bool has_cache_control, has_vary, has_retry_after, has_encoding;
 	struct slice etag;        /* the handler's */
 	struct rate_state rates[PEERS_RATES];
-	
+
 	struct slice cors_origin; /* allowed one, or empty */
 	bool cors_credentials;
 

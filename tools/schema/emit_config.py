@@ -77,7 +77,7 @@ def source(sections):
 def env(sections):
     """Every setting, commented out, at its default."""
     out = ["# Settings of lulab. Each line shows a default; take the # away and change it.",
-           "# A flag wins over the environment, the environment over this file. NAME_FILE=path", 
+           "# A flag wins over the environment, the environment over this file. NAME_FILE=path",
            "# reads a value from a file; systemd credentials of the same name work too.", ""]
     for section in sections:
         live = [f for f in section.fields if not f.raw.get("x-unused")]
