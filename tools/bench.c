@@ -1,3 +1,4 @@
+/* See bench.h. */
 #include "bench.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* See bench_ceiling.h. */
 #include "bench_ceiling.h"
 
 #include <assert.h>

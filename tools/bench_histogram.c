@@ -1,3 +1,4 @@
+/* See bench_histogram.h. */
 #include "bench_histogram.h"
 
 /* Below HISTOGRAM_STEPS each value has its bucket; above, each doubling has HISTOGRAM_STEPS. */

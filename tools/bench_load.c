@@ -1,3 +1,4 @@
+/* See bench_load.h. */
 #include "bench_load.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* See bench_webhook.h. */
 #include "bench_webhook.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* See secret.h. */
 #include "crypto/secret.h"
 
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+/* See envelope.h. */
 #include "domain/envelope.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* See event.h. */
 #include "domain/event.h"
 
 #include <assert.h>

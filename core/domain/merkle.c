@@ -1,3 +1,4 @@
+/* See merkle.h. */
 #include "domain/merkle.h"
 
 #include <assert.h>

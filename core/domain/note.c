@@ -1,3 +1,4 @@
+/* See note.h. */
 #include "domain/note.h"
 
 #include <assert.h>

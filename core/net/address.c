@@ -1,3 +1,4 @@
+/* See address.h. */
 #include "net/address.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* See http_client.h. */
 #include "net/http_client.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* See router.h. */
 #include "net/router.h"
 
 #include <assert.h>

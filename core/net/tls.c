@@ -1,3 +1,4 @@
+/* See tls.h. */
 #include "net/tls.h"
 
 #include <pthread.h>

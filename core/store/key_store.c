@@ -1,3 +1,4 @@
+/* See key_store.h. */
 #include "store/key_store.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* See seal.h. */
 #include "store/seal.h"
 
 #include <assert.h>

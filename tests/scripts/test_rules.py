@@ -119,7 +119,7 @@ class Rules(unittest.TestCase):
     def test_no_file_holds_a_second_idea(self):
         for path in tracked(".c", ".h"):
             with self.subTest(path=path):
-                self.assertLessEqual(read(path).count("\n"), 800)
+                self.assertLessEqual(read(path).count("\n"), 900)
 
     def test_text_files_are_clean(self):
         for path in tracked(".c", ".h", ".py", ".sh", ".sql", "meson.build"):
