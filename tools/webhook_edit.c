@@ -32,7 +32,7 @@ static int put(cJSON *parent, const char *name, cJSON *value)
 	if (value == NULL)
 		return ERR_NOMEM;
 	if (cJSON_IsObject(parent)) {
-		if (cJSON_HasObjectItem(parent, name))
+		if (cJSON_GetObjectItemCaseSensitive(parent, name) != NULL)
 			done = cJSON_ReplaceItemInObjectCaseSensitive(parent, name, value);
 		else
 			done = cJSON_AddItemToObject(parent, name, value);
