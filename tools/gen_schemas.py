@@ -40,8 +40,9 @@ def run(args):
         write(args.source, emit_config.source(settings))
         write(args.env, emit_config.env(settings))
     else:
-        write(args.header, emit_c.header(family, definitions, structs))
-        write(args.source, emit_c.source(family, definitions, structs))
+        stem = os.path.basename(args.header).removesuffix(".gen.h")
+        write(args.header, emit_c.header(family, definitions, structs, stem))
+        write(args.source, emit_c.source(family, definitions, structs, stem))
         if args.model:
             write(args.model, emit_c.model(definitions))
 

@@ -75,8 +75,10 @@ static int encode_list(struct encoding *e, const struct schema_field *f, const s
 	json_begin_array(w);
 	for (size_t i = 0; i < list->n && rc == 0; i++)
 		rc = encode_value(e, f->item, (const char *)list->items + i * f->item_size, w);
+	if (rc != 0)
+		return rc;
 	json_end_array(w);
-	return rc != 0 ? rc : w->out->rc;
+	return w->out->rc;
 }
 
 static int encode_sealed(struct encoding *e, const struct schema_field *f, const void *member, struct json_writer *w)
@@ -145,8 +147,10 @@ static int encode_object(struct encoding *e, const struct schema *s, const void 
 		if (schema_field_present(&s->fields[i], data))
 			rc = encode_member(e, &s->fields[i], data, w);
 	}
+	if (rc != 0)
+		return rc; /* what was begun stays open: the text is of no use */
 	json_end_object(w);
-	return rc != 0 ? rc : w->out->rc;
+	return w->out->rc;
 }
 
 int schema_encode(const struct schema *s, const void *data, const struct seal_hooks *hooks, struct json_writer *w)

@@ -38,8 +38,8 @@ bool pattern_matches(const struct schema_pattern *p, struct slice text);
 
 /* ---- members of a struct ------------------------------------------------------ */
 
-/* Any list: struct { T *items; size_t n; }. */
-struct schema_list {
+/* Any list: struct { T *items; size_t n; }; the attribute because T is not known here. */
+struct __attribute__((may_alias)) schema_list {
 	void *items;
 	size_t n;
 };

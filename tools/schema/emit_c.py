@@ -164,8 +164,9 @@ def c_bool(value):
     return "true" if value else "false"
 
 
-def header(family, definitions, structs):
-    guard = f"LULAB_{family.upper()}_GEN_H"
+def header(family, definitions, structs, stem=None):
+    """stem: what the files are called before .gen.h and .gen.c; the family's name otherwise."""
+    guard = f"LULAB_{(stem or family).upper()}_GEN_H"
     out = [f"/* Made from schemas/{family} by tools/gen_schemas.py. */", f"#ifndef {guard}", f"#define {guard}", "",
            '#include "domain/schema.h"', ""]
     if family != "events" and family != "config":
@@ -182,15 +183,17 @@ def header(family, definitions, structs):
         if family != "config" or s.c_name == "config":
             out.append(f"extern const struct schema schema_{s.c_name};")
         out.append("")
+    if definitions and family != "events":
+        out += ["/* All of them, ending with NULL. */", f"extern const struct schema *const schemas_{stem or family}[];", ""]
     out += ["#endif", ""]
     return "\n".join(out)
 
 
-def source(family, definitions, structs):
+def source(family, definitions, structs, stem=None):
     tables = Tables()
     for s in structs:
         tables.struct(s)
-    include = "domain/event.h" if family == "events" else f"{family}.gen.h"
+    include = "domain/event.h" if family == "events" else f"{stem or family}.gen.h"
     out = [f"/* Made from schemas/{family} by tools/gen_schemas.py. */", f'#include "{include}"', "",
            "#include <stddef.h>", ""]
     rows = []
@@ -208,8 +211,7 @@ def source(family, definitions, structs):
         out.append(f"const size_t event_types_n = {len(rows)};")
     else:
         names = ", ".join(f"&schema_{d.c_name}" for d in definitions)
-        out.append(f"extern const struct schema *const schemas_{family}[];")
-        out.append(f"const struct schema *const schemas_{family}[] = {{{names}, NULL}};")
+        out.append(f"const struct schema *const schemas_{stem or family}[] = {{{names}, NULL}};")
     return "\n".join(out) + "\n"
 
 

@@ -51,7 +51,7 @@ def header(sections):
 def source(sections):
     s = whole(sections)
     text = emit_c.source("config", [], [s]).replace('#include "config.gen.h"', '#include "app/config.h"')
-    text = text[:text.index("extern const struct schema *const")]
+    text = text[:text.index("const struct schema *const schemas_config")]
     rows, n = [], 0
     for section in sections:
         for f in section.fields:
