@@ -162,9 +162,10 @@ static int next_piece(struct listing *l)
 	if (rc != 0)
 		return rc;
 	l->request.has_cursor = true;
-	l->request.cursor_value = next.cursor_value;
+	l->request.cursor_is_integer = next.cursor_is_integer;
+	l->request.cursor_integer = next.cursor_integer;
+	l->request.cursor_text = next.cursor_text;
 	l->request.cursor_key = next.cursor_key;
-	l->request.cursor_is_null = next.cursor_is_null;
 	l->request.want_total = false;
 	return 0;
 }

@@ -1,3 +1,4 @@
+/* See projection.h. */
 #include "store/projection.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* See projection_file.h. */
 #include "store/projection_file.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* See projection_fold.h. */
 #include "store/projection_fold.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* See sqlfn.h. */
 #include "store/sqlfn.h"
 
 #include <sqlite3.h>
