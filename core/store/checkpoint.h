@@ -32,8 +32,9 @@ struct signed_log {
 	void *arg;
 	struct tile_reader tiles;                           /* of durable records */
 	int (*size)(void *arg, uint64_t *ret_size);         /* durable records */
-	/* Until the log is longer than `size`, or the time is over; either way 0. */
+	/* Until the log is longer than `size`, or the time is over: either way 0. Another error: waiting is over for good. */
 	int (*wait)(void *arg, uint64_t size, unsigned timeout_ms);
+	int (*noted_size)(void *arg, uint64_t *ret_size);   /* of the longest note kept; 0 when there is none */
 	int (*put_note)(void *arg, uint64_t size, struct slice note); /* durable when it returns 0 */
 	void (*refuse_writes)(void *arg, const char *reason);
 };
@@ -56,6 +57,9 @@ struct signer_options {
  */
 int log_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir, const char *configured, const struct rng *rng);
 
+/* What was signed last in that data directory, for eventlog_options. ERR_NOT_FOUND when nothing was; ERR_CORRUPT. */
+int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *ret_root);
+
 /*
  * Loads or makes the key, checks the log against the state file, starts the
  * thread. When the log is behind or differs, the log is told to refuse writes and the
@@ -63,7 +67,7 @@ int log_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir, const char *c
  */
 int signer_start(struct signer **ret, const struct signer_options *options);
 
-/* Signs what is there, then ends the thread. NULL is fine. */
+/* Signs what is there, then ends the thread; the log must still take notes. NULL is fine. */
 void signer_stop(struct signer *s);
 
 /* A checkpoint of at least that size, now; waits for it. 0, ERR_RANGE (log is shorter), ERR_CORRUPT (it refuses), ERR_IO. Any thread. */

@@ -247,8 +247,7 @@ START_TEST(raw_bodies_end_with_their_age)
 	/* One taken now is not of the old stock, so it has its whole time before it. */
 	young = take(KEY_DELIVERY);
 	clock_manual_advance(&now, 2 * DAY_US);
-	ck_assert_int_eq(keyring_sweep(kr, &n), 0);
-	ck_assert_uint_ge(n, 1);
+	ck_assert_int_eq(keyring_sweep(kr, &n), 0); /* n may be 0: the keyring's own thread sweeps too */
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(keyring_get(kr, &old, key), ERR_ERASED);
 		ck_assert_int_eq(keyring_get(kr, &young, key), 0);

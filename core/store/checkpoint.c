@@ -1,0 +1,516 @@
+#include "store/checkpoint.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "crypto/secret.h"
+
+#define INTERVAL_MS_DEFAULT 1000u
+#define EVENTS_MAX_DEFAULT UINT64_C(65536)
+#define STATE_HEAD "lulab-signer/1\n"
+#define STATE_BYTES_MAX 1024
+#define RETRY_MS 1000
+#define WAIT_MS_MAX 200 /* how long the thread may not notice that it is to stop */
+
+struct signer {
+	struct signed_log log;
+	const struct clock *clock;
+	char state_path[PATH_MAX];
+	unsigned interval_ms;
+	uint64_t events_max;
+	struct note_key key;
+	uint8_t *secret; /* ED25519_SECRET_LEN bytes of secret memory */
+
+	/* The signer's thread alone, once it runs. */
+	struct checkpoint last; /* what was signed last; its origin is key.name */
+
+	pthread_mutex_t lock;   /* guards what is below */
+	pthread_cond_t changed; /* something was signed, refused, or failed */
+	pthread_cond_t wake;    /* the thread: asked for */
+	uint64_t signed_size, wanted;
+	uint64_t n_tries; /* signatures tried, good or bad */
+	int rc;           /* of the last try */
+	char refusal[256];
+	bool refused, stopping, started;
+	pthread_t thread;
+};
+
+/* ---- the log's name --------------------------------------------------------------- */
+
+static int join(char ret[PATH_MAX], const char *dir, const char *name)
+{
+	return snprintf(ret, PATH_MAX, "%s/%s", dir, name) < PATH_MAX ? 0 : ERR_TOO_BIG;
+}
+
+/* Size, root and origin last signed. ERR_NOT_FOUND when nothing was. */
+static int state_read(const char *path, char ret_origin[LOG_ORIGIN_MAX + 1], struct checkpoint *ret)
+{
+	struct buf file = BUF_INIT(STATE_BYTES_MAX);
+	struct checkpoint c;
+	struct slice text;
+	int rc;
+
+	rc = file_read(&file, path);
+	if (rc == 0) {
+		text = buf_slice(&file);
+		rc = ERR_CORRUPT;
+		if (slice_starts_with(text, SLICE(STATE_HEAD))) {
+			text.ptr += sizeof(STATE_HEAD) - 1;
+			text.len -= sizeof(STATE_HEAD) - 1;
+			if (checkpoint_parse(&c, text) == 0 && c.origin.len <= LOG_ORIGIN_MAX)
+				rc = 0;
+		}
+	}
+	if (rc == 0) {
+		memcpy(ret_origin, c.origin.ptr, c.origin.len);
+		ret_origin[c.origin.len] = '\0';
+		c.origin = (struct slice){0};
+		*ret = c;
+	}
+	buf_finish(&file);
+	return rc;
+}
+
+static int origin_make(char ret[LOG_ORIGIN_MAX + 1], const char *path, const struct rng *rng)
+{
+	char text[64], digits[17];
+	uint8_t random[8];
+	int len, rc;
+
+	rng_fill(rng, random, sizeof(random));
+	hex_encode(digits, random, sizeof(random));
+	len = snprintf(text, sizeof(text), "log-%s.lulab.invalid/events\n", digits);
+	rc = file_create(path, slice_of(text, (size_t)len), 0644);
+	if (rc == 0) {
+		memcpy(ret, text, (size_t)len - 1);
+		ret[len - 1] = '\0';
+	}
+	return rc;
+}
+
+static int origin_read(char ret[LOG_ORIGIN_MAX + 1], const char *path)
+{
+	struct buf file = BUF_INIT(LOG_ORIGIN_MAX + 2);
+	struct slice text;
+	int rc;
+
+	rc = file_read(&file, path);
+	if (rc == 0) {
+		text = slice_trim(buf_slice(&file));
+		if (text.len == 0 || text.len > LOG_ORIGIN_MAX) {
+			rc = ERR_CONFIG;
+		} else {
+			memcpy(ret, text.ptr, text.len);
+			ret[text.len] = '\0';
+		}
+	}
+	buf_finish(&file);
+	return rc;
+}
+
+int log_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir, const char *configured, const struct rng *rng)
+{
+	static const uint8_t any_key[ED25519_PUBLIC_LEN];
+	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1], before[LOG_ORIGIN_MAX + 1];
+	struct checkpoint last;
+	struct note_key key;
+	int rc;
+
+	rc = join(path, data_dir, "origin");
+	if (rc != 0)
+		return rc;
+	if (configured != NULL && configured[0] != '\0') {
+		if (strlen(configured) > LOG_ORIGIN_MAX)
+			return ERR_CONFIG;
+		memcpy(origin, configured, strlen(configured) + 1);
+	} else {
+		rc = origin_read(origin, path);
+		if (rc == ERR_NOT_FOUND)
+			rc = origin_make(origin, path, rng);
+		if (rc != 0)
+			return rc;
+	}
+	/* A name that could not be a key's could never be signed under. */
+	if (note_key_make(&key, slice_str(origin), NOTE_ED25519, any_key) != 0)
+		return ERR_CONFIG;
+	rc = join(path, data_dir, "signer.state");
+	if (rc == 0)
+		rc = state_read(path, before, &last);
+	if (rc == 0 && strcmp(before, origin) != 0)
+		return ERR_CONFIG;
+	if (rc != 0 && rc != ERR_NOT_FOUND)
+		return rc;
+	memcpy(ret, origin, sizeof(origin));
+	return 0;
+}
+
+int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *ret_root)
+{
+	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
+	struct checkpoint last;
+	int rc;
+
+	rc = join(path, data_dir, "signer.state");
+	if (rc == 0)
+		rc = state_read(path, origin, &last);
+	if (rc != 0)
+		return rc;
+	*ret_size = last.size;
+	*ret_root = last.root;
+	return 0;
+}
+
+/* ---- signing ------------------------------------------------------------------------ */
+
+/* For ever: what was signed is no longer what the log holds. */
+static void refuse(struct signer *s, const char *reason, uint64_t size)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!s->refused) {
+		snprintf(s->refusal, sizeof(s->refusal), "%s (log: %llu events, last signed: %llu)", reason,
+		    (unsigned long long)size, (unsigned long long)s->last.size);
+		s->refused = true;
+	}
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	log_error("signer", "no checkpoint is signed any more", "reason", s->refusal);
+	if (s->log.refuse_writes != NULL)
+		s->log.refuse_writes(s->log.arg, s->refusal);
+}
+
+/*
+ * Root of the log at `size`, proved to extend what was signed last: by a proof
+ * made from the tiles and checked against the root in the state file, so that
+ * it does not matter what the writer believes. ERR_CORRUPT when it does not extend.
+ */
+static int extend(struct signer *s, uint64_t size, struct merkle_hash *ret_root)
+{
+	struct merkle_proof proof;
+	int rc;
+
+	if (size < s->last.size)
+		return ERR_CORRUPT;
+	rc = merkle_root(ret_root, size, &s->log.tiles);
+	if (rc == 0)
+		rc = merkle_consistency_make(&proof, s->last.size, size, &s->log.tiles);
+	if (rc == 0 && !merkle_consistency_holds(&proof, s->last.size, size, &s->last.root, ret_root))
+		rc = ERR_CORRUPT;
+	return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+}
+
+static int state_write(const struct signer *s, struct slice checkpoint_text)
+{
+	struct buf state = BUF_INIT(STATE_BYTES_MAX);
+	int rc;
+
+	buf_append_str(&state, STATE_HEAD);
+	rc = buf_append(&state, checkpoint_text);
+	if (rc == 0)
+		rc = file_replace(s->state_path, buf_slice(&state), 0600);
+	buf_finish(&state);
+	return rc;
+}
+
+/* The state is on disk before the signature exists anywhere but here. */
+static int sign(struct signer *s, uint64_t size)
+{
+	struct checkpoint c = {.origin = slice_str(s->key.name), .size = size};
+	struct buf text = BUF_INIT(NOTE_BYTES_MAX), note = BUF_INIT(NOTE_BYTES_MAX);
+	int rc;
+
+	rc = extend(s, size, &c.root);
+	if (rc == ERR_CORRUPT) {
+		refuse(s, size < s->last.size ? "events that were signed are missing" :
+		    "the log does not extend what was signed", size);
+		return rc;
+	}
+	if (rc == 0)
+		rc = checkpoint_format(&text, &c);
+	if (rc == 0)
+		rc = state_write(s, buf_slice(&text));
+	if (rc == 0) {
+		s->last = c;
+		rc = note_sign(&note, buf_slice(&text), &s->key, s->secret);
+	}
+	if (rc == 0)
+		rc = s->log.put_note(s->log.arg, size, buf_slice(&note));
+	buf_finish(&text);
+	buf_finish(&note);
+	return rc;
+}
+
+/* One try, and everybody who waits is told. */
+static int sign_and_tell(struct signer *s, uint64_t size)
+{
+	int rc = sign(s, size);
+
+	pthread_mutex_lock(&s->lock);
+	s->n_tries++;
+	s->rc = rc;
+	if (rc == 0)
+		s->signed_size = size;
+	else
+		s->wanted = 0; /* whoever asked is told; the next try is the thread's own, a while later */
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	if (rc != 0 && rc != ERR_CORRUPT)
+		log_error("signer", "a checkpoint could not be made", "error", err_name(rc), "reason", err_text(rc));
+	return rc;
+}
+
+static struct timespec deadline_in(unsigned ms)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	return at;
+}
+
+/* Under `lock`: up to so long, or until somebody asks or it is time to stop. */
+static void nap(struct signer *s, unsigned ms)
+{
+	struct timespec at = deadline_in(ms);
+
+	while (!s->stopping && s->wanted <= s->signed_size &&
+	    pthread_cond_timedwait(&s->wake, &s->lock, &at) == 0)
+		;
+}
+
+/* Is it time? Since the last signature there must be new events, and enough of them or enough time, or a wish. */
+static bool is_due(struct signer *s, uint64_t size, int64_t since_us)
+{
+	if (size <= s->signed_size)
+		return false;
+	return s->stopping || s->wanted > s->signed_size || size - s->signed_size >= s->events_max ||
+	    clock_monotonic_us(s->clock) - since_us >= (int64_t)s->interval_ms * 1000;
+}
+
+static void *run(void *arg)
+{
+	struct signer *s = arg;
+	int64_t since_us = clock_monotonic_us(s->clock) - (int64_t)s->interval_ms * 1000;
+	unsigned step_ms = s->interval_ms < 100 ? s->interval_ms : 100;
+
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		bool stopping = s->stopping, due;
+		uint64_t size = 0, done;
+		int rc;
+
+		if (s->refused)
+			break;
+		rc = s->log.size(s->log.arg, &size);
+		due = rc == 0 && is_due(s, size, since_us);
+		if (rc == 0 && !due && size < s->wanted)
+			s->wanted = 0; /* somebody asked for more than there is, and was told */
+		done = s->signed_size;
+		pthread_mutex_unlock(&s->lock);
+		if (due) {
+			rc = sign_and_tell(s, size);
+			since_us = clock_monotonic_us(s->clock);
+		} else if (!stopping && rc == 0 && size <= done) {
+			rc = s->log.wait(s->log.arg, size, WAIT_MS_MAX);
+		}
+		pthread_mutex_lock(&s->lock);
+		if (stopping)
+			break;
+		if (rc != 0 && !s->refused)
+			nap(s, RETRY_MS);
+		else if (!due && size > done)
+			nap(s, step_ms);
+	}
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+/* ---- the interface -------------------------------------------------------------------- */
+
+static int load_key(struct signer *s, const char *data_dir, const char *origin, const struct rng *rng)
+{
+	struct buf file = BUF_INIT(ED25519_SEED_LEN);
+	uint8_t public_key[ED25519_PUBLIC_LEN], seed[ED25519_SEED_LEN];
+	char path[PATH_MAX];
+	int rc;
+
+	s->secret = secret_alloc(ED25519_SECRET_LEN);
+	if (s->secret == NULL)
+		return ERR_NOMEM;
+	rc = join(path, data_dir, "signer.key");
+	if (rc == 0)
+		rc = file_read(&file, path);
+	if (rc == ERR_NOT_FOUND) {
+		/* Where something was signed already a new key would be another log's. */
+		if (s->last.size > 0)
+			return ERR_BAD_KEY;
+		rng_fill(rng, seed, sizeof(seed));
+		rc = file_create(path, slice_of(seed, sizeof(seed)), 0400);
+	} else if (rc == ERR_TOO_BIG || (rc == 0 && file.len != sizeof(seed))) {
+		rc = ERR_BAD_KEY;
+	} else if (rc == 0) {
+		memcpy(seed, file.ptr, sizeof(seed));
+	}
+	if (rc == 0) {
+		ed25519_from_seed(public_key, s->secret, seed);
+		rc = note_key_make(&s->key, slice_str(origin), NOTE_ED25519, public_key);
+	}
+	crypto_wipe(seed, sizeof(seed));
+	buf_wipe(&file);
+	return rc;
+}
+
+static int load_state(struct signer *s, const char *origin)
+{
+	char before[LOG_ORIGIN_MAX + 1];
+	int rc;
+
+	rc = state_read(s->state_path, before, &s->last);
+	if (rc == 0 && strcmp(before, origin) != 0)
+		return ERR_CONFIG;
+	if (rc == ERR_NOT_FOUND)
+		rc = merkle_root(&s->last.root, 0, NULL);
+	return rc;
+}
+
+static void destroy(struct signer *s)
+{
+	secret_free(s->secret, ED25519_SECRET_LEN);
+	pthread_cond_destroy(&s->changed);
+	pthread_cond_destroy(&s->wake);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static int start(struct signer *s, const struct signer_options *options)
+{
+	struct merkle_hash root;
+	uint64_t size, noted;
+	int rc;
+
+	rc = join(s->state_path, options->data_dir, "signer.state");
+	if (rc == 0)
+		rc = load_state(s, options->origin);
+	if (rc == 0)
+		rc = load_key(s, options->data_dir, options->origin, options->rng);
+	if (rc == 0)
+		rc = s->log.size(s->log.arg, &size);
+	if (rc != 0)
+		return rc;
+	/* A crash between state and note leaves a size that was signed but not kept: it is signed again. */
+	rc = s->log.noted_size(s->log.arg, &noted);
+	if (rc != 0)
+		return rc;
+	s->signed_size = noted < s->last.size ? noted : s->last.size;
+	rc = extend(s, size, &root);
+	if (rc == ERR_CORRUPT)
+		refuse(s, size < s->last.size ? "events that were signed are missing" :
+		    "the log does not extend what was signed", size);
+	else if (rc != 0)
+		return rc;
+	s->started = pthread_create(&s->thread, NULL, run, s) == 0;
+	return s->started ? 0 : ERR_NOMEM;
+}
+
+int signer_start(struct signer **ret, const struct signer_options *options)
+{
+	struct signer *s = calloc(1, sizeof(*s));
+	pthread_condattr_t attr;
+	int rc;
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	s->log = options->log;
+	s->clock = options->clock;
+	s->interval_ms = options->interval_ms == 0 ? INTERVAL_MS_DEFAULT : options->interval_ms;
+	s->events_max = options->events_max == 0 ? EVENTS_MAX_DEFAULT : options->events_max;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &attr);
+	pthread_cond_init(&s->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	rc = start(s, options);
+	if (rc != 0) {
+		destroy(s);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+void signer_stop(struct signer *s)
+{
+	if (s == NULL)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->stopping = true;
+	pthread_cond_signal(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	destroy(s);
+}
+
+int signer_sign_now(struct signer *s, uint64_t size_min)
+{
+	uint64_t size, tries;
+	int rc;
+
+	rc = s->log.size(s->log.arg, &size);
+	if (rc != 0)
+		return rc;
+	if (size < size_min)
+		return ERR_RANGE;
+	pthread_mutex_lock(&s->lock);
+	tries = s->n_tries;
+	if (s->wanted < size_min)
+		s->wanted = size_min;
+	pthread_cond_signal(&s->wake);
+	while (s->signed_size < size_min && !s->refused && !s->stopping && (s->n_tries == tries || s->rc == 0))
+		pthread_cond_wait(&s->changed, &s->lock);
+	if (s->signed_size >= size_min)
+		rc = 0;
+	else if (s->refused)
+		rc = ERR_CORRUPT;
+	else
+		rc = s->stopping ? ERR_CANCELLED : s->rc;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+const char *signer_refusal(struct signer *s)
+{
+	const char *reason;
+
+	pthread_mutex_lock(&s->lock);
+	reason = s->refused ? s->refusal : NULL;
+	pthread_mutex_unlock(&s->lock);
+	return reason;
+}
+
+const struct note_key *signer_key(const struct signer *s)
+{
+	return &s->key;
+}
+
+uint64_t signer_size(struct signer *s)
+{
+	uint64_t size;
+
+	pthread_mutex_lock(&s->lock);
+	size = s->signed_size;
+	pthread_mutex_unlock(&s->lock);
+	return size;
+}
