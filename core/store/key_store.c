@@ -91,7 +91,7 @@ static void record_make(uint8_t ret[KEY_RECORD_LEN], const struct key_store *sto
 }
 
 static int record_open(uint8_t ret_key[KEYRING_KEY_LEN], MDB_val value, const struct id *id,
-    const struct epoch_key epochs[2])
+    const struct epoch_key *epochs)
 {
 	const uint8_t *record = value.mv_data;
 	uint8_t check[KEY_CHECK_LEN];
