@@ -75,7 +75,10 @@ struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc);
 /* A cursor over `n` LMDB records with a SHA-256 of each. */
 struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_len, int *ret_rc);
-/* Upserts into the table of read model `meetings`, best batch size. */
-struct bench_row *bench_limit_sqlite(struct bench *b, uint64_t n, int *ret_rc);
+/*
+ * n upserts, in the best batch size, of the rows of table `meetings` in the
+ * finished read model at `path` into a new table of the same definition.
+ */
+struct bench_row *bench_limit_sqlite(struct bench *b, const char *path, uint64_t n, int *ret_rc);
 
 #endif

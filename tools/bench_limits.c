@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <lmdb.h>
-#include <sqlite3.h>
 
 #include "base/io.h"
 #include "base/rng.h"

@@ -222,6 +222,11 @@ static int conn_read(struct load *l, struct conn *c)
 	return 0;
 }
 
+static bool is_enough(const struct load *l)
+{
+	return l->options->requests_max > 0 && l->result->sent >= l->options->requests_max;
+}
+
 /* Gives work to idle connections: all of them, or as much as is due. *ret_next_us: when more is due. */
 static int feed(struct load *l, int64_t *ret_next_us)
 {
@@ -233,7 +238,7 @@ static int feed(struct load *l, int64_t *ret_next_us)
 		struct conn *c = l->idle;
 		int rc;
 
-		if (now >= l->end_us)
+		if (now >= l->end_us || is_enough(l))
 			return 0;
 		if (rate > 0) {
 			due = l->start_us + (int64_t)((double)l->n_due * 1e6 / rate);
@@ -295,7 +300,7 @@ static int run(struct load *l)
 	l->start_us = now_us(l);
 	l->count_from_us = l->start_us + (int64_t)(o->warmup_seconds * 1e6);
 	l->end_us = l->count_from_us + (int64_t)(o->seconds * 1e6);
-	while (now_us(l) < l->end_us) {
+	while (now_us(l) < l->end_us && !(is_enough(l) && l->n_busy == 0)) {
 		if (command_interrupted())
 			return ERR_CANCELLED;
 		rc = feed(l, &next_us);
@@ -304,7 +309,7 @@ static int run(struct load *l)
 		if (rc != 0)
 			return rc;
 	}
-	l->result->span_us = l->end_us - l->count_from_us;
+	l->result->span_us = now_us(l) - l->count_from_us;
 	if (o->rate > 0) {
 		uint64_t due = (uint64_t)((double)(l->end_us - l->start_us) * o->rate / 1e6);
 

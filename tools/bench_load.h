@@ -25,6 +25,7 @@ struct load_options {
 	int (*make)(void *arg, uint64_t i, struct buf *request);
 	void *arg;
 	uint64_t first;        /* number of the first request */
+	uint64_t requests_max; /* stop after so many, even before time is up; 0 = no such end */
 	int expect;            /* the status that counts as success */
 };
 

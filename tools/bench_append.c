@@ -1,0 +1,209 @@
+/*
+ * Appends straight into an event log, without HTTP, keys or read models:
+ * 64 waiters on one loop, each with one event in flight, which is what group
+ * commit is made for. Measured at the start of a new log and again when it
+ * has grown, because an append must not get slower.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "base/codec.h"
+#include "base/io.h"
+#include "bench_work.h"
+#include "domain/event.h"
+#include "store/eventlog.h"
+
+#define WAITERS 64
+#define ARENA_MAX ((size_t)1 << 18)
+#define PROBE_EVENTS 100000 /* how many are measured at either end */
+#define EVENTS_PER_STREAM 8
+
+struct waiter {
+	struct append append;
+	struct event_draft draft;
+	struct arena arena;
+	int64_t sent_us;
+	struct appender *of;
+};
+
+struct appender {
+	struct bench *b;
+	struct eventlog *log;
+	struct log_port *port;
+	uv_loop_t loop;
+	struct waiter waiters[WAITERS];
+	uint64_t next, until; /* events begun, and when to stop */
+	unsigned n_waiting;
+	uint64_t entry_bytes;
+	struct histogram latency;
+	int rc;
+};
+
+/* A meeting's event as it comes from the vendor, but for what would be sealed. */
+static int make_draft(struct waiter *w, uint64_t i)
+{
+	struct event_meeting_started data = {
+	    .platform = SLICE("TENCENT_MEETING"),
+	    .vendor_event = SLICE("meeting.started"),
+	    .operate_at_ms = INT64_C(1760000400000) + (int64_t)i,
+	    .has_operate_at_ms = true,
+	    .start_at_ms = INT64_C(1760000400000),
+	    .has_start_at_ms = true,
+	    .end_at_ms = INT64_C(1760004000000),
+	    .has_end_at_ms = true,
+	    .fingerprint = SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+	};
+	struct event_context context = {.rng = &rng_system, .clock = &clock_system};
+	struct event_meta meta = {.source = SLICE("/webhooks/tencent"), .actor = SLICE("webhook:tencent"),
+	    .has_once = true, .expect = EXPECT_ANY};
+	const char *text;
+
+	arena_reset(&w->arena);
+	text = arena_printf(&w->arena, "1%016" PRIu64, i / EVENTS_PER_STREAM);
+	data.meeting_id = slice_str(text);
+	text = arena_printf(&w->arena, "%032" PRIx64, i);
+	data.trace_id = slice_str(text);
+	event_once_key(meta.once, meta.source, data.trace_id);
+	return event_draft_make(&context, EVENT_MEETING_STARTED, &data, &meta, &w->arena, &w->draft, NULL);
+}
+
+static append_cb on_appended;
+
+static void send_next(struct waiter *w)
+{
+	struct appender *a = w->of;
+
+	if (a->rc != 0 || a->next == a->until)
+		return;
+	a->rc = make_draft(w, a->next);
+	if (a->rc != 0)
+		return;
+	a->next++;
+	a->n_waiting++;
+	a->entry_bytes += w->draft.entry_len;
+	w->append = (struct append){
+	    .events = &w->draft, .n_events = 1, .cb = on_appended, .port = a->port, .arg = w};
+	w->sent_us = bench_now_us(a->b);
+	eventlog_append(a->log, &w->append);
+}
+
+static void on_appended(struct append *append)
+{
+	struct waiter *w = append->arg;
+	struct appender *a = w->of;
+
+	histogram_add(&a->latency, bench_now_us(a->b) - w->sent_us);
+	a->n_waiting--;
+	if (append->rc != 0 && a->rc == 0)
+		a->rc = append->rc;
+	if (command_interrupted() && a->rc == 0)
+		a->rc = ERR_CANCELLED;
+	send_next(w);
+}
+
+/* Appends until the log has `until` events. */
+static int append_until(struct appender *a, uint64_t until)
+{
+	memset(&a->latency, 0, sizeof(a->latency));
+	a->entry_bytes = 0;
+	a->until = until;
+	for (unsigned i = 0; i < WAITERS; i++)
+		send_next(&a->waiters[i]);
+	while (a->n_waiting > 0)
+		uv_run(&a->loop, UV_RUN_ONCE);
+	return a->rc;
+}
+
+/* Bytes this process has caused to be written to disk. */
+static uint64_t bytes_written(void)
+{
+	struct buf text = BUF_INIT(4096);
+	struct slice rest, line;
+	uint64_t bytes = 0;
+
+	file_read(&text, "/proc/self/io");
+	for (rest = buf_slice(&text); slice_cut(rest, '\n', &line, &rest);) {
+		if (slice_starts_with(line, SLICE("write_bytes: ")))
+			slice_to_u64(slice_of(line.ptr + 13, line.len - 13), &bytes);
+	}
+	buf_finish(&text);
+	return bytes;
+}
+
+static struct bench_row *measure(struct appender *a, const char *what, uint64_t n, double *ret_amplification)
+{
+	struct bench_row *row = bench_row(a->b, "append, %u waiters, %s", WAITERS, what);
+	uint64_t first = a->next, written = bytes_written();
+	int64_t start_us = bench_now_us(a->b);
+
+	if (append_until(a, first + n) != 0)
+		return row;
+	bench_row_fill(row, "events", a->next - first, bench_now_us(a->b) - start_us, &a->latency);
+	*ret_amplification = (double)(bytes_written() - written) / (double)a->entry_bytes;
+	snprintf(row->note, sizeof(row->note), "%" PRIu64 " bytes an entry; %.2f written per byte",
+	    a->entry_bytes / (a->next - first), *ret_amplification);
+	return row;
+}
+
+static int measure_all(struct appender *a, uint64_t n)
+{
+	struct bench_row *limit, *early, *late;
+	uint64_t written = bytes_written();
+	double ours, late_ours;
+	int rc;
+
+	early = measure(a, "new log", n < PROBE_EVENTS ? n : PROBE_EVENTS, &ours);
+	if (a->rc != 0)
+		return a->rc;
+	written = bytes_written();
+	limit = bench_limit_lmdb(a->b, WAITERS, (size_t)(a->entry_bytes / early->n), &rc);
+	if (rc != 0)
+		return rc;
+	snprintf(limit->note, sizeof(limit->note), "times are of one commit; %.2f written per byte",
+	    (double)(bytes_written() - written) / ((double)limit->n *
+		(double)(a->entry_bytes / early->n)));
+	bench_compare(early, limit);
+	if (n < 2 * PROBE_EVENTS)
+		return 0;
+	if (append_until(a, n - PROBE_EVENTS) != 0)
+		return a->rc;
+	late = measure(a, "at the end", PROBE_EVENTS, &late_ours);
+	snprintf(late->what, sizeof(late->what), "append, %u waiters, at %" PRIu64 " events", WAITERS, n);
+	bench_compare(late, early);
+	return a->rc;
+}
+
+int bench_append(struct bench *b, uint64_t n)
+{
+	struct appender *a = calloc(1, sizeof(*a));
+	char dir[BENCH_PATH_MAX];
+	int rc;
+
+	if (a == NULL)
+		return ERR_NOMEM;
+	a->b = b;
+	for (unsigned i = 0; i < WAITERS; i++) {
+		a->waiters[i].of = a;
+		a->waiters[i].arena.max = ARENA_MAX;
+	}
+	bench_path(b, dir, "append");
+	rc = dir_create(dir, 0700);
+	if (rc == 0)
+		rc = uv_loop_init(&a->loop) == 0 ? 0 : ERR_NOMEM;
+	if (rc == 0)
+		rc = eventlog_open(&a->log, &(struct eventlog_options){.dir = dir, .clock = b->clock});
+	if (rc == 0)
+		rc = log_port_open(&a->port, a->log, &a->loop);
+	if (rc == 0)
+		rc = measure_all(a, n);
+	log_port_close(a->port);
+	uv_run(&a->loop, UV_RUN_DEFAULT);
+	eventlog_close(a->log);
+	uv_loop_close(&a->loop);
+	for (unsigned i = 0; i < WAITERS; i++)
+		arena_finish(&a->waiters[i].arena);
+	free(a);
+	return rc;
+}

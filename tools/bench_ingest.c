@@ -1,0 +1,155 @@
+/*
+ * Durable ingest over HTTP: unique, signed, encrypted webhooks against a real
+ * `lulab serve`, and beside each figure what the ceiling program or one raw
+ * commit does in the same run.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench_load.h"
+#include "bench_server.h"
+#include "bench_webhook.h"
+#include "bench_work.h"
+
+#define WARMUP_SECONDS 1.0
+/* A webhook's text is about this long; the ceiling program stores it as it is. */
+#define RECORD_LEN 1536
+
+struct ingest {
+	struct bench *b;
+	struct bench_server server;
+	struct webhook_maker *maker;
+	uint64_t next;      /* number of the next webhook */
+	uint64_t ok;        /* answered 200, over all measurements */
+	struct load_result result;
+};
+
+static int make(void *arg, uint64_t i, struct buf *request)
+{
+	return webhook_make(arg, i, request);
+}
+
+static void note_failures(struct bench_row *row, const struct load_result *r)
+{
+	size_t at = strlen(row->note);
+
+	if (r->refused + r->wrong + r->broken + r->backlog == 0)
+		return;
+	snprintf(row->note + at, sizeof(row->note) - at,
+	    "%s%" PRIu64 " refused, %" PRIu64 " wrong (%d), %" PRIu64 " broken, %" PRIu64 " late",
+	    at > 0 ? "; " : "", r->refused, r->wrong, r->wrong_status, r->broken, r->backlog);
+}
+
+/* rate 0: closed loop. */
+static struct bench_row *measure(struct ingest *in, unsigned connections, double rate, int *ret_rc)
+{
+	struct load_result *r = &in->result;
+	double commits = 0, commits_after = 0;
+	struct bench_row *row = rate > 0
+	    ? bench_row(in->b, "ingest, open loop at %.0f/s, %u connections", rate, connections)
+	    : bench_row(in->b, "ingest, %u connection%s", connections, connections == 1 ? "" : "s");
+	bool has_commits = bench_server_metric(&in->server, BENCH_METRIC_COMMITS, &commits);
+
+	*ret_rc = load_run(&(struct load_options){.clock = in->b->clock, .port = in->server.port,
+	    .connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = in->b->seconds,
+	    .rate = rate, .make = make, .arg = in->maker, .first = in->next, .expect = 200}, r);
+	in->next += r->sent;
+	in->ok += r->ok_all;
+	if (*ret_rc != 0)
+		return row;
+	bench_row_fill(row, "webhooks", r->ok, r->span_us, &r->latency);
+	if (has_commits && bench_server_metric(&in->server, BENCH_METRIC_COMMITS, &commits_after) &&
+	    commits_after > commits)
+		snprintf(row->note, sizeof(row->note), "%.1f a commit",
+		    (double)r->ok_all / (commits_after - commits));
+	note_failures(row, r);
+	return row;
+}
+
+/* A lone webhook costs a commit; its time is compared, not its rate. */
+static void compare_times(struct bench_row *row, const struct bench_row *commit)
+{
+	if (commit->p50_us == 0 || commit->p99_us == 0)
+		return;
+	snprintf(row->limit, sizeof(row->limit), "%s", commit->what);
+	row->ratio = (double)row->p50_us / (double)commit->p50_us;
+	snprintf(row->note, sizeof(row->note), "ratio of p50; of p99 %.2f; p99 to its p50 %.2f",
+	    (double)row->p99_us / (double)commit->p99_us, (double)row->p99_us / (double)commit->p50_us);
+}
+
+/* Every 200 is an event in the log, and nothing else is. */
+static int check_books(struct ingest *in)
+{
+	struct bench_row *row = bench_row(in->b, "acknowledged webhooks found in the log");
+	double appended = 0;
+
+	row->unit = "webhooks";
+	row->n = in->ok;
+	if (!bench_server_metric(&in->server, BENCH_METRIC_EVENTS, &appended))
+		return 0;
+	snprintf(row->note, sizeof(row->note), "%.0f events in the log", appended);
+	return appended >= (double)in->ok ? 0 : ERR_CORRUPT;
+}
+
+static int measure_all(struct ingest *in, const struct bench_row *commit)
+{
+	static const unsigned connections[] = {64, 256};
+	struct bench_row *row, *limit;
+	double peak = 0;
+	int rc;
+
+	row = measure(in, 1, 0, &rc);
+	if (rc != 0)
+		return rc;
+	compare_times(row, commit);
+	for (unsigned i = 0; i < 2; i++) {
+		limit = bench_limit_ceiling(in->b, connections[i], &rc);
+		if (rc != 0)
+			return rc;
+		row = measure(in, connections[i], 0, &rc);
+		if (rc != 0)
+			return rc;
+		bench_compare(row, limit);
+		if (row->rate > peak)
+			peak = row->rate;
+	}
+	if (peak > 0) {
+		row = measure(in, 256, peak / 2, &rc);
+		if (rc != 0)
+			return rc;
+		compare_times(row, commit);
+		note_failures(row, &in->result);
+	}
+	row = bench_row(in->b, "memory of the server after all this, maps not counted");
+	row->unit = "MiB";
+	row->n = bench_server_memory(&in->server) >> 20;
+	return check_books(in);
+}
+
+int bench_ingest(struct bench *b)
+{
+	struct ingest *in = calloc(1, sizeof(*in));
+	struct bench_row *commit = NULL, *row;
+	int64_t ready_us;
+	int rc = in == NULL ? ERR_NOMEM : 0, stop_rc;
+
+	if (rc != 0)
+		return rc;
+	in->b = b;
+	rc = webhook_maker_create(&in->maker, (uint64_t)clock_wall_us(b->clock), b->clock);
+	if (rc == 0)
+		commit = bench_limit_lmdb(b, 1, RECORD_LEN, &rc);
+	if (rc == 0)
+		rc = bench_server_start(&in->server, b, "ingest", &ready_us);
+	if (rc == 0) {
+		row = bench_row(b, "start to ready, empty log");
+		row->n = 1;
+		row->p50_us = row->max_us = (uint64_t)ready_us;
+		rc = measure_all(in, commit);
+	}
+	stop_rc = bench_server_stop(&in->server);
+	webhook_maker_destroy(in->maker);
+	free(in);
+	return rc != 0 ? rc : stop_rc;
+}

@@ -1,0 +1,191 @@
+/*
+ * Answers from the read models over HTTP: one meeting by its id, a page of a
+ * list, and the same meeting when the client has it already (304), each beside
+ * an HTTP echo of as many bytes.
+ */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "bench_load.h"
+#include "bench_server.h"
+#include "bench_webhook.h"
+#include "bench_work.h"
+
+#define CONNECTIONS 64
+#define WARMUP_SECONDS 1.0
+#define FILL_SECONDS 600.0
+#define CATCH_UP_US 120000000
+#define IDS_MAX 100
+#define ID_TEXT_MAX 128
+
+struct queries {
+	struct bench *b;
+	struct bench_server server;
+	struct webhook_maker *maker;
+	char ids[IDS_MAX][ID_TEXT_MAX];
+	unsigned n_ids;
+	const char *path;   /* of the list; NULL: by id */
+	char extra[256];    /* header lines */
+	struct load_result result;
+};
+
+static int make_webhook(void *arg, uint64_t i, struct buf *request)
+{
+	return webhook_make(arg, i, request);
+}
+
+int bench_fill(struct bench *b, struct bench_server *s, struct webhook_maker *maker, uint64_t n)
+{
+	struct load_result *r = calloc(1, sizeof(*r));
+	struct bench_row *row;
+	double lag = 1;
+	int64_t start_us;
+	int rc;
+
+	if (r == NULL)
+		return ERR_NOMEM;
+	rc = load_run(&(struct load_options){.clock = b->clock, .port = s->port, .connections = CONNECTIONS,
+	    .seconds = FILL_SECONDS, .make = make_webhook, .arg = maker, .requests_max = n, .expect = 200}, r);
+	row = bench_row(b, "filling the log over HTTP, %u connections", CONNECTIONS);
+	bench_row_fill(row, "webhooks", r->ok, r->span_us, &r->latency);
+	if (rc == 0 && r->ok_all < n)
+		rc = ERR_UNAVAILABLE;
+	free(r);
+	start_us = bench_now_us(b);
+	while (rc == 0 && bench_server_metric(s, BENCH_METRIC_LAG, &lag) && lag > 0) {
+		if (command_interrupted())
+			return ERR_CANCELLED;
+		if (bench_now_us(b) > start_us + CATCH_UP_US)
+			return ERR_TIMEOUT;
+		poll(NULL, 0, 20);
+	}
+	if (rc == 0) {
+		row = bench_row(b, "read models caught up after the last webhook");
+		row->n = n;
+		row->unit = "webhooks";
+		row->p50_us = row->max_us = (uint64_t)(bench_now_us(b) - start_us);
+	}
+	return rc;
+}
+
+/* Ids of the meetings on the first page. */
+static int find_ids(struct queries *q)
+{
+	struct http_result result = {0};
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct json_value data, item, id;
+	struct json_reader r;
+	struct slice text;
+	int rc = bench_server_get(&q->server, "/api/v1/meetings?limit=100", &result);
+
+	rc = rc == 200 ? json_scan(buf_slice(&result.body), NULL, NULL) : ERR_UNAVAILABLE;
+	if (rc == 0 && json_member(json_root(buf_slice(&result.body)), "data", &data) && data.type == JSON_ARRAY) {
+		for (json_enter(&r, data); q->n_ids < IDS_MAX && json_next(&r, NULL, &item);) {
+			if (json_member(item, "id", &id) && json_string(id, &arena, &text) == 0 &&
+			    text.len < ID_TEXT_MAX)
+				snprintf(q->ids[q->n_ids++], ID_TEXT_MAX, "%.*s", SLICE_ARG(text));
+		}
+	}
+	arena_finish(&arena);
+	http_result_finish(&result);
+	return rc == 0 && q->n_ids == 0 ? ERR_NOT_FOUND : rc;
+}
+
+static int make_get(void *arg, uint64_t i, struct buf *request)
+{
+	const struct queries *q = arg;
+
+	return buf_printf(request,
+	    "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n%s\r\n",
+	    q->path != NULL ? q->path : "/api/v1/meetings/", q->path != NULL ? "" : q->ids[i % q->n_ids],
+	    q->server.token, q->extra);
+}
+
+static int measure(struct queries *q, const char *what, int expect, size_t body_len)
+{
+	struct bench_row *row, *limit;
+	struct load_result *r = &q->result;
+	int rc;
+
+	limit = bench_limit_echo(q->b, CONNECTIONS, body_len, &rc);
+	if (rc != 0)
+		return rc;
+	row = bench_row(q->b, "GET %s, %u connections", what, CONNECTIONS);
+	rc = load_run(&(struct load_options){.clock = q->b->clock, .port = q->server.port,
+	    .connections = CONNECTIONS, .warmup_seconds = WARMUP_SECONDS, .seconds = q->b->seconds,
+	    .make = make_get, .arg = q, .expect = expect}, r);
+	if (rc != 0)
+		return rc;
+	bench_row_fill(row, "answers", r->ok, r->span_us, &r->latency);
+	if (r->refused + r->wrong + r->broken > 0)
+		snprintf(row->note, sizeof(row->note), "%" PRIu64 " refused, %" PRIu64 " wrong (%d), %" PRIu64 " broken",
+		    r->refused, r->wrong, r->wrong_status, r->broken);
+	bench_compare(row, limit);
+	return 0;
+}
+
+/* Length of the answer and its ETag as a request header line. */
+static int probe(struct queries *q, const char *path, size_t *ret_len, char *ret_line, size_t line_len)
+{
+	struct http_result result = {0};
+	struct slice etag = {0};
+	int status = bench_server_get(&q->server, path, &result);
+
+	*ret_len = result.body.len;
+	ret_line[0] = '\0';
+	if (status == 200 && http_result_header(&result, "etag", &etag))
+		snprintf(ret_line, line_len, "If-None-Match: %.*s\r\n", SLICE_ARG(etag));
+	http_result_finish(&result);
+	return status == 200 ? 0 : ERR_UNAVAILABLE;
+}
+
+static int measure_all(struct queries *q)
+{
+	char path[ID_TEXT_MAX + 64], if_none_match[sizeof(q->extra)], unused[sizeof(q->extra)];
+	size_t one_len, list_len;
+	int rc;
+
+	snprintf(path, sizeof(path), "/api/v1/meetings/%s", q->ids[0]);
+	rc = probe(q, path, &one_len, if_none_match, sizeof(if_none_match));
+	if (rc == 0)
+		rc = probe(q, "/api/v1/meetings?limit=20", &list_len, unused, sizeof(unused));
+	if (rc == 0)
+		rc = measure(q, "one meeting", 200, one_len);
+	q->path = "/api/v1/meetings?limit=20";
+	if (rc == 0)
+		rc = measure(q, "a list of 20", 200, list_len);
+	if (rc == 0 && if_none_match[0] != '\0') {
+		/* All ask for the one whose ETag is known. */
+		q->path = NULL;
+		q->n_ids = 1;
+		memcpy(q->extra, if_none_match, sizeof(q->extra));
+		rc = measure(q, "one meeting, known (304)", 304, 0);
+	}
+	return rc;
+}
+
+int bench_query(struct bench *b, uint64_t n_meetings)
+{
+	struct queries *q = calloc(1, sizeof(*q));
+	int rc, stop_rc;
+
+	if (q == NULL)
+		return ERR_NOMEM;
+	q->b = b;
+	rc = webhook_maker_create(&q->maker, (uint64_t)clock_wall_us(b->clock), b->clock);
+	if (rc == 0)
+		rc = bench_server_start(&q->server, b, "query", NULL);
+	if (rc == 0)
+		rc = bench_fill(b, &q->server, q->maker, n_meetings * WEBHOOK_EVENTS_PER_MEETING);
+	if (rc == 0)
+		rc = find_ids(q);
+	if (rc == 0)
+		rc = measure_all(q);
+	stop_rc = bench_server_stop(&q->server);
+	webhook_maker_destroy(q->maker);
+	free(q);
+	return rc != 0 ? rc : stop_rc;
+}

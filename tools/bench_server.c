@@ -1,0 +1,259 @@
+#include "bench_server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "bench_webhook.h"
+
+#define READY_US 30000000
+#define STOP_US 20000000
+#define POLL_MS 10
+#define LOG_LEN_MAX ((size_t)1 << 24)
+#define LAST_WORDS_LEN 2000
+
+/* A port nobody has; somebody may take it before the child does, who then says so. */
+static unsigned free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	unsigned port = 0;
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&address, &len) == 0)
+		port = ntohs(address.sin_port);
+	if (fd >= 0)
+		close(fd);
+	return port;
+}
+
+static int spawn(struct bench_server *s)
+{
+	static char token[] = "TENCENT_MEETING_TOKEN=" WEBHOOK_TOKEN;
+	static char key[] = "TENCENT_MEETING_ENCODING_AES_KEY=" WEBHOOK_AES_KEY;
+	static char limit[] = "LULAB_RATE_LIMIT=0", limit_meetings[] = "LULAB_RATE_LIMIT_MEETINGS=0";
+	static char level[] = "LULAB_LOG_LEVEL=warn", program[] = "lulab", serve[] = "serve";
+	static char data_option[] = "--data", listen_option[] = "--listen";
+	char listen_on[32], log[BENCH_PATH_MAX + 16];
+	char *argv[] = {program, serve, data_option, s->data, listen_option, listen_on, NULL};
+	char *envp[] = {token, key, limit, limit_meetings, level, NULL};
+	posix_spawn_file_actions_t actions;
+	int rc;
+
+	snprintf(listen_on, sizeof(listen_on), "127.0.0.1:%u", s->port);
+	snprintf(log, sizeof(log), "%s/serve.log", s->data);
+	rc = posix_spawn_file_actions_init(&actions);
+	if (rc != 0)
+		return err_from_errno(rc);
+	/* Its working directory holds no .env of the caller's. */
+	rc = posix_spawn_file_actions_addchdir_np(&actions, s->data);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_adddup2(&actions, 1, 2);
+	if (rc == 0)
+		rc = posix_spawn(&s->pid, "/proc/self/exe", &actions, NULL, argv, envp);
+	posix_spawn_file_actions_destroy(&actions);
+	return rc == 0 ? 0 : err_from_errno(rc);
+}
+
+/* What the child said last, for whoever has to find out why it ended. */
+static void print_last_words(const struct bench_server *s)
+{
+	struct buf text = BUF_INIT(LOG_LEN_MAX);
+	char log[BENCH_PATH_MAX + 16];
+	size_t skip;
+
+	snprintf(log, sizeof(log), "%s/serve.log", s->data);
+	file_read(&text, log);
+	skip = text.len > LAST_WORDS_LEN ? text.len - LAST_WORDS_LEN : 0;
+	if (text.len > skip)
+		fprintf(stderr, "%.*s", (int)(text.len - skip), text.ptr + skip);
+	buf_finish(&text);
+}
+
+static int read_token(struct bench_server *s)
+{
+	struct buf text = BUF_INIT(sizeof(s->token) - 1);
+	char path[BENCH_PATH_MAX + 16];
+	struct slice token;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/admin.token", s->data);
+	rc = file_read(&text, path);
+	if (rc == 0) {
+		token = slice_trim(buf_slice(&text));
+		snprintf(s->token, sizeof(s->token), "%.*s", SLICE_ARG(token));
+	}
+	buf_wipe(&text);
+	return rc;
+}
+
+static bool has_ended(struct bench_server *s, int *ret_status)
+{
+	if (waitpid(s->pid, ret_status, WNOHANG) != s->pid)
+		return false;
+	s->pid = 0;
+	return true;
+}
+
+static int wait_ready(struct bench_server *s, const struct bench *b, int64_t start_us)
+{
+	while (bench_now_us(b) < start_us + READY_US) {
+		struct http_result result = {0};
+		int status;
+
+		if (command_interrupted())
+			return ERR_CANCELLED;
+		if (has_ended(s, &status)) {
+			print_last_words(s);
+			return ERR_UNAVAILABLE;
+		}
+		status = bench_server_get(s, "/readyz", &result);
+		http_result_finish(&result);
+		if (status == 200)
+			return read_token(s);
+		poll(NULL, 0, POLL_MS);
+	}
+	print_last_words(s);
+	return ERR_TIMEOUT;
+}
+
+int bench_server_start(struct bench_server *s, const struct bench *b, const char *name, int64_t *ret_ready_us)
+{
+	int64_t start_us;
+	int rc;
+
+	*s = (struct bench_server){0};
+	bench_path(b, s->data, name);
+	rc = dir_create(s->data, 0700);
+	if (rc == 0)
+		rc = http_client_create(&s->client);
+	s->port = free_port();
+	if (rc == 0 && s->port == 0)
+		rc = ERR_NETWORK;
+	start_us = bench_now_us(b);
+	if (rc == 0)
+		rc = spawn(s);
+	if (rc == 0)
+		rc = wait_ready(s, b, start_us);
+	if (rc != 0) {
+		bench_server_stop(s);
+		return rc;
+	}
+	if (ret_ready_us != NULL)
+		*ret_ready_us = bench_now_us(b) - start_us;
+	return 0;
+}
+
+int bench_server_stop(struct bench_server *s)
+{
+	int64_t start_us = clock_monotonic_us(&clock_system);
+	int status = 0, rc = 0;
+
+	http_client_destroy(s->client);
+	s->client = NULL;
+	if (s->pid <= 0)
+		return 0;
+	kill(s->pid, SIGTERM);
+	while (!has_ended(s, &status)) {
+		if (rc == 0 && clock_monotonic_us(&clock_system) > start_us + STOP_US) {
+			kill(s->pid, SIGKILL);
+			rc = ERR_TIMEOUT;
+		}
+		poll(NULL, 0, POLL_MS);
+	}
+	if (rc == 0 && status != 0) {
+		print_last_words(s);
+		rc = ERR_UNAVAILABLE;
+	}
+	return rc;
+}
+
+int bench_server_get(struct bench_server *s, const char *path, struct http_result *ret)
+{
+	char url[512], bearer[160];
+	const char *headers[] = {bearer, NULL};
+	int rc;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", s->port, path);
+	snprintf(bearer, sizeof(bearer), "Authorization: Bearer %s", s->token[0] == '\0' ? "none" : s->token);
+	rc = http_client_call(s->client, &(struct http_call){.url = url, .headers = headers,
+		.flags = CLIENT_LOOPBACK_ONLY}, ret);
+	return rc != 0 ? rc : ret->status;
+}
+
+/* One line of the text format: name{labels} value. */
+static bool sample_of(struct slice line, struct slice name, double *ret_value)
+{
+	struct slice head, value;
+	char text[64];
+
+	if (!slice_starts_with(line, name) || line.len == name.len)
+		return false;
+	if (line.ptr[name.len] != ' ' && line.ptr[name.len] != '{')
+		return false;
+	value = line;
+	while (slice_cut(value, ' ', &head, &value))
+		;
+	/* slice_cut leaves what has no space before it in head. */
+	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(head));
+	*ret_value = strtod(text, NULL);
+	return true;
+}
+
+bool bench_server_metric(struct bench_server *s, const char *name, double *ret_value)
+{
+	struct http_result result = {0};
+	struct slice rest, line;
+	bool found = false, more = true;
+
+	*ret_value = 0;
+	if (bench_server_get(s, "/metrics", &result) == 200) {
+		for (rest = buf_slice(&result.body); more && rest.len > 0;) {
+			double value;
+
+			more = slice_cut(rest, '\n', &line, &rest);
+			if (sample_of(line, slice_str(name), &value)) {
+				*ret_value += value;
+				found = true;
+			}
+		}
+	}
+	http_result_finish(&result);
+	return found;
+}
+
+uint64_t bench_server_memory(const struct bench_server *s)
+{
+	struct buf text = BUF_INIT(65536);
+	struct slice rest, line, digits;
+	char path[64];
+	uint64_t kib = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)s->pid);
+	file_read(&text, path);
+	for (rest = buf_slice(&text); slice_cut(rest, '\n', &line, &rest);) {
+		if (!slice_starts_with(line, SLICE("RssAnon:")))
+			continue;
+		digits = slice_trim(slice_of(line.ptr + 8, line.len - 8));
+		slice_cut(digits, ' ', &digits, &line);
+		slice_to_u64(digits, &kib);
+		break;
+	}
+	buf_finish(&text);
+	return kib * 1024;
+}

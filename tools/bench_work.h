@@ -1,0 +1,30 @@
+/* The benchmarks of what we do; each adds its rows and those of its limits. 0 or ERR_*. */
+#ifndef LULAB_TOOLS_BENCH_WORK_H
+#define LULAB_TOOLS_BENCH_WORK_H
+
+#include "bench.h"
+
+/* Metrics of the server that are looked at. */
+#define BENCH_METRIC_COMMITS "lulab_log_commit_seconds_count"
+#define BENCH_METRIC_EVENTS "lulab_log_events"
+#define BENCH_METRIC_LAG "lulab_projection_lag_events"
+
+struct bench_server;
+struct webhook_maker;
+
+/* Sends n webhooks and waits until the read models have them; adds rows of how fast that went. */
+int bench_fill(struct bench *b, struct bench_server *s, struct webhook_maker *maker, uint64_t n);
+
+/* Webhooks over HTTP into a served log. */
+int bench_ingest(struct bench *b);
+
+/* Answers over HTTP from read models of n_meetings meetings. */
+int bench_query(struct bench *b, uint64_t n_meetings);
+
+/* Appends straight into the event log: at the start and after n events. */
+int bench_append(struct bench *b, uint64_t n);
+
+/* Reading and hashing a log of n events, and folding it into read models. */
+int bench_replay(struct bench *b, uint64_t n);
+
+#endif
