@@ -1,4 +1,4 @@
-/* See address.h. */
+/* Addresses, ranges and forwarded hops; see address.h. */
 #include "net/address.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-/* See http_client.h. */
+/* The blocking client over one libcurl easy handle; see http_client.h. */
 #include "net/http_client.h"
 
 #include <arpa/inet.h>

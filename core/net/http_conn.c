@@ -1,7 +1,7 @@
 /*
  * A connection: bytes in, bytes out, and the state between. Each callback of
  * the loop notes what happened and lets conn_feed() or conn_pump() go on;
- * settle() then puts the connection under the time limit of its state.
+ * conn_settle() then puts the connection under the time limit of its state.
  */
 #include "net/http_internal.h"
 
@@ -13,7 +13,6 @@
 #include "base/log.h"
 
 #define TO(state) (1u << (state))
-#define TLS_PIECE_LEN ((size_t)64 * 1024)
 #define DRAIN_WINDOW_US INT64_C(10000000)
 
 static const struct {
@@ -51,7 +50,7 @@ bool conn_gone(const struct conn *c)
 }
 
 /* The time limit that fits the state; one that already runs goes on. */
-static void settle(struct conn *c)
+void conn_settle(struct conn *c)
 {
 	enum span span = states[c->state].span;
 
@@ -163,92 +162,29 @@ static void linger(struct conn *c)
 	buf_finish(&c->pending);
 	conn_move(c, CONN_LINGERING);
 	set_reading(c, true);
-	settle(c);
+	conn_settle(c);
 }
 
-/* Bytes out. */
-
-static void give_out_back(struct conn *c)
-{
-	struct http_loop *l = c->loop;
-
-	if (l->spare_out.ptr == NULL && c->out.ptr != NULL && c->out.cap <= BUFFER_KEPT_MAX) {
-		l->spare_out = c->out;
-		buf_clear(&l->spare_out);
-		c->out = (struct buf)BUF_INIT(OUT_MAX);
-	} else {
-		buf_finish(&c->out);
-	}
-	buf_finish(&c->later);
-	c->out_at = 0;
-}
-
-static struct buf *out_target(struct conn *c)
-{
-	struct http_loop *l = c->loop;
-
-	if (c->writing)
-		return &c->later;
-	if (c->out.ptr == NULL && l->spare_out.ptr != NULL) {
-		c->out = l->spare_out;
-		l->spare_out = (struct buf)BUF_INIT(OUT_MAX);
-	}
-	return &c->out;
-}
-
-struct buf *conn_out(struct conn *c)
-{
-	return c->tls == NULL ? out_target(c) : NULL;
-}
-
-void conn_put(struct conn *c, struct slice plain)
-{
-	struct buf *out = out_target(c);
-
-	if (c->tls == NULL)
-		buf_append(out, plain);
-	else if (tls_session_write(c->tls, plain) != 0 || tls_session_take(c->tls, out) != 0)
-		out->rc = out->rc != 0 ? out->rc : ERR_NETWORK;
-}
-
-void conn_send_body(struct conn *c, char *bytes, size_t len)
-{
-	assert(c->body == NULL);
-	c->body = bytes;
-	c->body_len = len;
-	c->body_at = 0;
-}
-
-size_t conn_waiting(const struct conn *c)
-{
-	return c->out.len - c->out_at + c->later.len + (c->body_len - c->body_at);
-}
-
-static void drop_body(struct conn *c)
-{
-	free(c->body);
-	c->body = NULL;
-	c->body_len = c->body_at = 0;
-}
+/* Answers. */
 
 static void finish_answer(struct conn *c)
 {
 	struct exchange *x = c->x;
 
-	drop_body(c);
+	conn_drop_body(c);
 	exchange_end(x);
 	if (c->close_after || (c->ended && !c->feeding && c->pending.len == 0)) {
 		linger(c);
 		return;
 	}
 	conn_move(c, CONN_IDLE);
-	give_out_back(c);
+	conn_give_out_back(c);
 	loop_arm(c, SPAN_IDLE);
 	if (c->pending.len > 0 && !c->feeding)
 		loop_make_ready(c);
 }
 
-static void on_drained(struct conn *c)
+void conn_on_drained(struct conn *c)
 {
 	c->busy_at_us = 0;
 	if (c->state == CONN_ANSWERING)
@@ -257,113 +193,12 @@ static void on_drained(struct conn *c)
 		stream_on_drained(c->x);
 }
 
-static void advance(struct conn *c, size_t n)
-{
-	size_t from_out = c->out.len - c->out_at < n ? c->out.len - c->out_at : n;
-
-	c->out_at += from_out;
-	c->body_at += n - from_out;
-	c->sent += n;
-	COUNT(c->loop->bytes_out, n);
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-	struct conn *c = container_of(write, struct conn, write);
-
-	c->writing = false;
-	if (conn_gone(c))
-		return;
-	if (status != 0) {
-		conn_close(c);
-		return;
-	}
-	advance(c, c->write_len);
-	conn_pump(c);
-	if (!conn_gone(c))
-		settle(c);
-}
-
-/* Readies what to send next: up to two pieces, returns how many. */
-static unsigned next_pieces(struct conn *c, uv_buf_t pieces[2])
-{
-	unsigned n = 0;
-
-	if (c->out_at == c->out.len) {
-		buf_clear(&c->out);
-		c->out_at = 0;
-		if (c->later.len > 0) {
-			struct buf empty = c->out;
-
-			c->out = c->later;
-			c->later = empty;
-		}
-	}
-	if (c->tls != NULL && c->out.len == 0 && c->body_at < c->body_len) {
-		size_t len = c->body_len - c->body_at < TLS_PIECE_LEN ? c->body_len - c->body_at : TLS_PIECE_LEN;
-
-		conn_put(c, slice_of(c->body + c->body_at, len));
-		c->body_at += len;
-	}
-	if (c->out_at < c->out.len)
-		pieces[n++] = uv_buf_init(c->out.ptr + c->out_at, (unsigned)(c->out.len - c->out_at));
-	if (c->tls == NULL && c->body_at < c->body_len) {
-		size_t len = c->body_len - c->body_at;
-
-		pieces[n++] = uv_buf_init(c->body + c->body_at, len > 1u << 30 ? 1u << 30 : (unsigned)len);
-	}
-	return n;
-}
-
-void conn_pump(struct conn *c)
-{
-	while (!c->writing && !conn_gone(c)) {
-		uv_buf_t pieces[2];
-		unsigned n_pieces = next_pieces(c, pieces);
-		size_t len = 0;
-		int n;
-
-		if (c->out.rc != 0 || c->later.rc != 0) {
-			conn_close(c);
-			return;
-		}
-		if (n_pieces == 0) {
-			on_drained(c);
-			return;
-		}
-		for (unsigned i = 0; i < n_pieces; i++)
-			len += pieces[i].len;
-		n = uv_try_write((uv_stream_t *)&c->tcp, pieces, n_pieces);
-		if (n < 0 && n != UV_EAGAIN) {
-			conn_close(c);
-			return;
-		}
-		if (n > 0)
-			advance(c, (size_t)n);
-		if (n >= 0 && (size_t)n == len)
-			continue;
-		n_pieces = next_pieces(c, pieces);
-		c->write_len = 0;
-		for (unsigned i = 0; i < n_pieces; i++)
-			c->write_len += pieces[i].len;
-		if (uv_write(&c->write, (uv_stream_t *)&c->tcp, pieces, n_pieces, on_written) != 0) {
-			conn_close(c);
-			return;
-		}
-		c->writing = true;
-		if (c->busy_at_us == 0) {
-			c->busy_at_us = c->window_at_us = loop_now_us(c->loop);
-			c->window_bytes = c->sent;
-		}
-	}
-}
-
 void conn_answer(struct conn *c)
 {
 	conn_move(c, CONN_ANSWERING);
 	conn_pump(c);
 	if (!c->feeding && !conn_gone(c))
-		settle(c);
+		conn_settle(c);
 }
 
 void conn_stream(struct conn *c)
@@ -372,7 +207,7 @@ void conn_stream(struct conn *c)
 		conn_move(c, CONN_STREAMING);
 	conn_pump(c);
 	if (!c->feeding && !conn_gone(c))
-		settle(c);
+		conn_settle(c);
 }
 
 /* Bytes in. */
@@ -452,7 +287,7 @@ static void conn_feed(struct conn *c, struct slice bytes)
 	if (c->ended && c->pending.len == 0 && takes_requests(c))
 		conn_close(c);
 	else
-		settle(c);
+		conn_settle(c);
 }
 
 void conn_continue(struct conn *c)
@@ -503,10 +338,10 @@ static void take_cipher(struct conn *c, struct slice bytes)
 		n = tls_session_read(c->tls, l->plain, sizeof(l->plain));
 		if (c->state == CONN_HANDSHAKE && tls_session_ready(c->tls)) {
 			conn_move(c, CONN_IDLE);
-			settle(c);
+			conn_settle(c);
 		}
 		/* Handshake bytes and alerts leave before anything answers. */
-		if (tls_session_take(c->tls, out_target(c)) != 0)
+		if (tls_session_take(c->tls, conn_out_target(c)) != 0)
 			n = ERR_NETWORK;
 		if (n > 0)
 			take_plain(c, slice_of(l->plain, (size_t)n));
@@ -625,7 +460,7 @@ void conn_on_time(struct conn *c, enum span span)
 	else
 		conn_close(c);
 	if (!conn_gone(c))
-		settle(c);
+		conn_settle(c);
 }
 
 void conn_stop(struct conn *c)
@@ -712,6 +547,6 @@ void conn_accept(struct http_loop *l)
 	}
 	COUNT(l->n_total, 1);
 	uv_tcp_nodelay(&c->tcp, 1);
-	settle(c);
+	conn_settle(c);
 	set_reading(c, true);
 }

@@ -4,9 +4,11 @@
  *
  *     http_server.c   threads, listeners, start and stop
  *     http_loop.c     what a loop does between events: time limits, lag, stopping
- *     http_conn.c     a connection: bytes in and out, its states
+ *     http_conn.c     a connection: bytes in, its states, its time limits
+ *     http_out.c      a connection's bytes out
  *     http_dispatch.c from a whole head to a handler, or to a refusal
  *     http_answer.c   answers
+ *     http_problem.c  answers that say what is wrong
  *     http_stream.c   streamed answers
  *     http_request.c  what a handler may ask of a request
  *
@@ -224,22 +226,29 @@ const char *loop_date(struct http_loop *l);
 void loop_end_when_done(struct http_loop *l);
 
 /* http_conn.c */
+void conn_settle(struct conn *c);              /* put it under the time limit of its state */
+void conn_on_drained(struct conn *c);          /* nothing waits to be sent */
 void conn_accept(struct http_loop *l);
 void conn_move(struct conn *c, enum conn_state to);
 void conn_on_time(struct conn *c, enum span span); /* it has passed, and is disarmed */
 void conn_stop(struct conn *c);                /* the loop stops: end what may end */
 void conn_close(struct conn *c);               /* now, gracefully towards the handler */
 void conn_continue(struct conn *c);            /* with `pending` */
-void conn_put(struct conn *c, struct slice plain);
-struct buf *conn_out(struct conn *c);          /* where plain bytes may be appended instead; NULL with TLS */
-void conn_send_body(struct conn *c, char *bytes, size_t len); /* takes malloc'ed bytes, sent after what was put */
-void conn_pump(struct conn *c);
-size_t conn_waiting(const struct conn *c);     /* bytes not yet with the system */
 void conn_answer(struct conn *c);              /* everything of the last answer is put: send it and go on */
 void conn_stream(struct conn *c);              /* a stream has begun or grown */
 void conn_reset(struct conn *c);               /* close so that the other side sees it was cut short */
 bool conn_gone(const struct conn *c);
 void exchange_end(struct exchange *x);         /* handler and bytes are through with it */
+
+/* http_out.c */
+void conn_put(struct conn *c, struct slice plain);
+struct buf *conn_out(struct conn *c);          /* where plain bytes may be appended instead; NULL with TLS */
+void conn_send_body(struct conn *c, char *bytes, size_t len); /* takes malloc'ed bytes, sent after what was put */
+void conn_pump(struct conn *c);
+size_t conn_waiting(const struct conn *c);     /* bytes not yet with the system */
+struct buf *conn_out_target(struct conn *c);   /* where raw bytes go now */
+void conn_drop_body(struct conn *c);
+void conn_give_out_back(struct conn *c);       /* idle: hold no buffers */
 
 /* http_dispatch.c */
 void dispatch_head(struct conn *c);            /* head whole: route, limits, permission; may answer */

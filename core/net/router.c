@@ -1,4 +1,7 @@
-/* See router.h. */
+/*
+ * The routing tree: a node a segment, literal children in a list (a handful
+ * each), at most one child that takes any segment. See router.h.
+ */
 #include "net/router.h"
 
 #include <assert.h>

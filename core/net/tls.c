@@ -1,4 +1,8 @@
-/* See tls.h. */
+/*
+ * OpenSSL behind the few verbs the server needs. A session holds its own
+ * reference to the context it was made from, so a reload swaps the context
+ * and leaves running connections alone. See tls.h.
+ */
 #include "net/tls.h"
 
 #include <pthread.h>
