@@ -25,8 +25,9 @@ struct json_limits {
 	unsigned values_max;
 	unsigned members_max;    /* of one object */
 	unsigned number_len_max; /* characters */
+	bool compact;            /* white space outside strings is malformed: one fact, one text */
 };
-#define JSON_LIMITS_DEFAULT ((struct json_limits){32, 50000, 1000, 32})
+#define JSON_LIMITS_DEFAULT ((struct json_limits){32, 50000, 1000, 32, false})
 
 struct json_error {
 	size_t offset;      /* byte where it went wrong */

@@ -53,9 +53,10 @@ static int fail(struct scan *s, int rc, const char *reason)
 	return rc;
 }
 
+/* In a compact text nothing is skipped, so white space is then an unexpected character. */
 static void skip_space(struct scan *s)
 {
-	while (s->at < s->end && json_is_space(*s->at))
+	while (!s->limits.compact && s->at < s->end && json_is_space(*s->at))
 		s->at++;
 }
 

@@ -244,28 +244,6 @@ void envelope_patch(char *entry, uint32_t time_at, int64_t time_us, uint32_t seq
 
 /* ---- reading ------------------------------------------------------------------- */
 
-/*
- * No white space outside strings. The scanner allows it, but an entry is
- * written without, and one fact has one text.
- */
-static bool has_space(struct slice json)
-{
-	const char *at = json.ptr, *end = at + json.len;
-
-	while (at < end) {
-		if (*at == '"') {
-			for (at++; *at != '"'; at++) {
-				if (*at == '\\')
-					at++;
-			}
-		} else if (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r') {
-			return true;
-		}
-		at++;
-	}
-	return false;
-}
-
 static bool take(struct envelope *e, enum member m, struct slice text)
 {
 	switch (m) {
@@ -361,6 +339,7 @@ static int read_members(struct envelope *e, struct json_value root, const char *
 
 static int decode(struct slice entry, uint64_t position, struct envelope *ret, const char **ret_reason)
 {
+	struct json_limits limits = JSON_LIMITS_DEFAULT;
 	struct envelope e = {0};
 	struct json_error error;
 	struct json_value root;
@@ -370,14 +349,16 @@ static int decode(struct slice entry, uint64_t position, struct envelope *ret, c
 		*ret_reason = "longer than an entry may be";
 		return ERR_TOO_BIG;
 	}
-	rc = json_scan(entry, NULL, &error);
+	/* The scanner would allow white space, but one fact has one text. */
+	limits.compact = true;
+	rc = json_scan(entry, &limits, &error);
 	if (rc != 0) {
 		*ret_reason = error.reason;
 		return rc;
 	}
 	root = json_root(entry);
-	if (root.type != JSON_OBJECT || has_space(entry)) {
-		*ret_reason = "not an object without white space";
+	if (root.type != JSON_OBJECT) {
+		*ret_reason = "not an object";
 		return ERR_MALFORMED;
 	}
 	rc = read_members(&e, root, ret_reason);

@@ -43,15 +43,40 @@ int facts_of_draft(const struct event_draft *draft, uint64_t position, fact_sink
 	return rc;
 }
 
+/* The members of data that tell facts; text.len 0 when absent. Found in one walk: entries are long, facts few. */
+struct fact_members {
+	struct json_value claims, releases, subjects;
+};
+
+static struct fact_members find_members(struct json_value data)
+{
+	struct fact_members found = {{0}, {0}, {0}};
+	struct json_reader reader;
+	struct json_value value;
+	struct slice name;
+
+	if (data.type != JSON_OBJECT)
+		return found;
+	json_enter(&reader, data);
+	while (json_next(&reader, &name, &value)) {
+		if (json_name_is(name, SLICE("claims")))
+			found.claims = value;
+		else if (json_name_is(name, SLICE("releases")))
+			found.releases = value;
+		else if (json_name_is(name, SLICE("subjects")))
+			found.subjects = value;
+	}
+	return found;
+}
+
 /* data.claims or data.releases: strings. */
-static int names_of(struct json_value data, const char *member, struct log_fact *fact, struct arena *arena,
-    fact_sink *sink, void *arg)
+static int names_of(struct json_value list, struct log_fact *fact, struct arena *arena, fact_sink *sink, void *arg)
 {
 	struct json_reader reader;
-	struct json_value list, item;
+	struct json_value item;
 	int rc = 0;
 
-	if (!json_member(data, member, &list))
+	if (list.text.len == 0)
 		return 0;
 	if (list.type != JSON_ARRAY)
 		return ERR_MALFORMED;
@@ -69,16 +94,16 @@ static int names_of(struct json_value data, const char *member, struct log_fact 
 }
 
 /* data.subjects: name -> {"id": 32 hex digits, "ref": base64url of 32 bytes}; one without ref cannot be looked up. */
-static int subjects_of(struct json_value data, struct log_fact *fact, struct arena *arena, fact_sink *sink,
+static int subjects_of(struct json_value subjects, struct log_fact *fact, struct arena *arena, fact_sink *sink,
     void *arg)
 {
 	uint8_t ref[SUBJECT_REF_LEN];
-	struct json_value subjects, subject, id, text;
+	struct json_value subject, id, text;
 	struct json_reader reader;
 	struct slice name, value;
 	int rc = 0;
 
-	if (!json_member(data, "subjects", &subjects))
+	if (subjects.text.len == 0)
 		return 0;
 	if (subjects.type != JSON_OBJECT)
 		return ERR_MALFORMED;
@@ -108,7 +133,7 @@ static int facts_of_envelope(const struct envelope *e, uint64_t position, uint16
     fact_sink *sink, void *arg)
 {
 	struct log_fact fact = {.position = position, .type = type};
-	struct json_value data = json_root(e->data);
+	struct fact_members members = find_members(json_root(e->data));
 	int rc;
 
 	fact.kind = FACT_EVENT;
@@ -121,13 +146,13 @@ static int facts_of_envelope(const struct envelope *e, uint64_t position, uint16
 	}
 	fact.kind = FACT_RELEASE;
 	if (rc == 0)
-		rc = names_of(data, "releases", &fact, arena, sink, arg);
+		rc = names_of(members.releases, &fact, arena, sink, arg);
 	fact.kind = FACT_CLAIM;
 	if (rc == 0)
-		rc = names_of(data, "claims", &fact, arena, sink, arg);
+		rc = names_of(members.claims, &fact, arena, sink, arg);
 	fact.kind = FACT_SUBJECT;
 	if (rc == 0)
-		rc = subjects_of(data, &fact, arena, sink, arg);
+		rc = subjects_of(members.subjects, &fact, arena, sink, arg);
 	return rc;
 }
 

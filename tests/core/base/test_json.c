@@ -223,6 +223,32 @@ START_TEST(scan_finds_duplicates_among_many)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	int rc;
+} compact_texts[] = {
+    {"{\"a b\":[1,\" x \",{}],\"c\":\"\\n\"}", 0},
+    {"[]", 0},
+    {" []", ERR_MALFORMED},
+    {"[]\n", ERR_MALFORMED},
+    {"[ ]", ERR_MALFORMED},
+    {"[1 ]", ERR_MALFORMED},
+    {"[1, 2]", ERR_MALFORMED},
+    {"{\"a\" :1}", ERR_MALFORMED},
+    {"{\"a\":\t1}", ERR_MALFORMED},
+    {"{\"a\":1,\r\"b\":1}", ERR_MALFORMED},
+};
+
+START_TEST(scan_compact_allows_no_space)
+{
+	struct json_limits limits = JSON_LIMITS_DEFAULT;
+
+	limits.compact = true;
+	ck_assert_int_eq(json_scan(slice_str(compact_texts[_i].text), &limits, NULL), compact_texts[_i].rc);
+	ck_assert_int_eq(json_scan(slice_str(compact_texts[_i].text), NULL, NULL), 0);
+}
+END_TEST
+
 START_TEST(scan_says_where)
 {
 	struct json_error error;
@@ -527,6 +553,7 @@ int main(void)
 	tcase_add_loop_test(t, scan_accepts_and_refuses, 0, COUNT(texts));
 	tcase_add_test(t, scan_limits_depth_and_values);
 	tcase_add_test(t, scan_finds_duplicates_among_many);
+	tcase_add_loop_test(t, scan_compact_allows_no_space, 0, COUNT(compact_texts));
 	tcase_add_test(t, scan_says_where);
 	tcase_add_test(t, reader_walks);
 	tcase_add_test(t, reader_borrows_and_runs_out_of_memory);
