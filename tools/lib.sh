@@ -16,11 +16,14 @@ packages_wanted() {
 	sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' tools/packages
 }
 
+# A package that another one provides (npm, by some builds of nodejs) is there too.
 packages_missing() {
+	provided=$(dpkg-query -W -f '${db:Status-Status} ${Provides}\n' | sed -n 's/^installed //p' |
+		tr ',' '\n' | sed -e 's/(.*//' -e 's/[[:space:]]//g')
 	packages_wanted | while read -r name; do
 		case $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) in
 		installed) ;;
-		*) printf '%s\n' "$name" ;;
+		*) printf '%s\n' "$provided" | grep -qxF "$name" || printf '%s\n' "$name" ;;
 		esac
 	done
 }

@@ -46,6 +46,10 @@ def meaning(f):
 def asyncapi(definitions):
     """One channel, the log; one message an event; $defs become shared schemas."""
     messages, schemas = {}, {}
+    schemas["sealed"] = {
+        "type": "object", "description": "A value sealed under the key of a subject; erased with the key",
+        "properties": {"$sealed": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}}, "required": ["$sealed"],
+    }
     for d in definitions:
         schema = inlined(d.raw, d.path, schemas)
         for key in ("$schema", "$id", "$defs"):
@@ -115,3 +119,13 @@ def replace_refs(node, path, schemas):
     for key, value in node.items():
         if key != "$ref":
             replace_refs(value, path, schemas)
+    for name, value in node.get("properties", {}).items():
+        if isinstance(value, dict) and "x-subject" in value:
+            node["properties"][name] = sealed_or(value)
+
+
+def sealed_or(schema):
+    """What is stored is the sealed form; with its key it reads as the clear one."""
+    about = {k: schema[k] for k in ("description", "x-class", "x-subject") if k in schema}
+    clear = {k: v for k, v in schema.items() if k not in about}
+    return {**about, "anyOf": [{"$ref": "#/components/schemas/sealed"}, clear]}

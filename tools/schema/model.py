@@ -442,7 +442,10 @@ class Loader:
         if "pattern" in raw and "FIELD_NUMBER_TEXT" not in f.flags:
             if f.kind != "text":
                 raise Refused(f"{where}: pattern is for texts")
-            f.pattern = (raw["pattern"], parse_pattern(raw["pattern"]))
+            try:
+                f.pattern = (raw["pattern"], parse_pattern(raw["pattern"]))
+            except (Refused, IndexError, ValueError) as e:
+                raise Refused(f"{where}: {e or 'pattern ' + raw['pattern']}") from None
         f.format = raw.get("format")
         if f.format not in FORMATS or f.format is not None and f.kind != "text":
             raise Refused(f"{where}: format {f.format} is not known here")
