@@ -118,7 +118,7 @@ int projection_digest(const char *path, const struct projection *model, uint8_t 
 		flush(&d);
 		sha256_stream_finish(d.sha, ret_digest);
 	}
-	sqlite3_close(db);
+	projection_close_readonly(db);
 	sha256_stream_destroy(d.sha);
 	buf_finish(&d.pending);
 	return rc;

@@ -24,7 +24,8 @@ static const char state_ddl[] =
     " version text not null,"
     " position integer not null,"
     " last_hash blob not null,"
-    " clean integer not null) strict";
+    " clean integer not null,"
+    " problem text) strict";
 
 /* One statement of a handler, ready to run. */
 struct step {
@@ -90,7 +91,7 @@ int projection_sqlite_err(int code)
 
 bool projection_file_is_lost(int err)
 {
-	return err == ERR_IO || err == ERR_CORRUPT || err == ERR_DISK_FULL || err == ERR_DENIED || err == ERR_BUSY;
+	return err == ERR_IO || err == ERR_CORRUPT || err == ERR_DISK_FULL || err == ERR_DENIED;
 }
 
 /* Texts of SQLite name tables and columns, never values. */
@@ -174,7 +175,7 @@ static int create_tables(struct projection_file *f, struct buf *problem)
 		rc = run(f->db, state_ddl, problem, "its state cannot be made");
 	if (rc != 0)
 		return rc;
-	code = prepare(f->db, "insert into projection_state values (1, ?1, ?2, 0, zeroblob(32), 0)", &stmt);
+	code = prepare(f->db, "insert into projection_state values (1, ?1, ?2, 0, zeroblob(32), 0, null)", &stmt);
 	if (code == SQLITE_OK) {
 		sqlite3_bind_text(stmt, 1, f->model->name, -1, SQLITE_STATIC);
 		sqlite3_bind_text(stmt, 2, f->model->version, -1, SQLITE_STATIC);
@@ -319,7 +320,7 @@ static int prepare_all(struct projection_file *f, struct buf *problem)
 	if (code == SQLITE_OK)
 		code = prepare(f->db, "rollback", &f->rollback);
 	if (code == SQLITE_OK)
-		code = prepare(f->db, "update projection_state set position = ?1, last_hash = ?2", &f->save);
+		code = prepare(f->db, "update projection_state set position = ?1, last_hash = ?2, problem = null", &f->save);
 	return code == SQLITE_OK ? 0 : fail(problem, f->db, code, "its state cannot be prepared");
 }
 
@@ -612,6 +613,17 @@ void projection_file_rollback(struct projection_file *f)
 	f->position = f->committed;
 }
 
+void projection_file_note(struct projection_file *f, struct slice problem)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	if (prepare(f->db, "update projection_state set problem = ?1", &stmt) == SQLITE_OK) {
+		sqlite3_bind_text(stmt, 1, problem.ptr, (int)problem.len, SQLITE_STATIC);
+		sqlite3_step(stmt);
+	}
+	sqlite3_finalize(stmt);
+}
+
 uint64_t projection_file_position(const struct projection_file *f)
 {
 	return f->position;
@@ -644,6 +656,25 @@ int projection_open_readonly(struct sqlite3 **ret, const char *path)
 	else
 		sqlite3_close(db);
 	return rc;
+}
+
+void projection_close_readonly(struct sqlite3 *db)
+{
+	sqlite3_close(db);
+}
+
+bool projection_read_problem(struct sqlite3 *db, struct buf *out)
+{
+	sqlite3_stmt *stmt = NULL;
+	bool any = false;
+
+	if (prepare(db, "select problem from projection_state where problem is not null", &stmt) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW) {
+		any = true;
+		buf_append(out, slice_of(sqlite3_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0)));
+	}
+	sqlite3_finalize(stmt);
+	return any;
 }
 
 int projection_read_position(struct sqlite3 *db, uint64_t *ret_position)

@@ -5,11 +5,11 @@
  *
  * Beside the tables of the model each file has
  *
- *     projection_state (id 1, model, version, position, last_hash, clean)
+ *     projection_state (id 1, model, version, position, last_hash, clean, problem)
  *
  * position is the next event to be applied, last_hash the SHA-256 of the entry
  * before it (so that a file cannot be carried on with another log), clean is 0
- * while somebody writes.
+ * while somebody writes, problem says why it does not go on (for tools).
  */
 #ifndef LULAB_STORE_PROJECTION_FILE_H
 #define LULAB_STORE_PROJECTION_FILE_H
@@ -55,6 +55,9 @@ int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SH
 /* Back to the position of the last commit. */
 void projection_file_rollback(struct projection_file *f);
 
+/* Leaves word of why it stopped; the next commit takes it back. */
+void projection_file_note(struct projection_file *f, struct slice problem);
+
 /* Whether an error is about the file, not about the event. */
 bool projection_file_is_lost(int err);
 
@@ -64,7 +67,10 @@ bool projection_file_is_lost(int err);
 int projection_sqlite_err(int code);
 /* A connection with our functions and tokenizer that never writes and never checkpoints. */
 int projection_open_readonly(struct sqlite3 **ret, const char *path);
+void projection_close_readonly(struct sqlite3 *db); /* NULL is fine */
 /* Where the file stands, in the read transaction at hand if there is one. ERR_CORRUPT when it is not a read model. */
 int projection_read_position(struct sqlite3 *db, uint64_t *ret_position);
+/* Appends why it stopped; false when it did not. */
+bool projection_read_problem(struct sqlite3 *db, struct buf *out);
 
 #endif

@@ -13,21 +13,30 @@ bool fold_is_event_error(int err)
 	    err == ERR_RANGE;
 }
 
-static int hash_of(struct eventlog *log, uint64_t position, uint8_t ret[SHA256_LEN])
+static int log_error(struct fold *f, int err)
+{
+	if (err == 0)
+		return 0;
+	f->log_failed = true;
+	buf_printf(f->problem, "the log cannot be read: %s", err_text(err));
+	return err;
+}
+
+static int hash_of(struct fold *f, uint64_t position, uint8_t ret[SHA256_LEN])
 {
 	struct log_record record;
 	struct log_read read = {0};
-	int rc = log_read_start(&read, log);
+	int rc = log_read_start(&read, f->log);
 
 	if (rc == 0)
 		rc = eventlog_read_one(&read, position, &record);
 	if (rc == 0)
 		sha256(ret, &record.entry, 1);
 	log_read_stop(&read);
-	return rc;
+	return log_error(f, rc);
 }
 
-int fold_check(const struct fold *f)
+int fold_check(struct fold *f)
 {
 	uint64_t position = projection_file_position(f->file);
 	uint8_t stored[SHA256_LEN], now[SHA256_LEN];
@@ -39,7 +48,7 @@ int fold_check(const struct fold *f)
 		buf_append_str(f->problem, "it is ahead of the log");
 		return ERR_CORRUPT;
 	}
-	rc = hash_of(f->log, position - 1, now);
+	rc = hash_of(f, position - 1, now);
 	if (rc != 0)
 		return rc;
 	projection_file_last_hash(f->file, stored);
@@ -63,7 +72,7 @@ static bool skips(const struct log_record *record, const char *model, uint64_t p
 
 /* A person's decision, which lies behind the event it is about. Looked for only when an event fails, so that a
  * replay passes over exactly what was passed over before. */
-static int is_skipped(const struct fold *f, uint64_t position, bool *ret)
+static int is_skipped(struct fold *f, uint64_t position, bool *ret)
 {
 	struct log_filter filter = {.type = EVENT_PROJECTION_SKIPPED};
 	struct arena arena = ARENA_INIT(1u << 20);
@@ -79,7 +88,7 @@ static int is_skipped(const struct fold *f, uint64_t position, bool *ret)
 	}
 	eventlog_cursor_finish(&cursor);
 	arena_finish(&arena);
-	return rc == ERR_END ? 0 : rc;
+	return log_error(f, rc == ERR_END ? 0 : rc);
 }
 
 /* Applies up to `until`; the position of the event that failed is left in the file. */
@@ -92,21 +101,23 @@ static int apply_some(struct fold *f, uint64_t until)
 	eventlog_cursor_init(&cursor, f->log, projection_file_position(f->file), NULL);
 	while (projection_file_position(f->file) < until) {
 		rc = eventlog_cursor_next(&cursor, &record);
-		if (rc != 0)
+		if (rc != 0) {
+			rc = log_error(f, rc == ERR_END ? 0 : rc);
 			break;
+		}
 		rc = projection_file_apply(f->file, &record, f->sealer, f->problem);
 		if (rc != 0)
 			break;
 	}
 	eventlog_cursor_finish(&cursor);
-	return rc == ERR_END ? 0 : rc;
+	return rc;
 }
 
 static int commit(struct fold *f)
 {
 	uint8_t hash[SHA256_LEN] = {0};
 	uint64_t position = projection_file_position(f->file);
-	int rc = position == 0 ? 0 : hash_of(f->log, position - 1, hash);
+	int rc = position == 0 ? 0 : hash_of(f, position - 1, hash);
 
 	if (rc == 0)
 		rc = projection_file_commit(f->file, hash);
@@ -170,12 +181,13 @@ int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied)
 	int rc;
 
 	*ret_applied = 0;
+	f->log_failed = false;
 	end = end < until ? end : until;
 	end = end < size ? end : size;
 	if (end <= start)
 		return 0;
 	rc = transact(f, end);
-	if (rc != 0 && fold_is_event_error(rc))
+	if (rc != 0 && !f->log_failed && fold_is_event_error(rc))
 		rc = settle(f, rc);
 	*ret_applied = projection_file_position(f->file) - start;
 	return rc;

@@ -18,8 +18,9 @@ struct fold {
 	const struct projection *model;
 	struct eventlog *log;
 	struct sealer *sealer;
-	/* After ERR_*: which event, and why in words for people. */
+	/* After ERR_*: which event, why in words for people (set the buffer before). */
 	uint64_t err_position;
+	bool log_failed; /* the log could not be read: nothing is wrong with the file */
 	struct buf *problem;
 };
 
@@ -33,7 +34,7 @@ struct fold {
 int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied);
 
 /* Whether a file can be carried on with this log: 0, ERR_CORRUPT when it is ahead of it or was read from another. */
-int fold_check(const struct fold *f);
+int fold_check(struct fold *f);
 
 /* Whether errors of fold_batch() tell of one event, rather than of the file or the log. */
 bool fold_is_event_error(int err);

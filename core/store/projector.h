@@ -76,7 +76,8 @@ int projector_status_of(struct projector *p, const char *name, struct projection
  */
 int projector_wait(struct projector *p, const char *name, uint64_t position, int timeout_ms);
 
-/* Told on a projector's thread after each commit and each change of state; must be quick. One at a time; NULL ends it. */
+/* Told on a projector's thread after each commit and each change of state; must be quick. One at a time,
+ * and the query pool is that one; NULL ends it. */
 typedef void projector_watch_cb(void *arg, const struct projection *model);
 void projector_watch(struct projector *p, projector_watch_cb *cb, void *arg);
 

@@ -1,0 +1,555 @@
+/*
+ * A model's thread goes round this circle:
+ *
+ *     OPEN --> FOLD --> WAIT --> FOLD ...
+ *      ^        |
+ *      +--------+  the file is lost: set aside, made anew
+ *
+ * What others may see of it (status, which file answers) lies behind one lock
+ * for all models, held for a few instructions; the file itself and the fold
+ * are the thread's alone.
+ */
+#include "store/projector.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "store/eventlog.h"
+#include "store/projection_fold.h"
+
+/* The log wakes its waiters; this bounds how long a stop takes. */
+#define WAIT_MS 200
+#define RETRY_MS 5000
+#define PATH_BYTES_MAX 4096
+#define PROBLEM_BYTES_MAX 180
+
+struct model {
+	struct projector *p;
+	const struct projection *def;
+	uv_thread_t thread;
+	bool running;
+	struct buf path; /* of the file of this version */
+
+	/* The thread's alone. */
+	struct fold fold;
+	struct buf problem;
+	uint64_t tried_at; /* size of the log when it last failed */
+	int64_t fold_us;   /* time spent folding and events folded while catching up */
+	uint64_t fold_events;
+
+	/* Behind the lock. */
+	struct projection_status status;
+	struct buf serving; /* path; empty = none */
+	uint64_t generation;
+};
+
+struct projector {
+	struct projector_options options;
+	struct model *models;
+	unsigned n_models;
+	uv_mutex_t lock; /* guards `stopping` and what models have behind it */
+	uv_cond_t changed;
+	bool stopping;
+	uv_mutex_t watch_lock; /* guards these two; held while the callback runs */
+	projector_watch_cb *watch;
+	void *watch_arg;
+};
+
+const char *projection_state_name(enum projection_state state)
+{
+	static const char *const names[] = {
+		[PROJECTION_BUILDING] = "building",
+		[PROJECTION_LIVE] = "live",
+		[PROJECTION_STOPPED] = "stopped",
+		[PROJECTION_FAILED] = "failed",
+	};
+
+	return names[state];
+}
+
+/* ---- what others see --------------------------------------------------------- */
+
+static void tell(struct model *m)
+{
+	struct projector *p = m->p;
+
+	uv_mutex_lock(&p->watch_lock);
+	if (p->watch != NULL)
+		p->watch(p->watch_arg, m->def);
+	uv_mutex_unlock(&p->watch_lock);
+}
+
+static bool is_stopping(struct projector *p)
+{
+	bool stopping;
+
+	uv_mutex_lock(&p->lock);
+	stopping = p->stopping;
+	uv_mutex_unlock(&p->lock);
+	return stopping;
+}
+
+/* With the lock. */
+static void serve(struct model *m, struct slice path, bool old)
+{
+	buf_clear(&m->serving);
+	buf_append(&m->serving, path);
+	m->status.serving = path.len > 0 && m->serving.rc == 0;
+	m->status.serving_old = m->status.serving && old;
+	m->generation++;
+}
+
+static void note_trouble(struct model *m, enum projection_state state, int err, uint64_t position)
+{
+	struct projector *p = m->p;
+	bool news;
+
+	uv_mutex_lock(&p->lock);
+	news = m->status.state != state || m->status.err != err || m->status.err_position != position;
+	m->status.state = state;
+	m->status.err = err;
+	m->status.err_position = position;
+	snprintf(m->status.problem, sizeof(m->status.problem), "%.*s", SLICE_ARG(buf_slice(&m->problem)));
+	uv_cond_broadcast(&p->changed);
+	uv_mutex_unlock(&p->lock);
+	if (news) {
+		char at[24];
+
+		snprintf(at, sizeof(at), "%" PRIu64, position);
+		log_error("projector", state == PROJECTION_STOPPED ? "read model stopped" : "read model failed", "model",
+		    m->def->name, "position", at, "error", err_name(err), "problem", m->status.problem);
+	}
+	tell(m);
+}
+
+static void remove_with_journal(const char *path)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm"};
+	struct buf name = BUF_INIT(PATH_BYTES_MAX);
+
+	for (unsigned i = 0; i < 3; i++) {
+		buf_clear(&name);
+		if (buf_printf(&name, "%s%s", path, suffixes[i]) == 0)
+			io_calls->unlink(name.ptr);
+	}
+	buf_finish(&name);
+}
+
+/* ---- files of older versions -------------------------------------------------- */
+
+/* "<name>-<16 hex digits>.db", but not of this version. */
+static bool is_old_file(const struct model *m, const char *entry)
+{
+	size_t name_len = strlen(m->def->name);
+
+	return strncmp(entry, m->def->name, name_len) == 0 && entry[name_len] == '-' &&
+	    strspn(entry + name_len + 1, "0123456789abcdef") == 16 && strcmp(entry + name_len + 17, ".db") == 0 &&
+	    strncmp(entry + name_len + 1, m->def->version, 16) != 0;
+}
+
+typedef void old_file_fn(struct model *m, const char *path, void *arg);
+
+static void each_old_file(struct model *m, old_file_fn *fn, void *arg)
+{
+	struct buf path = BUF_INIT(PATH_BYTES_MAX);
+	struct dirent *entry;
+	DIR *dir;
+
+	if (buf_printf(&path, "%s/read", m->p->options.dir) != 0)
+		goto out;
+	dir = opendir(path.ptr);
+	if (dir == NULL)
+		goto out;
+	while ((entry = readdir(dir)) != NULL) {
+		if (!is_old_file(m, entry->d_name))
+			continue;
+		buf_clear(&path);
+		if (buf_printf(&path, "%s/read/%s", m->p->options.dir, entry->d_name) == 0)
+			fn(m, path.ptr, arg);
+	}
+	closedir(dir);
+out:
+	buf_finish(&path);
+}
+
+struct best {
+	struct buf path;
+	uint64_t position;
+	bool any;
+};
+
+static void take_best(struct model *m, const char *path, void *arg)
+{
+	struct best *best = arg;
+	struct sqlite3 *db = NULL;
+	uint64_t position;
+
+	(void)m;
+	if (projection_open_readonly(&db, path) == 0 && projection_read_position(db, &position) == 0 &&
+	    (!best->any || position > best->position)) {
+		best->any = true;
+		best->position = position;
+		buf_clear(&best->path);
+		buf_append_str(&best->path, path);
+	}
+	projection_close_readonly(db);
+}
+
+static void remove_old(struct model *m, const char *path, void *arg)
+{
+	(void)m;
+	(void)arg;
+	remove_with_journal(path);
+}
+
+/* Which file answers from now: this version's once it has caught up, or when there is no other. */
+static void choose_serving(struct model *m)
+{
+	struct best best = {.path = BUF_INIT(PATH_BYTES_MAX)};
+	uint64_t position = projection_file_position(m->fold.file);
+
+	if (position < eventlog_size(m->p->options.log))
+		each_old_file(m, take_best, &best);
+	uv_mutex_lock(&m->p->lock);
+	serve(m, buf_slice(best.any ? &best.path : &m->path), best.any);
+	m->status.position = position;
+	m->status.serving_position = best.any ? best.position : position;
+	m->status.err = 0;
+	m->status.problem[0] = '\0';
+	m->status.state = PROJECTION_BUILDING;
+	uv_mutex_unlock(&m->p->lock);
+	buf_finish(&best.path);
+}
+
+/* ---- the thread ------------------------------------------------------------------ */
+
+static void set_aside(struct model *m)
+{
+	struct buf bad = BUF_INIT(PATH_BYTES_MAX);
+
+	log_warn("projector", "read model set aside, building it anew", "model", m->def->name, "problem",
+	    m->problem.ptr == NULL ? "" : m->problem.ptr);
+	projection_file_close(m->fold.file);
+	m->fold.file = NULL;
+	uv_mutex_lock(&m->p->lock);
+	serve(m, SLICE(""), false);
+	m->status.rebuilds++;
+	m->status.position = m->status.serving_position = 0;
+	m->status.state = PROJECTION_BUILDING;
+	uv_mutex_unlock(&m->p->lock);
+	if (buf_printf(&bad, "%s.bad", m->path.ptr) == 0)
+		io_calls->rename(m->path.ptr, bad.ptr);
+	remove_with_journal(m->path.ptr);
+	buf_finish(&bad);
+}
+
+static int open_file(struct model *m)
+{
+	int rc;
+
+	buf_clear(&m->problem);
+	rc = projection_file_open(&m->fold.file, m->def, m->path.ptr, &m->problem);
+	if (rc == 0)
+		rc = fold_check(&m->fold);
+	if (rc == ERR_CORRUPT && !m->fold.log_failed) {
+		set_aside(m);
+		buf_clear(&m->problem);
+		rc = projection_file_open(&m->fold.file, m->def, m->path.ptr, &m->problem);
+	}
+	if (rc == 0) {
+		choose_serving(m);
+		m->fold_us = 0;
+		m->fold_events = 0;
+		tell(m);
+		return 0;
+	}
+	projection_file_close(m->fold.file);
+	m->fold.file = NULL;
+	note_trouble(m, PROJECTION_FAILED, rc, 0);
+	return rc;
+}
+
+/* Sleeps until stopped or, at most, for so long. */
+static void pause_ms(struct projector *p, unsigned ms)
+{
+	uv_mutex_lock(&p->lock);
+	if (!p->stopping)
+		uv_cond_timedwait(&p->changed, &p->lock, (uint64_t)ms * 1000000);
+	uv_mutex_unlock(&p->lock);
+}
+
+static void wait_for_events(struct model *m, uint64_t size)
+{
+	if (eventlog_wait(m->p->options.log, size, WAIT_MS) == ERR_CANCELLED)
+		pause_ms(m->p, WAIT_MS);
+}
+
+/* First time at the end of the log: this file answers from now on, older ones go. */
+static void come_alive(struct model *m)
+{
+	bool swapped;
+
+	uv_mutex_lock(&m->p->lock);
+	swapped = m->status.serving_old;
+	m->status.state = PROJECTION_LIVE;
+	if (swapped)
+		serve(m, buf_slice(&m->path), false);
+	m->status.serving_position = m->status.position;
+	uv_cond_broadcast(&m->p->changed);
+	uv_mutex_unlock(&m->p->lock);
+	if (swapped)
+		log_info("projector", "read model of a new version took its place", "model", m->def->name);
+	each_old_file(m, remove_old, NULL);
+	tell(m);
+}
+
+static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
+{
+	struct projection_status *s = &m->status;
+	uint64_t position = projection_file_position(m->fold.file);
+
+	m->fold_us += spent_us;
+	m->fold_events += applied;
+	uv_mutex_lock(&m->p->lock);
+	if (s->state == PROJECTION_STOPPED || s->state == PROJECTION_FAILED)
+		s->state = PROJECTION_BUILDING;
+	s->err = 0;
+	s->problem[0] = '\0';
+	s->position = position;
+	if (s->serving && !s->serving_old)
+		s->serving_position = position;
+	s->applied += applied;
+	s->applied_at_us = clock_wall_us(m->p->options.clock);
+	if (s->state == PROJECTION_BUILDING && m->fold_us > 0)
+		s->rate = (double)m->fold_events * 1e6 / (double)m->fold_us;
+	uv_cond_broadcast(&m->p->changed);
+	uv_mutex_unlock(&m->p->lock);
+	tell(m);
+}
+
+static void on_fold_error(struct model *m, int rc, uint64_t size)
+{
+	if (m->fold.log_failed) {
+		note_trouble(m, PROJECTION_FAILED, rc, m->fold.err_position);
+		pause_ms(m->p, RETRY_MS);
+	} else if (fold_is_event_error(rc)) {
+		bool again = m->status.state == PROJECTION_STOPPED;
+
+		if (!again)
+			projection_file_note(m->fold.file, buf_slice(&m->problem));
+		note_trouble(m, PROJECTION_STOPPED, rc, m->fold.err_position);
+		wait_for_events(m, size);
+	} else if (projection_file_is_lost(rc)) {
+		set_aside(m);
+		if (rc == ERR_DISK_FULL || rc == ERR_DENIED)
+			pause_ms(m->p, RETRY_MS);
+	} else {
+		note_trouble(m, PROJECTION_FAILED, rc, m->fold.err_position);
+		pause_ms(m->p, RETRY_MS);
+	}
+}
+
+static void fold_once(struct model *m)
+{
+	const struct clock *clock = m->p->options.clock;
+	uint64_t size = eventlog_size(m->p->options.log), applied;
+	int64_t start_us = clock_monotonic_us(clock);
+	int rc;
+
+	/* One that stopped looks again when there is something new: it may be the word to pass over the event. */
+	if (m->status.state == PROJECTION_STOPPED && size == m->tried_at) {
+		wait_for_events(m, size);
+		return;
+	}
+	buf_clear(&m->problem);
+	rc = fold_batch(&m->fold, UINT64_MAX, &applied);
+	if (applied > 0)
+		note_progress(m, applied, clock_monotonic_us(clock) - start_us);
+	if (rc != 0) {
+		m->tried_at = size;
+		on_fold_error(m, rc, size);
+		return;
+	}
+	if (projection_file_position(m->fold.file) < size)
+		return;
+	if (m->status.state != PROJECTION_LIVE)
+		come_alive(m);
+	wait_for_events(m, size);
+}
+
+static void run(void *arg)
+{
+	struct model *m = arg;
+
+	while (!is_stopping(m->p)) {
+		if (m->fold.file == NULL && open_file(m) != 0)
+			pause_ms(m->p, RETRY_MS);
+		else
+			fold_once(m);
+	}
+	projection_file_close(m->fold.file);
+	m->fold.file = NULL;
+}
+
+/* ---- start and stop ------------------------------------------------------------------ */
+
+static int start_model(struct projector *p, struct model *m, const struct projection *def)
+{
+	m->p = p;
+	m->def = def;
+	m->path = m->serving = (struct buf)BUF_INIT(PATH_BYTES_MAX);
+	m->problem = (struct buf)BUF_INIT(PROBLEM_BYTES_MAX);
+	m->status.model = def;
+	m->fold = (struct fold){
+		.model = def, .log = p->options.log, .sealer = p->options.sealer, .problem = &m->problem};
+	return projection_path(&m->path, p->options.dir, def);
+}
+
+int projector_start(struct projector **ret, const struct projector_options *options)
+{
+	const struct projection *const *defs = options->models != NULL ? options->models : projections;
+	struct projector *p = calloc(1, sizeof(*p));
+	struct buf dir = BUF_INIT(PATH_BYTES_MAX);
+	unsigned n = 0;
+	int rc;
+
+	if (p == NULL)
+		return ERR_NOMEM;
+	p->options = *options;
+	uv_mutex_init(&p->lock);
+	uv_mutex_init(&p->watch_lock);
+	uv_cond_init(&p->changed);
+	rc = buf_printf(&dir, "%s/read", options->dir);
+	if (rc == 0)
+		rc = dir_create(dir.ptr, 0700);
+	while (defs[n] != NULL)
+		n++;
+	p->models = calloc(n + 1, sizeof(*p->models));
+	if (p->models == NULL)
+		rc = ERR_NOMEM;
+	for (unsigned i = 0; i < n && rc == 0; i++) {
+		rc = start_model(p, &p->models[i], defs[i]);
+		p->n_models = i + 1;
+	}
+	for (unsigned i = 0; i < n && rc == 0; i++) {
+		if (uv_thread_create(&p->models[i].thread, run, &p->models[i]) != 0)
+			rc = ERR_NOMEM;
+		else
+			p->models[i].running = true;
+	}
+	buf_finish(&dir);
+	if (rc == 0)
+		*ret = p;
+	else
+		projector_stop(p);
+	return rc;
+}
+
+void projector_stop(struct projector *p)
+{
+	if (p == NULL)
+		return;
+	uv_mutex_lock(&p->lock);
+	p->stopping = true;
+	uv_cond_broadcast(&p->changed);
+	uv_mutex_unlock(&p->lock);
+	for (unsigned i = 0; i < p->n_models; i++) {
+		struct model *m = &p->models[i];
+
+		if (m->running)
+			uv_thread_join(&m->thread);
+		buf_finish(&m->path);
+		buf_finish(&m->serving);
+		buf_finish(&m->problem);
+	}
+	free(p->models);
+	uv_cond_destroy(&p->changed);
+	uv_mutex_destroy(&p->watch_lock);
+	uv_mutex_destroy(&p->lock);
+	free(p);
+}
+
+void projector_watch(struct projector *p, projector_watch_cb *cb, void *arg)
+{
+	uv_mutex_lock(&p->watch_lock);
+	p->watch = cb;
+	p->watch_arg = arg;
+	uv_mutex_unlock(&p->watch_lock);
+}
+
+/* ---- questions ------------------------------------------------------------------------- */
+
+static struct model *model_of(struct projector *p, const char *name)
+{
+	for (unsigned i = 0; i < p->n_models; i++)
+		if (strcmp(p->models[i].def->name, name) == 0)
+			return &p->models[i];
+	return NULL;
+}
+
+bool projector_status(struct projector *p, unsigned i, struct projection_status *ret)
+{
+	uint64_t size = eventlog_size(p->options.log);
+
+	if (i >= p->n_models)
+		return false;
+	uv_mutex_lock(&p->lock);
+	*ret = p->models[i].status;
+	uv_mutex_unlock(&p->lock);
+	ret->target = size > ret->position ? size : ret->position;
+	ret->lag = ret->target - ret->position;
+	return true;
+}
+
+int projector_status_of(struct projector *p, const char *name, struct projection_status *ret)
+{
+	struct model *m = model_of(p, name);
+
+	return m != NULL && projector_status(p, (unsigned)(m - p->models), ret) ? 0 : ERR_NOT_FOUND;
+}
+
+int projector_wait(struct projector *p, const char *name, uint64_t position, int timeout_ms)
+{
+	const struct clock *clock = p->options.clock;
+	int64_t deadline_us = clock_monotonic_us(clock) + (int64_t)timeout_ms * 1000;
+	struct model *m = model_of(p, name);
+	int rc = 0;
+
+	if (m == NULL)
+		return ERR_NOT_FOUND;
+	uv_mutex_lock(&p->lock);
+	while (rc == 0 && (m->status.position <= position || m->status.serving_old)) {
+		int64_t left_us = deadline_us - clock_monotonic_us(clock);
+
+		if (m->status.state == PROJECTION_STOPPED || p->stopping)
+			rc = ERR_UNAVAILABLE;
+		else if (left_us <= 0 || uv_cond_timedwait(&p->changed, &p->lock, (uint64_t)left_us * 1000) == UV_ETIMEDOUT)
+			rc = ERR_TIMEOUT;
+	}
+	uv_mutex_unlock(&p->lock);
+	return rc;
+}
+
+int projector_serving(struct projector *p, const struct projection *model, struct buf *ret_path, uint64_t *ret_generation)
+{
+	struct model *m = model_of(p, model->name);
+	int rc = ERR_UNAVAILABLE;
+
+	if (m == NULL)
+		return ERR_NOT_FOUND;
+	uv_mutex_lock(&p->lock);
+	if (m->status.serving) {
+		buf_clear(ret_path);
+		rc = buf_append(ret_path, buf_slice(&m->serving));
+		*ret_generation = m->generation;
+	}
+	uv_mutex_unlock(&p->lock);
+	return rc;
+}

@@ -1,0 +1,304 @@
+/*
+ * One thread's way to the files: a connection for each read model, reopened
+ * when another file answers for it, and the statements prepared on it.
+ */
+#include <assert.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "store/projection_file.h"
+#include "store/projector.h"
+#include "store/query_private.h"
+#include "store/tokenizer.h"
+
+#define STATEMENTS_MAX 64 /* kept for each connection; the one unused longest goes */
+#define MODELS_MAX 32
+#define SQL_BYTES_MAX 16384
+#define SEARCH_BYTES_MAX 4096
+#define PATH_BYTES_MAX 4096
+
+struct statement {
+	const void *def; /* query_def or list_def; NULL = free */
+	uint32_t variant;
+	uint64_t used;
+	sqlite3_stmt *stmt;
+};
+
+struct connection {
+	const struct projection *model; /* NULL = free */
+	uint64_t generation;
+	bool stale;
+	sqlite3 *db;
+	struct statement statements[STATEMENTS_MAX];
+};
+
+struct reader {
+	struct projector *projector;
+	uint64_t clock; /* counts uses, for `used` */
+	struct buf path, sql, search;
+	struct connection connections[MODELS_MAX];
+};
+
+int reader_create(struct reader **ret, struct projector *projector)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return ERR_NOMEM;
+	r->projector = projector;
+	r->path = (struct buf)BUF_INIT(PATH_BYTES_MAX);
+	r->sql = (struct buf)BUF_INIT(SQL_BYTES_MAX);
+	r->search = (struct buf)BUF_INIT(SEARCH_BYTES_MAX);
+	*ret = r;
+	return 0;
+}
+
+static void disconnect(struct connection *c)
+{
+	for (unsigned i = 0; i < STATEMENTS_MAX; i++)
+		sqlite3_finalize(c->statements[i].stmt);
+	projection_close_readonly(c->db);
+	*c = (struct connection){0};
+}
+
+void reader_destroy(struct reader *r)
+{
+	if (r == NULL)
+		return;
+	for (unsigned i = 0; i < MODELS_MAX; i++)
+		disconnect(&r->connections[i]);
+	buf_finish(&r->path);
+	buf_finish(&r->sql);
+	buf_finish(&r->search);
+	free(r);
+}
+
+/* ---- connections ------------------------------------------------------------------ */
+
+static bool is_of_version(struct slice path, const char *version)
+{
+	return path.len > 19 && memcmp(path.ptr + path.len - 19, version, 16) == 0;
+}
+
+static int connection_of(struct reader *r, const struct projection *model, struct connection **ret)
+{
+	struct connection *c = NULL;
+	uint64_t generation;
+	int rc;
+
+	for (unsigned i = 0; i < MODELS_MAX && c == NULL; i++)
+		if (r->connections[i].model == model || r->connections[i].model == NULL)
+			c = &r->connections[i];
+	assert(c != NULL);
+	rc = projector_serving(r->projector, model, &r->path, &generation);
+	if (rc == 0 && c->model == model && c->generation == generation) {
+		*ret = c;
+		return 0;
+	}
+	disconnect(c);
+	if (rc == 0)
+		rc = projection_open_readonly(&c->db, r->path.ptr);
+	if (rc != 0)
+		return rc == ERR_NOMEM ? rc : ERR_UNAVAILABLE;
+	c->model = model;
+	c->generation = generation;
+	c->stale = !is_of_version(buf_slice(&r->path), model->version);
+	*ret = c;
+	return 0;
+}
+
+static struct statement *slot_for(struct connection *c, const void *def, uint32_t variant)
+{
+	struct statement *oldest = &c->statements[0];
+
+	for (unsigned i = 0; i < STATEMENTS_MAX; i++) {
+		struct statement *s = &c->statements[i];
+
+		if (s->def == def && s->variant == variant)
+			return s;
+		if (s->used < oldest->used)
+			oldest = s;
+	}
+	sqlite3_finalize(oldest->stmt);
+	*oldest = (struct statement){0};
+	return oldest;
+}
+
+/* The file of an older version may lack what a newer statement asks for: then there is no answer until it is replaced. */
+static int prepared(struct reader *r, struct connection *c, const struct query *q, bool count, sqlite3_stmt **ret)
+{
+	const void *def = q->list != NULL ? (const void *)q->list->list : (const void *)q->def;
+	uint32_t variant = q->list != NULL ? list_variant(q->list, count) : 0;
+	struct statement *s = slot_for(c, def, variant);
+	const char *sql;
+	int rc, code;
+
+	s->used = ++r->clock;
+	*ret = s->stmt;
+	if (s->def != NULL)
+		return 0;
+	buf_clear(&r->sql);
+	rc = q->list != NULL ? list_sql(&r->sql, q->list, count) : 0;
+	if (rc != 0)
+		return rc;
+	sql = q->list != NULL ? r->sql.ptr : q->def->sql;
+	code = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
+	if (code != SQLITE_OK)
+		return (code & 0xff) == SQLITE_ERROR && c->stale ? ERR_UNAVAILABLE : projection_sqlite_err(code);
+	s->def = def;
+	s->variant = variant;
+	*ret = s->stmt;
+	return 0;
+}
+
+/* ---- answers ------------------------------------------------------------------------ */
+
+static int bind_params(sqlite3_stmt *stmt, const struct query *q)
+{
+	int code = SQLITE_OK;
+
+	for (unsigned i = 0; i < q->n_params && code == SQLITE_OK; i++) {
+		const struct query_param *p = &q->params[i];
+		char name[64];
+		int index;
+
+		snprintf(name, sizeof(name), ":%s", p->name);
+		index = sqlite3_bind_parameter_index(stmt, name);
+		assert(index > 0);
+		if (p->is_null)
+			code = sqlite3_bind_null(stmt, index);
+		else if (p->is_integer)
+			code = sqlite3_bind_int64(stmt, index, p->integer);
+		else
+			code = sqlite3_bind_text(stmt, index, p->text.ptr == NULL ? "" : p->text.ptr, (int)p->text.len,
+			    SQLITE_STATIC);
+	}
+	return projection_sqlite_err(code);
+}
+
+static void done_with(sqlite3_stmt *stmt)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+}
+
+static int count_rows(struct reader *r, struct connection *c, struct query *q)
+{
+	sqlite3_stmt *stmt;
+	int code, rc = prepared(r, c, q, true, &stmt);
+
+	if (rc == 0)
+		rc = list_bind(stmt, q->list, true, buf_slice(&r->search));
+	if (rc != 0)
+		return rc;
+	code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		q->total = (uint64_t)sqlite3_column_int64(stmt, 0);
+	done_with(stmt);
+	return projection_sqlite_err(code);
+}
+
+/* One row at a time, so that the last one written can give the cursor. */
+static int read_list(struct query *q, sqlite3_stmt *stmt)
+{
+	const struct list_request *rq = q->list;
+	int code, rc;
+
+	rows_begin(&q->out, q, rq->list->columns, rq->fields);
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW && q->out.rc == 0) {
+		if (q->rows == rq->limit) {
+			q->more = true;
+			break;
+		}
+		rows_put(&q->out, q, stmt, 2, rq->list->columns, rq->fields, q->rows);
+		if (++q->rows == rq->limit) {
+			buf_clear(&q->next_cursor);
+			rc = list_cursor(&q->next_cursor, rq, stmt);
+			if (rc != 0)
+				return rc;
+		}
+	}
+	rows_end(&q->out, q);
+	if (!q->more)
+		buf_clear(&q->next_cursor);
+	return q->out.rc != 0 ? q->out.rc : projection_sqlite_err(code);
+}
+
+static int read_query(struct query *q, sqlite3_stmt *stmt)
+{
+	int code;
+
+	rows_begin(&q->out, q, q->def->columns, 0);
+	while ((code = sqlite3_step(stmt)) == SQLITE_ROW && q->out.rc == 0) {
+		rows_put(&q->out, q, stmt, 0, q->def->columns, 0, q->rows);
+		q->rows++;
+		if (q->single)
+			break;
+	}
+	rows_end(&q->out, q);
+	if (q->out.rc != 0)
+		return q->out.rc;
+	if (q->single && code == SQLITE_DONE)
+		return ERR_NOT_FOUND;
+	return projection_sqlite_err(code);
+}
+
+static int read_rows(struct reader *r, struct connection *c, struct query *q)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = 0;
+
+	if (q->list != NULL && q->list->search.len > 0) {
+		buf_clear(&r->search);
+		rc = tokenizer_query(&r->search, q->list->search);
+	}
+	if (rc == 0 && q->list != NULL && q->list->want_total)
+		rc = count_rows(r, c, q);
+	if (rc == 0)
+		rc = prepared(r, c, q, false, &stmt);
+	if (rc == 0)
+		rc = q->list != NULL ? list_bind(stmt, q->list, false, buf_slice(&r->search)) : bind_params(stmt, q);
+	if (rc == 0)
+		rc = q->list != NULL ? read_list(q, stmt) : read_query(q, stmt);
+	if (stmt != NULL)
+		done_with(stmt);
+	return rc;
+}
+
+/* Position, total and rows of one moment: one read transaction. */
+static int read_moment(struct reader *r, struct connection *c, struct query *q)
+{
+	int rc = projection_sqlite_err(sqlite3_exec(c->db, "begin", NULL, NULL, NULL));
+
+	if (rc == 0)
+		rc = projection_read_position(c->db, &q->position);
+	if (rc == 0 && q->has_min_position && q->position <= q->min_position)
+		rc = ERR_TIMEOUT;
+	if (rc == 0)
+		rc = read_rows(r, c, q);
+	sqlite3_exec(c->db, "rollback", NULL, NULL, NULL);
+	return rc;
+}
+
+void reader_answer(struct reader *r, struct query *q, size_t answer_max)
+{
+	const struct projection *model = q->list != NULL ? q->list->list->projection : q->def->projection;
+	struct connection *c;
+	int rc;
+
+	if (q->out.max == 0)
+		q->out.max = answer_max;
+	q->next_cursor.max = q->next_cursor.max == 0 ? 4096 : q->next_cursor.max;
+	rc = connection_of(r, model, &c);
+	if (rc == 0) {
+		q->stale = c->stale;
+		rc = read_moment(r, c, q);
+		if (projection_file_is_lost(rc)) { /* its projector will find out and build it anew */
+			disconnect(c);
+			rc = ERR_UNAVAILABLE;
+		}
+	}
+	q->rc = rc;
+}
