@@ -83,7 +83,8 @@ create trigger meetings_titled after insert on meetings when new.title is not nu
 	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, new.title);
 end;
 create trigger meetings_retitled after update of title_latest on meetings when new.title is not old.title begin
-	insert or replace into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, new.title);
+	delete from meetings_search where rowid = 2 * new.rowid;
+	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, new.title);
 end;
 create trigger people_came after insert on meeting_people begin
 	update meetings set participant_count = participant_count + 1 where id = new.meeting and new.joined = 1;
@@ -95,7 +96,8 @@ create trigger people_joined after update of joined on meeting_people when new.j
 end;
 create trigger people_renamed after update of name_latest on meeting_people
 when substr(new.name_latest, 17) <> substr(old.name_latest, 17) begin
-	insert or replace into meetings_search (rowid, row, text)
+	delete from meetings_search where rowid = 2 * new.rowid + 1;
+	insert into meetings_search (rowid, row, text)
 		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting;
 end;
 create trigger files_came after insert on recording_files begin
@@ -116,8 +118,8 @@ select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	latest(at, :creator_subject), latest(at, :creator_user_name),
 	latest(at, coalesce(:sub_meeting_start_at_ms, :start_at_ms)),
 	latest(at, coalesce(:sub_meeting_end_at_ms, :end_at_ms)),
-	latest(at, json_object('createMode', :meeting_create_mode, 'createFrom', :meeting_create_from,
-		'meetingIdType', :meeting_id_type)),
+	latest(at, json_patch('{}', json_object('createMode', :meeting_create_mode, 'createFrom', :meeting_create_from,
+		'meetingIdType', :meeting_id_type))),
 	iif(:type = 'meeting.started', at, null), iif(:type = 'meeting.started', at, null),
 	iif(:type = 'meeting.ended', at, null), iif(:type = 'meeting.cancelled', at, null), at, at
 from (select coalesce(:operate_at_ms, :time) as at) where true

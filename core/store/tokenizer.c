@@ -187,7 +187,7 @@ static int fold(int32_t c, int32_t folded[8])
 		folded[0] = c;
 		return 1;
 	}
-	n = utf8proc_decompose_char(c, folded, 8, UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE, &boundary);
+	n = utf8proc_decompose_char(c, folded, 8, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE, &boundary);
 	return n < 0 || n > 8 ? 0 : (int)n;
 }
 
