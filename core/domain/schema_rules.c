@@ -19,6 +19,9 @@
 /* ---- problems --------------------------------------------------------------- */
 
 static void add(struct problems *p, struct slice path, const char *code, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+
+static void add(struct problems *p, struct slice path, const char *code, const char *format, va_list args)
 {
 	char message[MESSAGE_LEN_MAX];
 	struct problem *problem;
