@@ -132,36 +132,42 @@ static uint64_t bytes_written(void)
 	return bytes;
 }
 
-static struct bench_row *measure(struct appender *a, const char *what, uint64_t n, double *ret_amplification)
+/* *ret_batch: events a commit, on the average. */
+static struct bench_row *measure(struct appender *a, const char *what, uint64_t n, unsigned *ret_batch)
 {
 	struct bench_row *row = bench_row(a->b, "append, %u waiters, %s", WAITERS, what);
 	uint64_t first = a->next, written = bytes_written();
+	struct eventlog_stats before, after;
 	int64_t start_us = bench_now_us(a->b);
 
+	eventlog_stats(a->log, &before);
 	if (append_until(a, first + n) != 0)
 		return row;
+	eventlog_stats(a->log, &after);
 	bench_row_fill(row, "events", a->next - first, bench_now_us(a->b) - start_us, &a->latency);
-	*ret_amplification = (double)(bytes_written() - written) / (double)a->entry_bytes;
-	snprintf(row->note, sizeof(row->note), "%" PRIu64 " bytes an entry; %.2f written per byte",
-	    a->entry_bytes / (a->next - first), *ret_amplification);
+	*ret_batch = after.commits > before.commits
+	    ? (unsigned)((after.appended - before.appended) / (after.commits - before.commits)) : 1;
+	snprintf(row->note, sizeof(row->note), "%u a commit; %.2f bytes written per byte", *ret_batch,
+	    (double)(bytes_written() - written) / (double)a->entry_bytes);
 	return row;
 }
 
 static int measure_all(struct appender *a, uint64_t n)
 {
 	struct bench_row *limit, *early, *late;
-	uint64_t written = bytes_written();
-	double ours, late_ours;
+	uint64_t written;
+	unsigned batch;
 	int rc;
 
-	early = measure(a, "new log", n < PROBE_EVENTS ? n : PROBE_EVENTS, &ours);
+	early = measure(a, "new log", n < PROBE_EVENTS ? n : PROBE_EVENTS, &batch);
 	if (a->rc != 0)
 		return a->rc;
+	/* The same records in commits of the same size. */
 	written = bytes_written();
-	limit = bench_limit_lmdb(a->b, WAITERS, (size_t)(a->entry_bytes / early->n), &rc);
+	limit = bench_limit_lmdb(a->b, batch > 0 ? batch : 1, (size_t)(a->entry_bytes / early->n), &rc);
 	if (rc != 0)
 		return rc;
-	snprintf(limit->note, sizeof(limit->note), "times are of one commit; %.2f written per byte",
+	snprintf(limit->note, sizeof(limit->note), "times are of one commit; %.2f bytes written per byte",
 	    (double)(bytes_written() - written) / ((double)limit->n *
 		(double)(a->entry_bytes / early->n)));
 	bench_compare(early, limit);
@@ -169,7 +175,7 @@ static int measure_all(struct appender *a, uint64_t n)
 		return 0;
 	if (append_until(a, n - PROBE_EVENTS) != 0)
 		return a->rc;
-	late = measure(a, "at the end", PROBE_EVENTS, &late_ours);
+	late = measure(a, "at the end", PROBE_EVENTS, &batch);
 	snprintf(late->what, sizeof(late->what), "append, %u waiters, at %" PRIu64 " events", WAITERS, n);
 	bench_compare(late, early);
 	return a->rc;

@@ -41,8 +41,8 @@ uint64_t histogram_at(const struct histogram *h, double share)
 
 	if (h->n == 0)
 		return 0;
-	if (wanted < 1)
-		wanted = 1;
+	if (wanted < 1 || (double)wanted < share * (double)h->n)
+		wanted++;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		seen += h->counts[i];
 		if (seen >= wanted)

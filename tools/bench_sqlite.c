@@ -134,9 +134,12 @@ static int open_target(const struct bench *b, sqlite3 **ret)
 		return ERR_IO;
 	if (sqlite3_exec(*ret, "pragma journal_mode = wal; pragma synchronous = normal; "
 			       "pragma cache_size = -32768; pragma temp_store = memory",
-		NULL, NULL, NULL) != SQLITE_OK ||
-	    sqlite3_exec(*ret, model->ddl, NULL, NULL, NULL) != SQLITE_OK)
+		NULL, NULL, NULL) != SQLITE_OK)
 		return ERR_IO;
+	for (size_t i = 0; model->ddl[i] != NULL; i++) {
+		if (sqlite3_exec(*ret, model->ddl[i], NULL, NULL, NULL) != SQLITE_OK)
+			return ERR_IO;
+	}
 	return 0;
 }
 

@@ -111,6 +111,14 @@ static int run_append(struct invocation *in)
 	return rc != STATUS_OK ? rc : end(in, &b, bench_append(&b, option_number(in, "events")));
 }
 
+static int run_replay(struct invocation *in)
+{
+	struct bench b;
+	int rc = begin(in, &b);
+
+	return rc != STATUS_OK ? rc : end(in, &b, bench_replay(&b, option_number(in, "events")));
+}
+
 static int run_query(struct invocation *in)
 {
 	struct bench b;
@@ -124,6 +132,13 @@ static const struct option ingest_options[] = {OPTIONS_COMMON, {0}};
 static const struct option append_options[] = {
     {.name = "events", .kind = OPTION_NUMBER, .value = "N", .fallback = "300000", .min = 1000, .max = 20000000,
 	.summary = "how far the log grows (default 300000)"},
+    OPTIONS_COMMON,
+    {0},
+};
+
+static const struct option replay_options[] = {
+    {.name = "events", .kind = OPTION_NUMBER, .value = "N", .fallback = "100000", .min = 1000, .max = 5000000,
+	.summary = "how many events are replayed (default 100000)"},
     OPTIONS_COMMON,
     {0},
 };
@@ -143,6 +158,11 @@ static const struct example ingest_examples[] = {
 
 static const struct example append_examples[] = {
     {"lulab bench append --events 1000000", "does an append get slower as the log grows?"},
+    {0},
+};
+
+static const struct example replay_examples[] = {
+    {"lulab bench replay --events 1000000", "an audit and a rebuild of a million events"},
     {0},
 };
 
@@ -171,6 +191,14 @@ static const struct command cmd_append = {
     .run = run_append,
 };
 
+static const struct command cmd_replay = {
+    .name = "replay",
+    .summary = "Measure reading the log again: audit and rebuild",
+    .options = replay_options,
+    .examples = replay_examples,
+    .run = run_replay,
+};
+
 static const struct command cmd_query = {
     .name = "query",
     .summary = "Measure answers from the read models over HTTP",
@@ -180,7 +208,7 @@ static const struct command cmd_query = {
 };
 
 static const struct command *const commands[] = {
-    &cmd_limits, &cmd_ingest, &cmd_append, &cmd_query, NULL};
+    &cmd_limits, &cmd_ingest, &cmd_append, &cmd_replay, &cmd_query, NULL};
 
 const struct command cmd_bench = {
     .name = "bench",

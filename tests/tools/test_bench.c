@@ -1,0 +1,190 @@
+/* What `lulab bench` measures with: times, webhooks, the load generator against the ceiling program. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/io.h"
+#include "bench.h"
+#include "bench_ceiling.h"
+#include "bench_load.h"
+#include "bench_webhook.h"
+#include "crypto/crypto.h"
+#include "lib/run.h"
+
+START_TEST(histogram_percentiles_are_close)
+{
+	static struct histogram h;
+
+	memset(&h, 0, sizeof(h));
+	ck_assert_uint_eq(histogram_at(&h, 0.5), 0);
+	for (int64_t us = 1; us <= 100000; us++)
+		histogram_add(&h, us);
+	histogram_add(&h, -5);
+	ck_assert_uint_eq(h.n, 100001);
+	ck_assert_uint_eq(h.max, 100000);
+	for (double share = 0.01; share < 1; share += 0.01) {
+		uint64_t at = histogram_at(&h, share);
+
+		ck_assert_double_ge((double)at, share * 100000 * 0.999 - 1);
+		ck_assert_double_le((double)at, share * 100000 * 1.017 + 1);
+	}
+	ck_assert_uint_eq(histogram_at(&h, 1), 100000);
+	histogram_add(&h, INT64_MAX);
+	ck_assert_uint_le(histogram_at(&h, 1), (uint64_t)INT64_MAX);
+}
+END_TEST
+
+START_TEST(histogram_small_values_are_exact)
+{
+	static struct histogram h;
+
+	memset(&h, 0, sizeof(h));
+	for (int i = 0; i < 9; i++)
+		histogram_add(&h, 3);
+	histogram_add(&h, 120);
+	ck_assert_uint_eq(histogram_at(&h, 0.5), 3);
+	ck_assert_uint_eq(histogram_at(&h, 0.9), 3);
+	ck_assert_uint_eq(histogram_at(&h, 0.99), 120);
+}
+END_TEST
+
+/* Head fields of a request we made ourselves. */
+static struct slice field_of(struct slice request, const char *name)
+{
+	const char *at = memmem(request.ptr, request.len, name, strlen(name));
+	struct slice value, rest;
+
+	ck_assert_ptr_nonnull(at);
+	at += strlen(name);
+	slice_cut(slice_of(at, (size_t)(request.ptr + request.len - at)), '\r', &value, &rest);
+	return slice_trim(value);
+}
+
+/* Each webhook must be what the vendor would send: signed, encrypted, an event, and no two alike. */
+START_TEST(webhooks_are_genuine_and_unique)
+{
+	struct webhook_maker *m = NULL;
+	struct slice last_id = {0};
+	struct arena keep = ARENA_INIT(1 << 20);
+
+	ck_assert_int_eq(webhook_maker_create(&m, 42, &clock_system), 0);
+	for (uint64_t i = 0; i < 40; i++) {
+		struct buf request = BUF_INIT(1 << 16), expected = BUF_INIT(1 << 16);
+		struct arena a = ARENA_INIT(1 << 20);
+		struct tencent_signed s;
+		struct tencent_envelope e;
+		struct slice all, plain;
+		const char *body, *reason;
+
+		ck_assert_int_eq(webhook_make(m, i, &request), 0);
+		all = buf_slice(&request);
+		body = memmem(all.ptr, all.len, "\r\n\r\n", 4);
+		ck_assert_ptr_nonnull(body);
+		s.timestamp = field_of(all, "timestamp:");
+		s.nonce = field_of(all, "nonce:");
+		s.signature = field_of(all, "signature:");
+		ck_assert_int_eq(tencent_body_data(slice_str(body + 4), &a, &s.data), 0);
+		ck_assert(tencent_verify(webhook_maker_keys(m), &s));
+		ck_assert_int_eq(tencent_decrypt(webhook_maker_keys(m), s.data, &a, &plain), 0);
+		ck_assert_int_eq(webhook_make_plain(m, i, &expected), 0);
+		ck_assert_slice_eq(plain, buf_slice(&expected));
+		ck_assert_int_eq(tencent_parse(plain, &a, &e, &reason), 0);
+		ck_assert_uint_eq(e.n_items, 1);
+		ck_assert(!slice_eq(e.trace_id, last_id));
+		last_id = arena_dup(&keep, e.trace_id);
+		ck_assert_uint_gt(request.len, 1800);
+		ck_assert_uint_lt(request.len, 3000);
+		arena_finish(&a);
+		buf_finish(&request);
+		buf_finish(&expected);
+	}
+	arena_finish(&keep);
+	webhook_maker_destroy(m);
+}
+END_TEST
+
+static int make_webhook(void *arg, uint64_t i, struct buf *request)
+{
+	return webhook_make(arg, i, request);
+}
+
+static int make_get(void *arg, uint64_t i, struct buf *request)
+{
+	(void)arg;
+	(void)i;
+	return buf_append_str(request, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+}
+
+/* Every request made is answered, and every webhook answered is a record. */
+START_TEST(ceiling_stores_what_it_acknowledges)
+{
+	struct webhook_maker *m = NULL;
+	struct ceiling *c = NULL;
+	static struct load_result r;
+	uint64_t records, commits;
+	struct bench b;
+
+	ck_assert_int_eq(bench_init(&b, "/var/tmp", 1), 0);
+	ck_assert_int_eq(webhook_maker_create(&m, 1, &clock_system), 0);
+	ck_assert_int_eq(ceiling_start(&c, &(struct ceiling_options){
+	    .loops = 2, .keys = webhook_maker_keys(m), .dir = b.dir}), 0);
+	ck_assert_int_eq(load_run(&(struct load_options){.clock = &clock_system, .port = ceiling_port(c),
+	    .connections = 8, .seconds = 60, .requests_max = 500, .make = make_webhook, .arg = m, .expect = 200}, &r), 0);
+	ceiling_counts(c, &records, &commits);
+	ck_assert_uint_eq(r.sent, 500);
+	ck_assert_uint_eq(r.ok_all, 500);
+	ck_assert_uint_eq(r.wrong + r.broken + r.refused, 0);
+	ck_assert_uint_eq(records, 500);
+	ck_assert_uint_le(commits, 500);
+	ck_assert_uint_eq(r.latency.n, r.ok);
+	ceiling_stop(c);
+	ceiling_stop(NULL);
+	webhook_maker_destroy(m);
+	bench_finish(&b);
+	ck_assert(!file_exists(b.dir[0] == '\0' ? "/nonexistent" : b.dir));
+}
+END_TEST
+
+START_TEST(load_counts_what_is_wrong)
+{
+	struct ceiling *c = NULL;
+	static struct load_result r;
+	struct load_options o = {.clock = &clock_system, .connections = 4, .seconds = 60, .requests_max = 100,
+	    .make = make_get, .expect = 201};
+
+	ck_assert_int_eq(ceiling_start(&c, &(struct ceiling_options){.loops = 1, .body_len = 20000}), 0);
+	o.port = ceiling_port(c);
+	ck_assert_int_eq(load_run(&o, &r), 0);
+	ck_assert_uint_eq(r.wrong, 100);
+	ck_assert_int_eq(r.wrong_status, 200);
+	ck_assert_uint_eq(r.ok_all, 0);
+	/* An open loop sends what is due and no more. */
+	o.expect = 200;
+	o.rate = 1000;
+	o.seconds = 0.2;
+	o.requests_max = 0;
+	ck_assert_int_eq(load_run(&o, &r), 0);
+	ck_assert_uint_le(r.sent, 201);
+	ck_assert_uint_ge(r.sent + r.backlog, 195);
+	ck_assert_uint_eq(r.ok_all, r.sent);
+	ceiling_stop(c);
+	ck_assert_int_eq(load_run(&o, &r), ERR_NETWORK);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("bench");
+	TCase *t = tcase_create("bench");
+
+	if (crypto_init() != 0)
+		return EXIT_FAILURE;
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, histogram_percentiles_are_close);
+	tcase_add_test(t, histogram_small_values_are_exact);
+	tcase_add_test(t, webhooks_are_genuine_and_unique);
+	tcase_add_test(t, ceiling_stores_what_it_acknowledges);
+	tcase_add_test(t, load_counts_what_is_wrong);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
