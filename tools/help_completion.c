@@ -53,7 +53,7 @@ static void group_row(struct buf *out, const struct command *c, const char *path
 
 static void words_row(struct buf *out, const struct command *c, const char *path)
 {
-	buf_printf(out, "\t'%s') words='", path);
+	buf_printf(out, "\t'%s') offers='", path);
 	words(out, c);
 	buf_append_str(out, "' ;;\n");
 }
@@ -71,14 +71,14 @@ static void values_row(struct buf *out, const struct command *c, const char *pat
 			buf_append_str(out, "dir");
 		else
 			buf_append_str(out, "words");
-		buf_append_str(out, " words='");
+		buf_append_str(out, " offers='");
 		for (const char *const *v = o->choices; v != NULL && *v != NULL; v++)
 			buf_printf(out, "%s%s", v == o->choices ? "" : " ", *v);
 		buf_append_str(out, "' ;;\n");
 	}
 }
 
-/* The part bash and zsh share: from the words typed to $kind and $words. */
+/* The part bash and zsh share: from the words typed to $kind and $offers. */
 static void shell_facts(struct buf *out, const struct command *root)
 {
 	buf_append_str(out, "\tfor word in \"${typed[@]}\"; do\n\t\tcase \"$at $word\" in\n");
@@ -95,7 +95,7 @@ static void bash(struct buf *out, const struct command *root)
 	buf_printf(out,
 	    "# bash completion of lulab; made by: lulab help --completion bash\n"
 	    "_lulab() {\n"
-	    "\tlocal word words='' kind=words at=%s current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+	    "\tlocal word offers='' kind=words at=%s current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
 	    "\tlocal previous=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
 	    "\tlocal -a typed=(\"${COMP_WORDS[@]:1:COMP_CWORD-1}\")\n", root->name);
 	shell_facts(out, root);
@@ -103,7 +103,7 @@ static void bash(struct buf *out, const struct command *root)
 	    "\tcase $kind in\n"
 	    "\tfile) mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n"
 	    "\tdir) mapfile -t COMPREPLY < <(compgen -d -- \"$current\") ;;\n"
-	    "\t*) mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\") ;;\n"
+	    "\t*) mapfile -t COMPREPLY < <(compgen -W \"$offers\" -- \"$current\") ;;\n"
 	    "\tesac\n"
 	    "}\n"
 	    "complete -F _lulab lulab\n");
@@ -115,18 +115,18 @@ static void zsh(struct buf *out, const struct command *root)
 	    "#compdef lulab\n"
 	    "# zsh completion of lulab; made by: lulab help --completion zsh\n"
 	    "_lulab() {\n"
-	    "\tlocal word words_typed kind=words at=%s previous=\"${words[CURRENT-1]}\"\n"
-	    "\tlocal -a typed=(\"${(@)words[2,CURRENT-1]}\")\n"
-	    "\tlocal words=''\n", root->name);
+	    "\tlocal word offers='' kind=words at=%s previous=\"${words[CURRENT-1]}\"\n"
+	    "\tlocal -a typed=(\"${(@)words[2,CURRENT-1]}\")\n", root->name);
 	shell_facts(out, root);
 	buf_append_str(out,
 	    "\tcase $kind in\n"
 	    "\tfile) _files ;;\n"
 	    "\tdir) _files -/ ;;\n"
-	    "\t*) compadd -- ${=words} ;;\n"
+	    "\t*) compadd -- ${=offers} ;;\n"
 	    "\tesac\n"
 	    "}\n"
-	    "compdef _lulab lulab\n");
+	    /* Loaded from $fpath the file is the function's first call; sourced, it only declares it. */
+	    "if [[ $funcstack[1] = _lulab ]]; then _lulab \"$@\"; else compdef _lulab lulab; fi\n");
 }
 
 static void fish_row(struct buf *out, const struct command *c, const char *path)
