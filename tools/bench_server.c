@@ -1,3 +1,4 @@
+/* See bench_server.h. */
 #include "bench_server.h"
 
 #include <arpa/inet.h>

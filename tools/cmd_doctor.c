@@ -19,13 +19,6 @@ static const struct table_column columns[] = {
 	{0},
 };
 
-void doctor_note(struct doctor *d, const char *what, enum finding_result result, const char *found,
-    const char *mend)
-{
-	if (d->n < FINDINGS_MAX)
-		d->findings[d->n++] = (struct finding){what, result, found, mend};
-}
-
 static unsigned count(const struct doctor *d, enum finding_result result)
 {
 	unsigned n = 0;

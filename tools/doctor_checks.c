@@ -1,6 +1,5 @@
-/* What can be seen without opening the store: settings, files, certificate, clock, disk, the running service. */
+/* What can be seen without opening the store: settings, files, disk, clock, certificate, the running service. */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -13,14 +12,23 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "doctor.h"
+#include "net/http_client.h"
 #include "tencent_wire.h"
 
 #define GIB (1024.0 * 1024 * 1024)
 
-enum { DESCRIPTORS_WANTED = 4096, CERTIFICATE_WARNING_S = 14 * 24 * 3600 };
+enum { DESCRIPTORS_WANTED = 4096, CERTIFICATE_WARNING_S = 14 * 24 * 3600,
+	SERVICE_ANSWER_MS = 2000 };
 
 /* 2026-01-01: no build of this program ran before. */
 #define WALL_MS_MIN INT64_C(1767225600000)
+
+void doctor_note(struct doctor *d, const char *what, enum finding_result result, const char *found,
+    const char *mend)
+{
+	if (d->n < FINDINGS_MAX)
+		d->findings[d->n++] = (struct finding){what, result, found, mend};
+}
 
 static void check_settings(struct doctor *d)
 {
@@ -252,6 +260,32 @@ static void check_descriptors(struct doctor *d)
 		doctor_note(d, "limits", FINDING_OK, found, NULL);
 }
 
+static void check_service(struct doctor *d)
+{
+	const struct config *c = &d->config->values;
+	const char *listen = config_listen(c, d->arena);
+	struct http_call call = {.timeout_ms = SERVICE_ANSWER_MS, .flags = CLIENT_PLAIN};
+	struct http_client *client = NULL;
+	struct http_result result = {0};
+	int rc;
+
+	if (listen == NULL || c->tls_cert.len > 0 || http_client_create(&client) != 0)
+		return; /* its certificate names another host than the address it listens on */
+	call.url = arena_printf(d->arena, "http://%s/livez", listen);
+	rc = call.url == NULL ? ERR_NOMEM : http_client_call(client, &call, &result);
+	if (rc != 0)
+		doctor_note(d, "service", FINDING_NOTE, arena_printf(d->arena, "nothing answers at %s", listen),
+		    "start it with: lulab serve");
+	else if (result.status != 200)
+		doctor_note(d, "service", FINDING_WARNING,
+		    arena_printf(d->arena, "something at %s answers %d", listen, result.status),
+		    "if that is not lulab: choose another port with LULAB_LISTEN");
+	else
+		doctor_note(d, "service", FINDING_OK, arena_printf(d->arena, "running at %s", listen), NULL);
+	http_result_finish(&result);
+	http_client_destroy(client);
+}
+
 doctor_check *const doctor_checks[] = {
 	check_settings,
 	check_tencent,
@@ -261,5 +295,6 @@ doctor_check *const doctor_checks[] = {
 	check_clock,
 	check_tls,
 	check_descriptors,
+	check_service,
 	NULL,
 };

@@ -1,3 +1,4 @@
+/* Answers of the query pool as JSON, NDJSON and CSV, written row by row. */
 #include <sqlite3.h>
 
 #include "base/clock.h"
