@@ -36,6 +36,9 @@ static const struct command *const commands[] = {
     &log_tail,
     &log_show,
     &log_stats,
+    &log_export,
+    &log_proof,
+    &log_verify,
     &log_reindex,
     NULL,
 };

@@ -373,6 +373,25 @@ static int load_key(struct signer *s, const char *data_dir, const char *origin, 
 	return rc;
 }
 
+/* For people to copy; nothing here reads it. */
+static int publish_key(const struct signer *s, const char *data_dir)
+{
+	struct buf text = BUF_INIT(1024), before = BUF_INIT(1024);
+	char path[PATH_MAX];
+	int rc;
+
+	rc = join(path, data_dir, "log.vkey");
+	note_key_format(&text, &s->key);
+	buf_append_char(&text, '\n');
+	if (rc == 0)
+		rc = text.rc;
+	if (rc == 0 && (file_read(&before, path) != 0 || !slice_eq(buf_slice(&before), buf_slice(&text))))
+		rc = file_replace(path, buf_slice(&text), 0644);
+	buf_finish(&text);
+	buf_finish(&before);
+	return rc;
+}
+
 static int load_state(struct signer *s, const char *origin)
 {
 	char before[LOG_ORIGIN_MAX + 1];
@@ -406,6 +425,8 @@ static int start(struct signer *s, const struct signer_options *options)
 		rc = load_state(s, options->origin);
 	if (rc == 0)
 		rc = load_key(s, options->data_dir, options->origin, options->rng);
+	if (rc == 0)
+		rc = publish_key(s, options->data_dir);
 	if (rc == 0)
 		rc = s->log.size(s->log.arg, &size);
 	if (rc != 0)

@@ -9,6 +9,7 @@
  *
  *     DATA/signer.key    the Ed25519 seed, 32 bytes, mode 0400; nobody else loads it
  *     DATA/signer.state  "lulab-signer/1\n" origin "\n" size "\n" base64 root "\n"
+ *     DATA/log.vkey      the verifier key, for people to take along
  *     DATA/origin        the log's name, when configuration gives none
  *
  * A log smaller than the state file says, or one that does not extend it, has

@@ -1,0 +1,498 @@
+/*
+ * lulab log export: the log as plain files that need neither our server nor our
+ * store (integrity.md section 8).
+ *
+ * Everything up to the newest checkpoint is written: blobs and records first,
+ * then hashes, then the older notes, and `checkpoint` itself last, when all else is
+ * on the disk. So an export that was interrupted is one that still says what it
+ * said before. How far the tiles are certain is kept in `resume` and,
+ * once the export is complete, in `checkpoint`; the next run goes on from there.
+ *
+ * Full tiles never change. A partial one is replaced by a longer one, and
+ * removed once `checkpoint` no longer needs it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/codec.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "domain/note.h"
+#include "log_commands.h"
+#include "progress.h"
+
+#define BUNDLE_MAX (MERKLE_TILE_WIDTH * (2 + ENTRY_LEN_MAX))
+#define BLOBS_PER_EVENT_MAX 1024
+#define SYNC_EVERY 4096 /* tiles; what an interrupted run may have to do again */
+#define READ_AT_ONCE_US INT64_C(1000000) /* of a read transaction; 5 s are allowed */
+
+struct export {
+	struct eventlog *log;
+	const char *dir;
+	uint64_t size;           /* of the checkpoint this run is for */
+	struct buf checkpoint;
+	uint64_t old_size;       /* of the one that was there; 0 = none */
+	uint64_t first_tile;     /* tiles before are there for certain */
+	struct buf bundle;
+	uint64_t n_records, n_blobs, n_notes, n_bytes;
+	char last_dir[PATH_MAX]; /* of the last file: it need not be made again */
+	struct progress progress;
+};
+
+/* ---- files -------------------------------------------------------------------------- */
+
+static int path_of(char ret[PATH_MAX], const struct export *e, const char *name)
+{
+	return snprintf(ret, PATH_MAX, "%s/%s", e->dir, name) < PATH_MAX - 8 ? 0 : ERR_TOO_BIG;
+}
+
+static int make_parents(struct export *e, const char *path)
+{
+	char dir[PATH_MAX];
+	size_t len = (size_t)(strrchr(path, '/') - path);
+
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	if (strcmp(dir, e->last_dir) == 0)
+		return 0;
+	for (char *at = dir + strlen(e->dir); at != NULL; at = strchr(at + 1, '/')) {
+		if (*at == '/')
+			*at = '\0';
+		if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+			return err_from_errno(errno);
+		if (at < dir + len)
+			*at = '/';
+	}
+	if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+		return err_from_errno(errno);
+	memcpy(e->last_dir, dir, len + 1);
+	return 0;
+}
+
+/* Whole or not at all under its name; synced later, with all others. */
+static int put_file(struct export *e, const char *name, struct slice bytes)
+{
+	char path[PATH_MAX], temporary[PATH_MAX];
+	int fd, rc;
+
+	rc = path_of(path, e, name);
+	if (rc == 0)
+		rc = make_parents(e, path);
+	if (rc != 0)
+		return rc;
+	snprintf(temporary, sizeof(temporary), "%.*s.tmp", PATH_MAX - 8, path);
+	fd = io_calls->open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_from_errno(errno);
+	for (struct slice rest = bytes; rc == 0 && rest.len > 0;) {
+		ssize_t n = io_calls->write(fd, rest.ptr, rest.len);
+
+		if (n < 0 && errno != EINTR)
+			rc = err_from_errno(errno);
+		if (n > 0)
+			rest = slice_of(rest.ptr + n, rest.len - (size_t)n);
+	}
+	if (io_calls->close(fd) != 0 && rc == 0)
+		rc = err_from_errno(errno);
+	if (rc == 0 && io_calls->rename(temporary, path) != 0)
+		rc = err_from_errno(errno);
+	if (rc != 0)
+		io_calls->unlink(temporary);
+	e->n_bytes += bytes.len;
+	return rc;
+}
+
+static bool has_file(const struct export *e, const char *name)
+{
+	char path[PATH_MAX];
+
+	return path_of(path, e, name) == 0 && file_exists(path);
+}
+
+/* All files so far are on the disk when this returns 0. */
+static int sync_all(const struct export *e)
+{
+	int fd, rc = 0;
+
+	fd = io_calls->open(e->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return err_from_errno(errno);
+	if (syncfs(fd) != 0)
+		rc = err_from_errno(errno);
+	io_calls->close(fd);
+	return rc;
+}
+
+static int mark(const struct export *e, uint64_t n_tiles)
+{
+	char path[PATH_MAX], text[32];
+	int rc;
+
+	rc = sync_all(e);
+	if (rc == 0)
+		rc = path_of(path, e, "resume");
+	snprintf(text, sizeof(text), "%" PRIu64 "\n", n_tiles);
+	return rc != 0 ? rc : file_replace(path, slice_str(text), 0644);
+}
+
+/* ---- where to go on ------------------------------------------------------------------- */
+
+/* The export that is there must be of the same log and not be ahead of it. */
+static int read_old(struct export *e, const char **ret_problem)
+{
+	struct tile_reader tiles = eventlog_tiles(e->log);
+	struct buf file = BUF_INIT(NOTE_BYTES_MAX);
+	struct checkpoint old, new;
+	struct merkle_hash root;
+	struct note note;
+	char path[PATH_MAX];
+	uint64_t n_tiles;
+	int rc;
+
+	rc = path_of(path, e, "checkpoint");
+	if (rc == 0)
+		rc = file_read(&file, path);
+	if (rc == 0) {
+		*ret_problem = "its checkpoint is not one of this log";
+		if (note_parse(&note, buf_slice(&file)) != 0 || checkpoint_parse(&old, note.text) != 0)
+			rc = ERR_CONFLICT;
+		if (rc == 0 && (note_parse(&note, buf_slice(&e->checkpoint)) != 0 || checkpoint_parse(&new, note.text) != 0))
+			rc = ERR_CORRUPT;
+		if (rc == 0 && (!slice_eq(old.origin, new.origin) || old.size > e->size))
+			rc = ERR_CONFLICT;
+		if (rc == 0)
+			rc = merkle_root(&root, old.size, &tiles);
+		if (rc == 0 && !merkle_hash_eq(&root, &old.root))
+			rc = ERR_CONFLICT;
+		if (rc == 0) {
+			e->old_size = old.size;
+			e->first_tile = old.size / MERKLE_TILE_WIDTH;
+		}
+	}
+	buf_clear(&file);
+	if (rc == 0 || rc == ERR_NOT_FOUND)
+		rc = path_of(path, e, "resume");
+	if (rc == 0 && file_read(&file, path) == 0 && slice_to_u64(slice_trim(buf_slice(&file)), &n_tiles) == 0 &&
+	    n_tiles > e->first_tile && n_tiles <= e->size / MERKLE_TILE_WIDTH)
+		e->first_tile = n_tiles;
+	buf_finish(&file);
+	return rc;
+}
+
+/* ---- records and blobs ------------------------------------------------------------------- */
+
+static int put_blobs(struct export *e, struct log_read *read, uint64_t position)
+{
+	struct slice bytes;
+	int rc;
+
+	for (uint32_t n = 0; n < BLOBS_PER_EVENT_MAX; n++) {
+		char hex[2 * SHA256_LEN + 1], name[96];
+		uint8_t hash[SHA256_LEN];
+
+		rc = eventlog_blob(read, position, n, &bytes);
+		if (rc == ERR_NOT_FOUND)
+			return 0;
+		if (rc != 0)
+			return rc;
+		sha256(hash, &bytes, 1);
+		hex_encode(hex, hash, sizeof(hash));
+		snprintf(name, sizeof(name), "blob/%.2s/%s", hex, hex);
+		/* Not trusted to be whole when it is of an interrupted run: written again. */
+		rc = put_file(e, name, bytes);
+		if (rc != 0)
+			return rc;
+		e->n_blobs++;
+	}
+	return ERR_CORRUPT;
+}
+
+static int gather(struct export *e, struct log_read *read, uint64_t first, unsigned width)
+{
+	buf_clear(&e->bundle);
+	for (unsigned i = 0; i < width; i++) {
+		struct log_record record;
+		int rc;
+
+		rc = eventlog_read_one(read, first + i, &record);
+		if (rc != 0)
+			return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+		buf_append_char(&e->bundle, (char)(record.entry.len >> 8));
+		buf_append_char(&e->bundle, (char)record.entry.len);
+		buf_append(&e->bundle, record.entry);
+		/* Most records have no blob; those that have one name it. */
+		if (memmem(record.entry.ptr, record.entry.len, "\"$blob\"", 7) != NULL) {
+			rc = put_blobs(e, read, first + i);
+			if (rc != 0)
+				return rc;
+		}
+	}
+	return e->bundle.rc;
+}
+
+static int put_entries(struct export *e)
+{
+	uint64_t n_tiles = e->size / MERKLE_TILE_WIDTH + (e->size % MERKLE_TILE_WIDTH != 0);
+	struct log_read read = {0};
+	int64_t since_us = 0;
+	int rc = 0;
+
+	for (uint64_t tile = e->first_tile; rc == 0 && tile < n_tiles; tile++) {
+		unsigned width = merkle_tile_width(e->size, 0, tile);
+		char name[MERKLE_PATH_MAX];
+		int64_t now_us = clock_monotonic_us(&clock_system);
+
+		if (read.txn == NULL || now_us - since_us > READ_AT_ONCE_US) {
+			log_read_stop(&read);
+			read = (struct log_read){0};
+			rc = log_read_start(&read, e->log);
+			since_us = now_us;
+		}
+		if (rc == 0)
+			rc = gather(e, &read, tile * MERKLE_TILE_WIDTH, width);
+		merkle_tile_path(name, MERKLE_LEVEL_ENTRIES, tile, width);
+		if (rc == 0)
+			rc = put_file(e, name, buf_slice(&e->bundle));
+		e->n_records += width;
+		progress_set(&e->progress, tile * MERKLE_TILE_WIDTH + width);
+		if (rc == 0 && (tile + 1) % SYNC_EVERY == 0 && width == MERKLE_TILE_WIDTH)
+			rc = mark(e, tile + 1);
+		if (rc == 0 && command_interrupted())
+			rc = ERR_CANCELLED;
+	}
+	log_read_stop(&read);
+	return rc;
+}
+
+/* ---- hashes ---------------------------------------------------------------------------------- */
+
+static int put_hashes(struct export *e)
+{
+	struct tile_reader tiles = eventlog_tiles(e->log);
+	/* Hash tiles are few and small: from the last complete export on, all of them. */
+	uint64_t first = e->old_size / MERKLE_TILE_WIDTH;
+	int rc = 0;
+
+	for (unsigned level = 0; rc == 0 && level < MERKLE_LEVELS; level++, first /= MERKLE_TILE_WIDTH) {
+		for (uint64_t tile = first; rc == 0; tile++) {
+			unsigned width = merkle_tile_width(e->size, level, tile);
+			struct merkle_hash hashes[MERKLE_TILE_WIDTH];
+			char name[MERKLE_PATH_MAX];
+
+			if (width == 0)
+				break;
+			rc = tiles.read(tiles.arg, level, tile, 0, width, hashes);
+			merkle_tile_path(name, (int)level, tile, width);
+			if (rc == 0)
+				rc = put_file(e, name, slice_of(hashes, width * sizeof(hashes[0])));
+			if (rc == 0 && command_interrupted())
+				rc = ERR_CANCELLED;
+		}
+	}
+	return rc;
+}
+
+/* ---- notes ------------------------------------------------------------------------------------- */
+
+/* From the last export's newest on, which may have got cosignatures since. */
+static int put_notes(struct export *e)
+{
+	struct buf note = BUF_INIT(NOTE_BYTES_MAX);
+	uint64_t from = e->old_size, size;
+	int rc = 0;
+
+	while (rc == 0) {
+		char name[48];
+
+		buf_clear(&note);
+		rc = eventlog_next_note(e->log, from, &size, &note);
+		if (rc == ERR_NOT_FOUND || (rc == 0 && size > e->size)) {
+			rc = 0;
+			break;
+		}
+		snprintf(name, sizeof(name), "checkpoints/%" PRIu64, size);
+		if (rc == 0)
+			rc = put_file(e, name, buf_slice(&note));
+		e->n_notes++;
+		from = size + 1;
+	}
+	buf_finish(&note);
+	return rc;
+}
+
+static int put_keys(struct export *e, const char *data_dir)
+{
+	struct buf key = BUF_INIT(1024);
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (snprintf(path, sizeof(path), "%s/log.vkey", data_dir) < (int)sizeof(path) && file_read(&key, path) == 0)
+		rc = put_file(e, "keys", buf_slice(&key));
+	buf_finish(&key);
+	return rc;
+}
+
+static int put_checkpoint(struct export *e)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	rc = sync_all(e);
+	if (rc == 0)
+		rc = path_of(path, e, "checkpoint");
+	if (rc == 0)
+		rc = file_replace(path, buf_slice(&e->checkpoint), 0644);
+	return rc;
+}
+
+/* The partial tiles the former checkpoint needed and this one does not. */
+static void drop_partial(struct export *e)
+{
+	for (int level = MERKLE_LEVEL_ENTRIES; level < MERKLE_LEVELS; level++) {
+		unsigned of = level < 0 ? 0 : (unsigned)level;
+		struct merkle_place place = merkle_place(e->old_size, of);
+		char name[MERKLE_PATH_MAX], path[PATH_MAX];
+
+		if (place.at == 0 || merkle_tile_width(e->size, of, place.number) == place.at)
+			continue;
+		merkle_tile_path(name, level, place.number, place.at);
+		if (path_of(path, e, name) != 0)
+			continue;
+		io_calls->unlink(path);
+		*strrchr(path, '/') = '\0';
+		rmdir(path); /* unless the longer one lies there */
+	}
+	if (has_file(e, "resume")) {
+		char path[PATH_MAX];
+
+		if (path_of(path, e, "resume") == 0)
+			io_calls->unlink(path);
+	}
+}
+
+/* ---- the command ---------------------------------------------------------------------------------- */
+
+static int do_export(struct export *e, const char *data_dir, const char **ret_problem)
+{
+	int rc;
+
+	rc = eventlog_last_note(e->log, &e->size, &e->checkpoint);
+	if (rc != 0) {
+		*ret_problem = "no checkpoint was signed yet; a running server does within a second of the first event";
+		return rc;
+	}
+	rc = dir_create(e->dir, 0755);
+	if (rc == 0)
+		rc = read_old(e, ret_problem);
+	if (rc != 0)
+		return rc;
+	progress_start(&e->progress, stderr, &clock_system, "exporting", "events", e->size);
+	rc = put_entries(e);
+	if (rc == 0)
+		rc = put_hashes(e);
+	progress_finish(&e->progress);
+	if (rc == 0)
+		rc = put_notes(e);
+	if (rc == 0)
+		rc = put_keys(e, data_dir);
+	if (rc == 0)
+		rc = put_checkpoint(e);
+	if (rc == 0)
+		drop_partial(e);
+	return rc;
+}
+
+static int report(struct invocation *in, const struct export *e)
+{
+	struct buf out = BUF_INIT(4096);
+	struct json_writer w = JSON_WRITER(&out);
+	int rc;
+
+	if (!option_is_set(in, "json")) {
+		printf("exported %" PRIu64 " events (%" PRIu64 " new, %" PRIu64 " blobs, %" PRIu64 " checkpoints) to %s\n", e->size,
+		    e->size - e->old_size, e->n_blobs, e->n_notes, e->dir);
+		return STATUS_OK;
+	}
+	json_begin_object(&w);
+	json_name(&w, "size");
+	json_put_u64(&w, e->size);
+	json_name(&w, "new");
+	json_put_u64(&w, e->size - e->old_size);
+	json_name(&w, "blobs");
+	json_put_u64(&w, e->n_blobs);
+	json_name(&w, "checkpoints");
+	json_put_u64(&w, e->n_notes);
+	json_name(&w, "bytes");
+	json_put_u64(&w, e->n_bytes);
+	json_end_object(&w);
+	rc = buf_append_char(&out, '\n');
+	if (rc == 0 && fwrite(out.ptr, 1, out.len, stdout) != out.len)
+		rc = ERR_IO;
+	buf_finish(&out);
+	return rc == 0 ? STATUS_OK : command_fail_err(in, rc, "cannot write the summary");
+}
+
+static int run_export(struct invocation *in)
+{
+	struct export *e = calloc(1, sizeof(*e));
+	const char *problem = NULL;
+	int rc, status;
+
+	if (e == NULL)
+		return command_fail(in, STATUS_FAILED, "out of memory");
+	e->dir = in->arguments[0];
+	e->checkpoint = (struct buf)BUF_INIT(NOTE_BYTES_MAX);
+	e->bundle = (struct buf)BUF_INIT(BUNDLE_MAX);
+	if (!log_tool_open(&e->log, in, &status)) {
+		free(e);
+		return status;
+	}
+	rc = do_export(e, option_data_dir(in), &problem);
+	if (rc == 0)
+		status = report(in, e);
+	else if (rc == ERR_CANCELLED)
+		status = command_fail(in, STATUS_INTERRUPTED, "interrupted; run it again to go on");
+	else if (rc == ERR_NOT_FOUND && problem != NULL)
+		status = command_fail(in, STATUS_UNAVAILABLE, "%s", problem);
+	else if (rc == ERR_CONFLICT && problem != NULL)
+		status = command_fail(in, STATUS_CONFLICT, "%s holds another export: %s", e->dir, problem);
+	else
+		status = command_fail_err(in, rc, "cannot export to %s", e->dir);
+	eventlog_close(e->log);
+	buf_finish(&e->checkpoint);
+	buf_finish(&e->bundle);
+	free(e);
+	return status;
+}
+
+static const struct option options[] = {
+    OPTION_DATA,
+    {.name = "json", .kind = OPTION_FLAG, .summary = "print the summary as JSON"},
+    {0},
+};
+
+static const struct example examples[] = {
+    {"lulab log export ./export", "write the log as plain files, while the server runs"},
+    {"lulab log verify --export ./export --key data/log.vkey", "and check them as an auditor would"},
+    {0},
+};
+
+const struct command log_export = {
+    .name = "export",
+    .summary = "Write the log as plain files for an auditor",
+    .description =
+	"Records, blobs, hash tiles and checkpoints in the layout of C2SP tiled logs. Run it again to carry the same "
+	"directory forward: only what is new is written. It can be interrupted at any time and goes on where it was.",
+    .arguments = "DIR",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .options = options,
+    .examples = examples,
+    .run = run_export,
+};

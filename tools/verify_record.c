@@ -1,0 +1,217 @@
+#include "verify_record.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/err.h"
+#include "base/json.h"
+
+#define RECORD_LEN_MAX 65535
+#define SEQUENCE_LEN 20
+
+/* ---- forms of members --------------------------------------------------------- */
+
+typedef bool form(struct slice text);
+
+static bool is_version(struct slice text)
+{
+	return slice_is(text, "1.0");
+}
+
+static bool is_id(struct slice text)
+{
+	if (text.len != 32)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if (!((text.ptr[i] >= '0' && text.ptr[i] <= '9') || (text.ptr[i] >= 'a' && text.ptr[i] <= 'f')))
+			return false;
+	return true;
+}
+
+static bool is_some(struct slice text)
+{
+	return text.len > 0;
+}
+
+static bool is_type(struct slice text)
+{
+	if (text.len == 0 || text.len > 64)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+			return false;
+	}
+	return true;
+}
+
+static bool is_stream(struct slice text)
+{
+	return text.len > 0 && text.len <= 200;
+}
+
+static bool is_time(struct slice text)
+{
+	int64_t us;
+
+	return text.len == TIME_TEXT_LEN && text.ptr[19] == '.' && text.ptr[26] == 'Z' && time_parse_us(text, &us) == 0;
+}
+
+static bool is_sequence(struct slice text)
+{
+	uint64_t n;
+
+	return text.len == SEQUENCE_LEN && slice_to_u64(text, &n) == 0;
+}
+
+static bool is_once(struct slice text)
+{
+	uint8_t key[RECORD_ONCE_LEN];
+
+	return base64url_decode_to(key, sizeof(key), text) == 0;
+}
+
+static bool is_json_type(struct slice text)
+{
+	return slice_is(text, "application/json");
+}
+
+enum { M_VERSION, M_ID, M_SOURCE, M_TYPE, M_SUBJECT, M_TIME, M_SEQUENCE, M_ACTOR, M_CAUSATION, M_CORRELATION,
+	M_TRACEPARENT, M_ONCE, M_SCHEMA, M_CONTENT_TYPE, M_DATA, N_MEMBERS };
+
+/* In the order they have in a record. */
+static const struct {
+	const char *name;
+	form *form; /* NULL: an object */
+	bool required;
+	const char *reason;
+} members[N_MEMBERS] = {
+    [M_VERSION] = {"specversion", is_version, true, "specversion is not 1.0"},
+    [M_ID] = {"id", is_id, true, "id is not 32 lower-case hex digits"},
+    [M_SOURCE] = {"source", is_some, true, "source is empty"},
+    [M_TYPE] = {"type", is_type, true, "type has other characters than [a-z0-9._-], or more than 64"},
+    [M_SUBJECT] = {"subject", is_stream, true, "subject is empty or longer than 200 bytes"},
+    [M_TIME] = {"time", is_time, true, "time is not RFC 3339 UTC with microseconds"},
+    [M_SEQUENCE] = {"sequence", is_sequence, true, "sequence is not 20 digits"},
+    [M_ACTOR] = {"actor", is_some, true, "actor is empty"},
+    [M_CAUSATION] = {"causationid", is_some, false, "causationid is empty"},
+    [M_CORRELATION] = {"correlationid", is_some, false, "correlationid is empty"},
+    [M_TRACEPARENT] = {"traceparent", is_some, false, "traceparent is empty"},
+    [M_ONCE] = {"oncekey", is_once, false, "oncekey is not 32 bytes in base64url"},
+    [M_SCHEMA] = {"dataschema", is_some, true, "dataschema is empty"},
+    [M_CONTENT_TYPE] = {"datacontenttype", is_json_type, true, "datacontenttype is not application/json"},
+    [M_DATA] = {"data", NULL, true, "data is not an object"},
+};
+
+/* White space outside strings, in a text that is JSON. */
+static bool has_space(struct slice json)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < json.len; i++) {
+		char c = json.ptr[i];
+
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (!in_string && (c == ' ' || c == '\n' || c == '\r' || c == '\t'))
+			return true;
+	}
+	return false;
+}
+
+static int malformed(const char **ret_reason, const char *reason)
+{
+	*ret_reason = reason;
+	return ERR_MALFORMED;
+}
+
+int record_check(struct slice record, uint64_t index, struct record_facts *ret, const char **ret_reason)
+{
+	struct slice found[N_MEMBERS] = {{0}}, name;
+	struct json_error error;
+	struct json_reader r;
+	struct json_value v;
+	unsigned at = 0;
+	uint64_t sequence;
+
+	if (record.len > RECORD_LEN_MAX)
+		return malformed(ret_reason, "longer than 65,535 bytes");
+	if (record.len == 0 || record.ptr[0] != '{' || record.ptr[record.len - 1] != '}')
+		return malformed(ret_reason, "not one JSON object from its first byte to its last");
+	if (json_scan(record, NULL, &error) != 0)
+		return malformed(ret_reason, error.reason);
+	if (has_space(record))
+		return malformed(ret_reason, "white space between members");
+	json_enter(&r, json_root(record));
+	while (json_next(&r, &name, &v)) {
+		while (at < N_MEMBERS && !slice_is(name, members[at].name)) {
+			if (members[at].required)
+				return malformed(ret_reason, "a member is unknown, missing or out of its place");
+			at++;
+		}
+		if (at == N_MEMBERS)
+			return malformed(ret_reason, "a member is unknown, missing or out of its place");
+		if (v.type != (members[at].form == NULL ? JSON_OBJECT : JSON_STRING))
+			return malformed(ret_reason, members[at].reason);
+		/* Forms that leave no room for an escape are compared as they stand; lengths then are those of the text. */
+		found[at] = members[at].form == NULL ? v.text : slice_of(v.text.ptr + 1, v.text.len - 2);
+		if (members[at].form != NULL && !members[at].form(found[at]))
+			return malformed(ret_reason, members[at].reason);
+		at++;
+	}
+	if (at != N_MEMBERS)
+		return malformed(ret_reason, "a member is unknown, missing or out of its place");
+	slice_to_u64(found[M_SEQUENCE], &sequence);
+	if (sequence != index)
+		return malformed(ret_reason, "its sequence is not its place: the record was moved");
+	*ret = (struct record_facts){.type = found[M_TYPE], .data = found[M_DATA], .has_once = found[M_ONCE].len > 0};
+	time_parse_us(found[M_TIME], &ret->time_us);
+	if (ret->has_once)
+		base64url_decode_to(ret->once, sizeof(ret->once), found[M_ONCE]);
+	return 0;
+}
+
+/* ---- blobs ----------------------------------------------------------------------- */
+
+static bool is_blob_hash(struct json_value v)
+{
+	if (v.type != JSON_STRING || v.text.len != 66)
+		return false;
+	for (size_t i = 1; i < 65; i++)
+		if (!((v.text.ptr[i] >= '0' && v.text.ptr[i] <= '9') || (v.text.ptr[i] >= 'a' && v.text.ptr[i] <= 'f')))
+			return false;
+	return true;
+}
+
+/* Depth is bounded: the scan refused deeper texts. */
+static int walk(struct json_value v, record_blob_cb *cb, void *arg)
+{
+	struct json_value hash, size, inner;
+	struct json_reader r;
+	struct slice name;
+	int rc = 0;
+
+	if (v.type != JSON_OBJECT && v.type != JSON_ARRAY)
+		return 0;
+	if (json_member(v, "$blob", &hash)) {
+		uint64_t n;
+
+		if (!is_blob_hash(hash) || !json_member(v, "size", &size) || json_u64(size, &n) != 0)
+			return ERR_MALFORMED;
+		return cb(arg, slice_of(hash.text.ptr + 1, 64), n);
+	}
+	json_enter(&r, v);
+	while (rc == 0 && json_next(&r, &name, &inner))
+		rc = walk(inner, cb, arg);
+	return rc;
+}
+
+int record_blobs(const struct record_facts *facts, record_blob_cb *cb, void *arg)
+{
+	/* Nearly all records have none: one look for the name spares the walk. */
+	if (memmem(facts->data.ptr, facts->data.len, "blob\"", 5) == NULL)
+		return 0;
+	return walk(json_root(facts->data), cb, arg);
+}
