@@ -52,8 +52,8 @@ def main():
     parser.add_argument("what", choices=("events", "requests", "params", "config", "docs"))
     for name in ("registry", "header", "source", "model", "markdown", "asyncapi", "env"):
         parser.add_argument("--" + name)
-    parser.add_argument("files", nargs="+")
-    args = parser.parse_args()
+    parser.add_argument("files", nargs="*")
+    args = parser.parse_intermixed_args()  # the files come last
     try:
         run(args)
     except model.Refused as e:

@@ -199,22 +199,6 @@ int schema_encode(const struct schema *s, const void *data, const struct seal_ho
 /* Is the struct what the schema asks for? As schema_decode, without the text. */
 int schema_check(const struct schema *s, const void *data, struct problems *problems, struct arena *arena);
 
-/*
- * What the schema does not know of a value that it accepts: an object of the
- * unknown members, known objects kept for their unknown ones, list elements
- * under their index ({"recording_files":{"1":{"new":true}}}). Nothing unknown:
- * *ret_any is false and nothing is written. Objects that gather their own
- * (FIELD_EXTRA) are left out.
- */
-void schema_unknown(const struct schema *s, struct json_value v, struct json_writer *w, bool *ret_any);
-
-/*
- * Copies the members that both have under one name, with one kind and, for
- * objects and lists, one schema; others of dst stay as they are. Slices and lists
- * are shared, not copied. For facts that differ only in a few members.
- */
-void schema_copy(const struct schema *dst_schema, void *dst, const struct schema *src_schema, const void *src);
-
 /* ---- looking at members without knowing the struct --------------------------- */
 
 #define SCHEMA_DEPTH_MAX 8

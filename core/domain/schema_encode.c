@@ -105,7 +105,7 @@ static int encode_sealed(struct encoding *e, const struct schema_field *f, const
 }
 
 /* A raw member name is the inside of a string: give it its quotes back to resolve it. */
-int extra_write(struct slice extra, struct json_writer *w)
+static int extra_write(struct slice extra, struct json_writer *w)
 {
 	struct arena scratch = ARENA_INIT(PLAIN_MAX);
 	struct json_reader r;

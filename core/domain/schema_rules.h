@@ -63,7 +63,4 @@ static inline void field_set_has(const struct schema_field *f, void *data, bool 
 /* As schema_set_text(), told at a place. */
 void set_text(struct check *c, const struct schema_field *f, struct slice text, const struct place *at, void *data);
 
-/* The members of an object that gathers what it does not know: name (resolved) and value, one after the other. */
-int extra_write(struct slice extra, struct json_writer *w);
-
 #endif

@@ -35,7 +35,7 @@ class Definitions:
         self.named, self.shared = {}, {}
         for family, prefix in (("events", "event"), ("requests", "request"), ("params", "params")):
             folder = os.path.join(SCHEMAS, family)
-            for name in sorted(os.listdir(folder)):
+            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
                 self.add(os.path.join(folder, name), prefix, f"{BASE}{family}/{name}")
         self.add(os.path.join(HERE, "sample.json"), "request", BASE + "requests/sample.json")
 

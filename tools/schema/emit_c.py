@@ -183,7 +183,7 @@ def header(family, definitions, structs, stem=None):
         if family != "config" or s.c_name == "config":
             out.append(f"extern const struct schema schema_{s.c_name};")
         out.append("")
-    if definitions and family != "events":
+    if family not in ("events", "config"):
         out += ["/* All of them, ending with NULL. */", f"extern const struct schema *const schemas_{stem or family}[];", ""]
     out += ["#endif", ""]
     return "\n".join(out)
@@ -210,8 +210,8 @@ def source(family, definitions, structs, stem=None):
         out.append("const struct event_type_info event_types[] = {\n" + "\n".join(rows) + "\n};")
         out.append(f"const size_t event_types_n = {len(rows)};")
     else:
-        names = ", ".join(f"&schema_{d.c_name}" for d in definitions)
-        out.append(f"const struct schema *const schemas_{stem or family}[] = {{{names}, NULL}};")
+        names = "".join(f"&schema_{d.c_name}, " for d in definitions)
+        out.append(f"const struct schema *const schemas_{stem or family}[] = {{{names}NULL}};")
     return "\n".join(out) + "\n"
 
 

@@ -62,7 +62,7 @@ static int toy_open(void *arg, const char *field, struct slice sealed, struct ar
 	if (toy->erased != NULL && slice_is(subject, toy->erased))
 		return ERR_ERASED;
 	*ret = arena_dup(a, rest);
-	return 0;
+	return ret->ptr == NULL ? ERR_NOMEM : 0;
 }
 
 static struct seal_hooks toy_hooks(struct toy *toy)
@@ -178,6 +178,34 @@ START_TEST(what_was_sealed_opens_again)
 	ck_assert(slice_is(back->subjects.operator.id, SUBJECT_B));
 	ck_assert(!back->has_creator && back->hosts.items == NULL);
 	ck_assert_int_eq(back->operate_at_ms, data.operate_at_ms);
+}
+END_TEST
+
+START_TEST(an_arena_that_is_too_small_is_an_error)
+{
+	struct toy toy = {0};
+	struct seal_hooks hooks = toy_hooks(&toy);
+	struct event_meeting_started data = sample();
+	struct event_draft draft;
+	struct event event;
+	struct slice entry;
+	unsigned refused = 0;
+
+	context.hooks = &hooks;
+	ck_assert_int_eq(event_draft_make(&context, EVENT_MEETING_STARTED, &data, &meta, &arena, &draft, NULL), 0);
+	entry = slice_of(draft.entry, draft.entry_len);
+	for (size_t max = 0; max < 8192; max += 64) {
+		struct arena small = ARENA_INIT(max);
+		int rc = event_draft_make(&context, EVENT_MEETING_STARTED, &data, &meta, &small, &draft, NULL);
+
+		ck_assert(rc == 0 || rc == ERR_NOMEM);
+		refused += rc != 0;
+		arena_reset(&small);
+		rc = event_decode(entry, ENVELOPE_ANY_POSITION, &hooks, &small, &event);
+		ck_assert(rc == 0 || rc == ERR_NOMEM);
+		arena_finish(&small);
+	}
+	ck_assert(refused > 5 && refused < 120);
 }
 END_TEST
 
@@ -365,6 +393,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, start, stop);
 	tcase_add_test(tc, an_entry_has_exactly_these_bytes);
 	tcase_add_test(tc, what_was_sealed_opens_again);
+	tcase_add_test(tc, an_arena_that_is_too_small_is_an_error);
 	tcase_add_test(tc, what_was_erased_is_absent_and_the_rest_stays);
 	tcase_add_test(tc, a_seal_moved_to_another_field_does_not_open);
 	tcase_add_test(tc, nothing_private_goes_in_clear);

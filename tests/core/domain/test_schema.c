@@ -5,8 +5,6 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "events.gen.h"
-#include "requests.gen.h"
 #include "sample.gen.h"
 
 static struct arena arena;
@@ -170,11 +168,19 @@ END_TEST
 START_TEST(an_arena_that_is_too_small_is_an_error)
 {
 	struct slice json = SLICE("{\"name\":\"a\\nb\",\"count\":1,\"tags\":[\"a\",\"b\"],\"inner\":{\"a\":\"\",\"z\":1}}");
-	struct arena small = ARENA_INIT(8);
 	struct request_sample s;
+	unsigned refused = 0;
 
-	ck_assert_int_eq(schema_decode(&schema_request_sample, json, &small, &s, NULL), ERR_NOMEM);
-	arena_finish(&small);
+	/* Whichever allocation it is that fails. */
+	for (size_t max = 0; max < 512; max += 8) {
+		struct arena small = ARENA_INIT(max);
+		int rc = schema_decode(&schema_request_sample, json, &small, &s, NULL);
+
+		ck_assert(rc == 0 || rc == ERR_NOMEM);
+		refused += rc != 0;
+		arena_finish(&small);
+	}
+	ck_assert(refused > 5 && refused < 60);
 }
 END_TEST
 
@@ -275,46 +281,6 @@ START_TEST(members_are_found_by_path)
 }
 END_TEST
 
-START_TEST(like_structs_are_copied_by_name)
-{
-	struct event_meeting_started started = {.meeting_id = SLICE("1"), .has_operator = true,
-	    .operator = {.user_name = SLICE("A")}, .has_start_at_ms = true, .start_at_ms = 5};
-	struct event_participant_joined joined = {.customer_data = SLICE("kept")};
-
-	schema_copy(&schema_event_participant_joined, &joined, &schema_event_meeting_started, &started);
-	ck_assert(slice_is(joined.meeting_id, "1"));
-	ck_assert(joined.has_operator && slice_is(joined.operator.user_name, "A"));
-	ck_assert(joined.has_start_at_ms && joined.start_at_ms == 5 && !joined.has_end_at_ms);
-	ck_assert(slice_is(joined.customer_data, "kept"));
-}
-END_TEST
-
-static const struct {
-	const char *says, *json, *unknown;
-} unknown_cases[] = {
-	{"nothing", "{\"operate_time\":1,\"meeting_info\":{\"meeting_id\":\"1\"}}", ""},
-	{"at the top", "{\"colour\":[1],\"operate_time\":1}", "{\"colour\":[1]}"},
-	{"deep inside, where it stood",
-	    "{\"meeting_info\":{\"meeting_id\":\"1\",\"mood\":\"\\u4f1a\"},\"recording_files\":[{\"record_file_id\":1},{\"x\":{}}]}",
-	    "{\"meeting_info\":{\"mood\":\"\\u4f1a\"},\"recording_files\":{\"1\":{\"x\":{}}}}"},
-	{"people keep their own", "{\"operator\":{\"shoe\":43},\"q\\\"\":1}", "{\"q\\\"\":1}"},
-};
-
-START_TEST(strangers_are_gathered)
-{
-	struct buf out = BUF_INIT(4096);
-	struct json_writer w = JSON_WRITER(&out);
-	struct slice json = slice_str(unknown_cases[_i].json);
-	bool any;
-
-	ck_assert_int_eq(json_scan(json, NULL, NULL), 0);
-	schema_unknown(&schema_request_tencent_item, json_root(json), &w, &any);
-	ck_assert_int_eq(any, unknown_cases[_i].unknown[0] != '\0');
-	ck_assert_msg(slice_is(buf_slice(&out), unknown_cases[_i].unknown), "%s: %s", unknown_cases[_i].says, out.ptr);
-	buf_finish(&out);
-}
-END_TEST
-
 START_TEST(a_schema_describes_itself)
 {
 	struct buf out = BUF_INIT(16384);
@@ -374,8 +340,6 @@ int main(void)
 	tcase_add_loop_test(tc, pairs_are_read_and_told_about, 0, COUNT(pair_cases));
 	tcase_add_loop_test(tc, numbers_may_have_units, 0, COUNT(unit_cases));
 	tcase_add_test(tc, members_are_found_by_path);
-	tcase_add_test(tc, like_structs_are_copied_by_name);
-	tcase_add_loop_test(tc, strangers_are_gathered, 0, COUNT(unknown_cases));
 	tcase_add_test(tc, a_schema_describes_itself);
 	tcase_add_test(tc, problems_are_counted_beyond_the_last_one_kept);
 	suite_add_tcase(suite, tc);
