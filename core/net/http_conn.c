@@ -39,8 +39,6 @@ void conn_move(struct conn *c, enum conn_state to)
 		    states[to].name);
 		abort();
 	}
-	if (c->state == CONN_BODY)
-		c->busy_at_us = 0;
 	c->state = to;
 }
 
@@ -186,7 +184,7 @@ static void finish_answer(struct conn *c)
 
 void conn_on_drained(struct conn *c)
 {
-	c->busy_at_us = 0;
+	c->out_waits = false;
 	if (c->state == CONN_ANSWERING)
 		finish_answer(c);
 	else if (c->state == CONN_STREAMING)
@@ -415,7 +413,7 @@ static bool drain_too_slow(struct conn *c, int64_t now_us)
 	const struct http_limits *limits = &c->loop->server->limits;
 	uint64_t sent = c->sent;
 
-	if (c->busy_at_us == 0)
+	if (!c->out_waits)
 		return false;
 	if (c->state == CONN_ANSWERING && now_us - c->busy_at_us >= (int64_t)limits->drain_ms * 1000)
 		return true;

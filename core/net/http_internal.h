@@ -18,6 +18,7 @@
 #ifndef LULAB_NET_HTTP_INTERNAL_H
 #define LULAB_NET_HTTP_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <uv.h>
 #include <zlib.h>
@@ -133,11 +134,12 @@ struct conn {
 
 	/* Out: `out` from out_at, then `body` from body_at; `later` gathers while `out` is with the system. */
 	bool writing;
+	bool out_waits;          /* the socket did not take all: the drain rule holds */
 	struct buf out, later;
 	size_t out_at;
 	char *body;
 	size_t body_len, body_at;
-	int64_t busy_at_us;      /* body in: since when; answer out: since when something waits */
+	int64_t busy_at_us;      /* body: when its request began; answer: since when it waits */
 	int64_t window_at_us;    /* of the drain rule */
 	uint64_t window_bytes;
 	uint64_t sent;           /* by this connection, to the system */
@@ -197,7 +199,9 @@ struct http_server {
 	_Atomic unsigned grace_ms;
 	unsigned n_loops;
 	struct http_loop **loops;
-	uv_barrier_t started;
+	pthread_mutex_t lock; /* guards n_started */
+	pthread_cond_t one_started;
+	unsigned n_started;
 };
 
 #define COUNT(counter, n) ((void)atomic_fetch_add_explicit(&(counter), (n), memory_order_relaxed))

@@ -312,7 +312,10 @@ void loop_run(struct http_loop *l)
 	}
 	if (l->start_rc == 0 && uv_listen((uv_stream_t *)&l->listener, 1024, on_connection) != 0)
 		l->start_rc = ERR_TAKEN;
-	uv_barrier_wait(&l->server->started);
+	pthread_mutex_lock(&l->server->lock);
+	l->server->n_started++;
+	pthread_cond_signal(&l->server->one_started);
+	pthread_mutex_unlock(&l->server->lock);
 	uv_timer_start(&l->timer, on_timer, TICK_MS, TICK_MS);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 }

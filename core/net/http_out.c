@@ -170,7 +170,8 @@ void conn_pump(struct conn *c)
 			return;
 		}
 		c->writing = true;
-		if (c->busy_at_us == 0) {
+		if (!c->out_waits) {
+			c->out_waits = true;
 			c->busy_at_us = c->window_at_us = loop_now_us(c->loop);
 			c->window_bytes = c->sent;
 		}

@@ -164,6 +164,8 @@ static void free_server(struct http_server *server)
 	router_finish(&server->router);
 	peers_destroy(server->peers);
 	tls_destroy(server->tls);
+	pthread_cond_destroy(&server->one_started);
+	pthread_mutex_destroy(&server->lock);
 	free(server);
 }
 
@@ -189,13 +191,13 @@ static int start_threads(struct http_server *server)
 {
 	int rc = 0;
 
-	if (uv_barrier_init(&server->started, server->n_loops + 1) != 0)
-		return ERR_NOMEM;
 	for (unsigned i = 0; i < server->n_loops; i++)
 		if (uv_thread_create(&server->loops[i]->thread, run_thread, server->loops[i]) != 0)
-			abort(); /* the barrier waits for every thread; a machine without threads serves nobody */
-	uv_barrier_wait(&server->started);
-	uv_barrier_destroy(&server->started);
+			abort(); /* every thread is waited for; a machine without threads serves nobody */
+	pthread_mutex_lock(&server->lock);
+	while (server->n_started < server->n_loops)
+		pthread_cond_wait(&server->one_started, &server->lock);
+	pthread_mutex_unlock(&server->lock);
 	for (unsigned i = 0; i < server->n_loops && rc == 0; i++)
 		rc = server->loops[i]->start_rc;
 	return rc;
@@ -210,6 +212,8 @@ int http_server_start(struct http_server **ret_server, const struct http_options
 	if (server == NULL)
 		return ERR_NOMEM;
 	server->options = *options;
+	pthread_mutex_init(&server->lock, NULL);
+	pthread_cond_init(&server->one_started, NULL);
 	set_defaults(server);
 	rc = make_parts(server, ret_detail);
 	if (rc == 0)

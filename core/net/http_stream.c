@@ -1,7 +1,7 @@
 /*
  * Streamed answers and server-sent events. What a handler writes is framed
- * into the connection's buffer at once; a full buffer pushes back until half
- * of it has left.
+ * into the connection's buffer at once; a full buffer pushes back until it has
+ * left.
  */
 #include "net/http_internal.h"
 

@@ -116,7 +116,7 @@ static inline size_t client_need_line(struct client *c, size_t from, const char 
 {
 	const char *at;
 
-	while (c->in.len < from || (at = memmem(c->in.ptr + from, c->in.len - from, end, strlen(end))) == NULL)
+	while (c->in.len <= from || (at = memmem(c->in.ptr + from, c->in.len - from, end, strlen(end))) == NULL)
 		ck_assert_msg(client_read(c), "the connection ended within an answer: %s", c->in.ptr == NULL ? "" : c->in.ptr);
 	return (size_t)(at - c->in.ptr);
 }
