@@ -60,8 +60,9 @@ struct eventlog_options {
 	uint32_t commit_events_max, queue_appends_max, queue_wait_ms_max;
 	uint64_t commit_bytes_max, queue_bytes_max;
 	/* How many events the index may stand behind before it commits (0 = 32,768) and, at most, how
-	 * long (0 = 5,000 ms). Appends get ERR_BUSY when it falls four times as far behind. */
-	uint32_t index_batch, index_delay_ms;
+	 * long (0 = 5,000 ms). What it lacks is in memory, so appends get ERR_BUSY when that gets too
+	 * much (0 = 131,072 events). */
+	uint32_t index_batch, index_delay_ms, index_lag_max;
 
 	/* The x-id of an event type's name, 0 when unknown; NULL = believe drafts and record headers.
 	 * For checking drafts, and wherever an index is made from entries. Any thread. */

@@ -61,6 +61,8 @@ static void set_defaults(struct eventlog_options *o)
 		o->index_batch = 32768;
 	if (o->index_delay_ms == 0)
 		o->index_delay_ms = 5000;
+	if (o->index_lag_max == 0)
+		o->index_lag_max = 131072;
 }
 
 /* Waits by real time, whatever clock events are stamped with. */

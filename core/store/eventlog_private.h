@@ -19,7 +19,6 @@
 #include "store/log_tail.h"
 
 #define GIB ((uint64_t)1 << 30)
-#define INDEX_LAG_BATCHES 4 /* so far may the index fall behind; what it lacks is in memory */
 
 /* The newest hashes of every tile level, to the next chunk border. Writer's. */
 struct log_tiles {

@@ -325,7 +325,7 @@ static int append_one(struct eventlog *log, struct turn *t, struct append *a, st
 		t->refused_disk++;
 		return 0;
 	}
-	if (t->size - atomic_load(&log->index_position) > (uint64_t)log->o.index_batch * INDEX_LAG_BATCHES) {
+	if (t->size - atomic_load(&log->index_position) > log->o.index_lag_max) {
 		a->rc = ERR_BUSY;
 		t->refused_busy++;
 		return 0;
