@@ -48,16 +48,16 @@ struct bench_row *bench_row(struct bench *b, const char *format, ...)
 }
 
 void bench_row_fill(struct bench_row *row, const char *unit, uint64_t n, int64_t span_us,
-    const struct histogram *latency)
+    const struct bench_histogram *latency)
 {
 	row->unit = unit;
 	row->n = n;
 	row->rate = span_us > 0 ? (double)n * 1e6 / (double)span_us : 0;
 	if (latency == NULL)
 		return;
-	row->p50_us = histogram_at(latency, 0.50);
-	row->p99_us = histogram_at(latency, 0.99);
-	row->p999_us = histogram_at(latency, 0.999);
+	row->p50_us = bench_histogram_at(latency, 0.50);
+	row->p99_us = bench_histogram_at(latency, 0.99);
+	row->p999_us = bench_histogram_at(latency, 0.999);
 	row->max_us = latency->max;
 }
 

@@ -50,7 +50,7 @@ struct bench_row *bench_row(struct bench *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Fills n, rate and percentiles. */
 void bench_row_fill(struct bench_row *row, const char *unit, uint64_t n, int64_t span_us,
-    const struct histogram *latency);
+    const struct bench_histogram *latency);
 /* Compares the row's rate with that of a limit; either may be NULL or 0. */
 void bench_compare(struct bench_row *row, const struct bench_row *limit);
 

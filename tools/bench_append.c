@@ -37,7 +37,7 @@ struct appender {
 	uint64_t next, until; /* events begun, and when to stop */
 	unsigned n_waiting;
 	uint64_t entry_bytes;
-	struct histogram latency;
+	struct bench_histogram latency;
 	int rc;
 };
 
@@ -94,7 +94,7 @@ static void on_appended(struct append *append)
 	struct waiter *w = append->arg;
 	struct appender *a = w->of;
 
-	histogram_add(&a->latency, bench_now_us(a->b) - w->sent_us);
+	bench_histogram_add(&a->latency, bench_now_us(a->b) - w->sent_us);
 	a->n_waiting--;
 	if (append->rc != 0 && a->rc == 0)
 		a->rc = append->rc;

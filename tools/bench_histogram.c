@@ -25,7 +25,7 @@ static uint64_t value_of(unsigned bucket)
 	return (((uint64_t)bucket - shift * HISTOGRAM_STEPS + 1) << shift) - 1;
 }
 
-void histogram_add(struct histogram *h, int64_t us)
+void bench_histogram_add(struct bench_histogram *h, int64_t us)
 {
 	uint64_t value = us < 0 ? 0 : (uint64_t)us;
 
@@ -35,7 +35,7 @@ void histogram_add(struct histogram *h, int64_t us)
 		h->max = value;
 }
 
-uint64_t histogram_at(const struct histogram *h, double share)
+uint64_t bench_histogram_at(const struct bench_histogram *h, double share)
 {
 	uint64_t wanted = (uint64_t)(share * (double)h->n), seen = 0;
 

@@ -11,14 +11,14 @@
 #define HISTOGRAM_STEPS 64
 #define HISTOGRAM_BUCKETS (HISTOGRAM_STEPS * 32) /* up to 2^37 microseconds */
 
-struct histogram {
+struct bench_histogram {
 	uint64_t counts[HISTOGRAM_BUCKETS];
 	uint64_t n, max;
 };
 
-void histogram_add(struct histogram *h, int64_t us); /* negative counts as 0 */
+void bench_histogram_add(struct bench_histogram *h, int64_t us); /* negative counts as 0 */
 
 /* The smallest value that `share` (0..1) of all values do not exceed; 0 when empty. */
-uint64_t histogram_at(const struct histogram *h, double share);
+uint64_t bench_histogram_at(const struct bench_histogram *h, double share);
 
 #endif

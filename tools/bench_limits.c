@@ -33,7 +33,7 @@ static char *random_bytes(size_t len)
 struct bench_row *bench_limit_sync(struct bench *b, int *ret_rc)
 {
 	struct bench_row *row = bench_row(b, "raw write of 4 KiB and fdatasync");
-	struct histogram h = {{0}, 0, 0};
+	struct bench_histogram h = {{0}, 0, 0};
 	char path[BENCH_PATH_MAX];
 	char *block = random_bytes(SYNC_BLOCK_LEN);
 	int64_t start, end, before, now;
@@ -53,7 +53,7 @@ struct bench_row *bench_limit_sync(struct bench *b, int *ret_rc)
 			*ret_rc = ERR_IO;
 		at = (at + SYNC_BLOCK_LEN) % SYNC_FILE_LEN;
 		now = bench_now_us(b);
-		histogram_add(&h, now - before);
+		bench_histogram_add(&h, now - before);
 	}
 	bench_row_fill(row, "syncs", h.n, before - start, &h);
 	if (fd >= 0)
@@ -127,7 +127,7 @@ struct bench_row *bench_limit_lmdb(struct bench *b, unsigned batch, size_t recor
 {
 	struct bench_row *row =
 	    bench_row(b, "raw LMDB, %u record%s of %zu bytes a commit", batch, batch == 1 ? "" : "s", record_len);
-	struct histogram h = {{0}, 0, 0};
+	struct bench_histogram h = {{0}, 0, 0};
 	struct raw_store s;
 	char *record = random_bytes(record_len);
 	int64_t start, end, before, now;
@@ -138,7 +138,7 @@ struct bench_row *bench_limit_lmdb(struct bench *b, unsigned batch, size_t recor
 	for (; *ret_rc == 0 && before < end && !command_interrupted(); before = now) {
 		*ret_rc = raw_commit(&s, batch, record, record_len);
 		now = bench_now_us(b);
-		histogram_add(&h, now - before);
+		bench_histogram_add(&h, now - before);
 	}
 	bench_row_fill(row, "records", h.n * batch, before - start, &h);
 	snprintf(row->note, sizeof(row->note), "times are of one commit");

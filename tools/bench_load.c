@@ -180,7 +180,7 @@ static void count_answer(struct load *l, const struct conn *c, int status)
 		r->ok_all++;
 		if (now >= l->count_from_us && now < l->end_us) {
 			r->ok++;
-			histogram_add(&r->latency, now - c->due_us);
+			bench_histogram_add(&r->latency, now - c->due_us);
 		}
 	}
 }

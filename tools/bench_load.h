@@ -39,7 +39,7 @@ struct load_result {
 	uint64_t backlog;      /* open loop: due but not sent when time was up */
 	int64_t span_us;       /* in which `ok` was counted */
 	int wrong_status;      /* one of the wrong ones */
-	struct histogram latency;
+	struct bench_histogram latency;
 };
 
 /* ERR_NETWORK when nobody listens; ERR_CANCELLED on Ctrl-C; what `make` returned. */

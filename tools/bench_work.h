@@ -5,7 +5,7 @@
 #include "bench.h"
 
 /* Metrics of the server that are looked at. */
-#define BENCH_METRIC_COMMITS "lulab_log_commit_seconds_count"
+#define BENCH_METRIC_COMMITS "lulab_log_commit_duration_seconds_count"
 #define BENCH_METRIC_EVENTS "lulab_log_events"
 #define BENCH_METRIC_LAG "lulab_projection_lag_events"
 

@@ -13,38 +13,38 @@
 
 START_TEST(histogram_percentiles_are_close)
 {
-	static struct histogram h;
+	static struct bench_histogram h;
 
 	memset(&h, 0, sizeof(h));
-	ck_assert_uint_eq(histogram_at(&h, 0.5), 0);
+	ck_assert_uint_eq(bench_histogram_at(&h, 0.5), 0);
 	for (int64_t us = 1; us <= 100000; us++)
-		histogram_add(&h, us);
-	histogram_add(&h, -5);
+		bench_histogram_add(&h, us);
+	bench_histogram_add(&h, -5);
 	ck_assert_uint_eq(h.n, 100001);
 	ck_assert_uint_eq(h.max, 100000);
 	for (double share = 0.01; share < 1; share += 0.01) {
-		uint64_t at = histogram_at(&h, share);
+		uint64_t at = bench_histogram_at(&h, share);
 
 		ck_assert_double_ge((double)at, share * 100000 * 0.999 - 1);
 		ck_assert_double_le((double)at, share * 100000 * 1.017 + 1);
 	}
-	ck_assert_uint_eq(histogram_at(&h, 1), 100000);
-	histogram_add(&h, INT64_MAX);
-	ck_assert_uint_le(histogram_at(&h, 1), (uint64_t)INT64_MAX);
+	ck_assert_uint_eq(bench_histogram_at(&h, 1), 100000);
+	bench_histogram_add(&h, INT64_MAX);
+	ck_assert_uint_le(bench_histogram_at(&h, 1), (uint64_t)INT64_MAX);
 }
 END_TEST
 
 START_TEST(histogram_small_values_are_exact)
 {
-	static struct histogram h;
+	static struct bench_histogram h;
 
 	memset(&h, 0, sizeof(h));
 	for (int i = 0; i < 9; i++)
-		histogram_add(&h, 3);
-	histogram_add(&h, 120);
-	ck_assert_uint_eq(histogram_at(&h, 0.5), 3);
-	ck_assert_uint_eq(histogram_at(&h, 0.9), 3);
-	ck_assert_uint_eq(histogram_at(&h, 0.99), 120);
+		bench_histogram_add(&h, 3);
+	bench_histogram_add(&h, 120);
+	ck_assert_uint_eq(bench_histogram_at(&h, 0.5), 3);
+	ck_assert_uint_eq(bench_histogram_at(&h, 0.9), 3);
+	ck_assert_uint_eq(bench_histogram_at(&h, 0.99), 120);
 }
 END_TEST
 
