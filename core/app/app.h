@@ -14,6 +14,7 @@
 #ifndef LULAB_APP_APP_H
 #define LULAB_APP_APP_H
 
+#include <regex.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -43,7 +44,12 @@ struct app_loop {
 	struct log_port *log_port;
 	struct query_port *query_port;
 	struct metrics_http *metrics;
+	int64_t log_second; /* access lines are limited: the second they are counted in, and how many */
+	unsigned log_lines;
 };
+
+#define APP_ROUTE_TABLES_MAX 32
+#define APP_CORS_PATTERNS_MAX 16
 
 struct app {
 	struct config *config; /* borrowed; read-only while running */
@@ -62,20 +68,23 @@ struct app {
 	const struct adapter *const *adapters;
 	void *adapter_states[APP_ADAPTERS_MAX];
 	unsigned n_adapters_started;
+	const struct route *routes[APP_ROUTE_TABLES_MAX + 1]; /* closed by NULL */
+	regex_t cors_patterns[APP_CORS_PATTERNS_MAX];
+	unsigned n_cors_patterns;
 	struct http_server *server;
 	int64_t started_us; /* wall clock */
 
 	/* Set and cleared by each loop's own thread; metrics look at them from others. */
 	_Atomic(struct metrics_http *) loop_metrics[APP_LOOPS_MAX];
 	_Atomic int fatal; /* ERR_* once the log failed */
-	_Atomic bool stopping;
+	_Atomic bool stopping; /* asked to; readiness says no from here on */
 
 	/* The main loop. */
 	uv_loop_t loop;
 	uv_signal_t sigterm, sigint, sighup;
 	uv_timer_t tick;
 	uv_async_t wake; /* from the log's writer, when it failed */
-	bool loop_ready;
+	bool loop_ready, signals_ready;
 };
 
 struct app_options {

@@ -1,0 +1,27 @@
+/* The HTTP API: one file a resource, each with its table of routes, and the few things they share. */
+#ifndef LULAB_APP_API_H
+#define LULAB_APP_API_H
+
+#include "domain/schema.h"
+#include "net/http.h"
+#include "store/eventlog.h"
+
+extern const struct route api_event_stream_routes[];
+extern const struct route api_events_routes[];
+extern const struct route api_meetings_routes[];
+extern const struct route api_recordings_routes[];
+extern const struct route api_webhooks_routes[];
+extern const struct route health_routes[];
+extern const struct route metrics_routes[];
+extern const struct route openapi_routes[];
+
+/* Query parameters into the struct of their schema; false: the 400 with all problems was sent. */
+bool api_decode_params(struct http_request *rq, const struct schema *schema, void *ret);
+
+/* Type name and stream into a filter of the log; false: the 400 was sent. Empty slices filter nothing. */
+bool api_event_filter(struct http_request *rq, struct slice type, struct slice stream, struct log_filter *ret);
+
+/* Answers with events of the log, of this stream alone unless it is empty. stream lives as long as the request. */
+void api_list_events(struct http_request *rq, struct slice stream);
+
+#endif

@@ -1,0 +1,365 @@
+/* See app.h. */
+#include "app.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "app/app_http.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "domain/event.h"
+#include "domain/note.h"
+
+#define TICK_MS 5000
+#define FATAL_GRACE_MS 500 /* for the 503s on their way when the log has failed */
+
+void *app_adapter_state(const struct app *app, const struct adapter *adapter)
+{
+	for (unsigned i = 0; i < app->n_adapters_started; i++)
+		if (app->adapters[i] == adapter)
+			return app->adapter_states[i];
+	return NULL;
+}
+
+/* --- the main loop ----------------------------------------------------------------- */
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct app *app = handle->data;
+
+	if (signum == SIGHUP) {
+		int rc = http_server_reload_tls(app->server);
+
+		log_info("app", rc == 0 ? "certificate read again" : "the new certificate is not usable; the old one stays",
+		    "result", err_name(rc));
+		return;
+	}
+	log_info("app", "stopping", "signal", signum == SIGINT ? "SIGINT" : "SIGTERM");
+	atomic_store(&app->stopping, true);
+	uv_stop(&app->loop);
+}
+
+static void tick_adapters(struct app *app, bool last)
+{
+	for (unsigned i = 0; i < app->n_adapters_started; i++)
+		if (app->adapters[i]->tick != NULL)
+			app->adapters[i]->tick(app->adapter_states[i], last);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	tick_adapters(timer->data, false);
+}
+
+static void on_wake(uv_async_t *async)
+{
+	struct app *app = async->data;
+
+	if (atomic_load(&app->fatal) != 0 || atomic_load(&app->stopping))
+		uv_stop(&app->loop);
+}
+
+/* Writer thread. */
+static void on_log_failed(void *arg, int err)
+{
+	struct app *app = arg;
+
+	log_error("app", "the log could not be written: the process ends, the next start decides what is there", "error",
+	    err_name(err));
+	atomic_store(&app->fatal, err);
+	uv_async_send(&app->wake);
+}
+
+static int loop_init(struct app *app, bool keep_signals)
+{
+	if (uv_loop_init(&app->loop) != 0)
+		return ERR_NOMEM;
+	uv_async_init(&app->loop, &app->wake, on_wake);
+	uv_timer_init(&app->loop, &app->tick);
+	app->wake.data = app->tick.data = app;
+	app->loop_ready = true;
+	uv_timer_start(&app->tick, on_tick, TICK_MS, TICK_MS);
+	if (keep_signals)
+		return 0;
+	uv_signal_init(&app->loop, &app->sigterm);
+	uv_signal_init(&app->loop, &app->sigint);
+	uv_signal_init(&app->loop, &app->sighup);
+	app->sigterm.data = app->sigint.data = app->sighup.data = app;
+	app->signals_ready = true;
+	if (uv_signal_start(&app->sigterm, on_signal, SIGTERM) != 0 ||
+	    uv_signal_start(&app->sigint, on_signal, SIGINT) != 0 ||
+	    uv_signal_start(&app->sighup, on_signal, SIGHUP) != 0)
+		return ERR_IO;
+	return 0;
+}
+
+static void loop_finish(struct app *app)
+{
+	if (!app->loop_ready)
+		return;
+	uv_close((uv_handle_t *)&app->wake, NULL);
+	uv_close((uv_handle_t *)&app->tick, NULL);
+	if (app->signals_ready) {
+		uv_close((uv_handle_t *)&app->sigterm, NULL);
+		uv_close((uv_handle_t *)&app->sigint, NULL);
+		uv_close((uv_handle_t *)&app->sighup, NULL);
+	}
+	uv_run(&app->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&app->loop);
+	app->loop_ready = false;
+}
+
+int app_run(struct app *app)
+{
+	while (atomic_load(&app->fatal) == 0 && !atomic_load(&app->stopping))
+		uv_run(&app->loop, UV_RUN_DEFAULT);
+	return atomic_load(&app->fatal);
+}
+
+void app_request_stop(struct app *app)
+{
+	atomic_store(&app->stopping, true);
+	uv_async_send(&app->wake);
+}
+
+/* --- start: one step, one sentence when it fails -------------------------------------- */
+
+static int start_data_dir(struct app *app, struct buf *problem)
+{
+	int rc = dir_create(app->data_dir, 0700);
+
+	if (rc != 0)
+		buf_printf(problem, "the data directory %s cannot be made: %s; choose another with --data", app->data_dir,
+		    err_text(rc));
+	return rc;
+}
+
+static int start_auth(struct app *app, struct buf *problem)
+{
+	bool made = false;
+	int rc = auth_open(&app->auth, app->data_dir, app->rng, &made);
+
+	if (rc != 0)
+		buf_printf(problem, "%s/" ADMIN_TOKEN_FILE " is not usable: %s; remove it and a new token is made",
+		    app->data_dir, err_text(rc));
+	else if (made)
+		log_info("app", "an admin token was made", "file", ADMIN_TOKEN_FILE);
+	return rc;
+}
+
+static void explain_keyring(struct app *app, int rc, const char *root_key, struct buf *problem)
+{
+	if (rc == ERR_LOCKED)
+		buf_printf(problem, "the data directory %s is in use by another lulab; stop it first", app->data_dir);
+	else if (rc == ERR_NOT_FOUND)
+		buf_printf(problem,
+		    "%s/keys holds sealed keys but the root key %s is missing: put it back, or nothing personal can be read",
+		    app->data_dir, root_key);
+	else if (rc == ERR_BAD_KEY)
+		buf_printf(problem, "the root key %s does not open the keys in %s/keys: it belongs to another directory",
+		    root_key, app->data_dir);
+	else if (rc == ERR_DENIED)
+		buf_printf(problem, "the root key %s must be readable by this user alone: chmod 600 it", root_key);
+	else
+		buf_printf(problem, "the keys in %s/keys cannot be opened: %s", app->data_dir, err_text(rc));
+}
+
+static int start_keys(struct app *app, struct buf *problem)
+{
+	const struct config *c = app->config;
+	struct arena a = ARENA_INIT(65536);
+	struct keyring_options o = {
+		.dir = arena_printf(&a, "%s/keys", app->data_dir),
+		.root_key_path = c->root_key_file.len > 0 ? c->root_key_file.ptr
+		                                          : arena_printf(&a, "%s/root.key", app->data_dir),
+		.keep_days = (unsigned)c->webhook_keep_raw_days,
+		.clock = app->clock,
+		.rng = app->rng,
+	};
+	int rc = keyring_open(&app->keyring, &o);
+
+	if (rc != 0)
+		explain_keyring(app, rc, o.root_key_path, problem);
+	arena_finish(&a);
+	return rc;
+}
+
+static int start_log(struct app *app, struct buf *problem)
+{
+	const struct config *c = app->config;
+	struct buf why = BUF_INIT(2048);
+	struct eventlog_options o = {.dir = app->data_dir, .clock = app->clock,
+	    .map_bytes = (uint64_t)c->log_map_size, .reserve_bytes = (uint64_t)c->disk_reserve,
+	    .index_delay_ms = (uint32_t)c->index_delay, .on_fatal = on_log_failed, .arg = app, .problem = &why};
+	int rc = eventlog_open(&app->log, &o);
+
+	if (rc == ERR_LOCKED)
+		buf_printf(problem, "the data directory %s is in use by another lulab; stop it first", app->data_dir);
+	else if (rc != 0)
+		buf_printf(problem, "the log in %s cannot be opened: %s%s%s", app->data_dir, err_text(rc),
+		    why.len > 0 ? ": " : "", why.len > 0 ? why.ptr : "");
+	buf_finish(&why);
+	return rc;
+}
+
+static int find_subject(void *arg, const uint8_t ref[SEAL_REF_LEN], struct id *ret_id)
+{
+	return eventlog_find_subject(arg, ref, ret_id);
+}
+
+static int start_sealer(struct app *app, struct buf *problem)
+{
+	struct sealer_options o = {.keyring = app->keyring, .origin = app->origin, .lookup = find_subject,
+	    .lookup_arg = app->log, .rng = app->rng};
+	int rc = sealer_create(&app->sealer, &o);
+
+	if (rc != 0)
+		buf_printf(problem, "the server's own secrets in %s/keys cannot be read: %s", app->data_dir, err_text(rc));
+	return rc;
+}
+
+static int start_signer(struct app *app, struct buf *problem)
+{
+	struct signer_options o = {.data_dir = app->data_dir, .origin = app->origin, .log = signed_log_of(app->log),
+	    .interval_ms = (unsigned)app->config->checkpoint_interval, .clock = app->clock, .rng = app->rng};
+	int rc = signer_start(&app->signer, &o);
+
+	if (rc != 0)
+		buf_printf(problem, "the checkpoint signer of %s cannot start: %s", app->data_dir, err_text(rc));
+	else if (signer_refusal(app->signer) != NULL)
+		log_error("app", "the log is read-only", "reason", signer_refusal(app->signer));
+	return rc;
+}
+
+/* The first record of a log says whose it is. */
+static int begin_log(struct app *app, struct buf *problem)
+{
+	struct arena a = ARENA_INIT(1 << 20);
+	struct buf vkey = BUF_INIT(1024);
+	struct event_log_created data = {.origin = slice_str(app->origin), .software = SLICE("lulab")};
+	struct event_context ctx = {app->rng, app->clock, NULL};
+	struct event_meta meta = {.source = SLICE("/"), .actor = SLICE("system"), .expect = EXPECT_NONE};
+	struct event_draft draft;
+	struct append append = {.events = &draft, .n_events = 1};
+	int rc = 0;
+
+	if (eventlog_size(app->log) > 0 || eventlog_refusal(app->log) != NULL)
+		goto out;
+	rc = note_key_format(&vkey, signer_key(app->signer));
+	data.vkey = buf_slice(&vkey);
+	if (rc == 0)
+		rc = event_draft_make(&ctx, EVENT_LOG_CREATED, &data, &meta, &a, &draft, NULL);
+	if (rc == 0)
+		rc = eventlog_append_wait(app->log, &append);
+	if (rc == ERR_DISK_FULL) {
+		log_error("app", "too little free disk space: events are refused until there is more");
+		rc = 0;
+	} else if (rc != 0) {
+		buf_printf(problem, "the first event cannot be written to the log in %s: %s", app->data_dir, err_text(rc));
+	}
+out:
+	buf_finish(&vkey);
+	arena_finish(&a);
+	return rc;
+}
+
+static int start_reading(struct app *app, struct buf *problem)
+{
+	struct projector_options p = {.dir = app->data_dir, .log = app->log, .sealer = app->sealer, .clock = app->clock};
+	struct query_pool_options q = {.clock = app->clock, .n_threads = (unsigned)app->config->query_threads};
+	int rc = projector_start(&app->projector, &p);
+
+	q.projector = app->projector;
+	if (rc == 0)
+		rc = query_pool_open(&app->queries, &q);
+	if (rc != 0)
+		buf_printf(problem, "the read models in %s/read cannot be opened: %s", app->data_dir, err_text(rc));
+	return rc;
+}
+
+static int start_adapters(struct app *app, struct buf *problem)
+{
+	for (unsigned i = 0; app->adapters[i] != NULL; i++) {
+		int rc = i < APP_ADAPTERS_MAX ? app->adapters[i]->start(app, &app->adapter_states[i]) : ERR_RANGE;
+
+		if (rc != 0) {
+			buf_printf(problem, "the adapter %s cannot start: %s", app->adapters[i]->name, err_text(rc));
+			return rc;
+		}
+		app->n_adapters_started = i + 1;
+	}
+	return 0;
+}
+
+static int name_log(struct app *app, struct buf *problem)
+{
+	const struct config *c = app->config;
+	int rc = log_origin(app->origin, app->data_dir, c->origin.len > 0 ? c->origin.ptr : NULL, app->rng);
+
+	if (rc != 0)
+		buf_printf(problem,
+		    "the log's name is not usable: %s; LULAB_ORIGIN must stay what it was at the first start of %s",
+		    err_text(rc), app->data_dir);
+	return rc;
+}
+
+int app_start(struct app *app, const struct app_options *options, struct buf *problem)
+{
+	static int (*const steps[])(struct app *, struct buf *) = {
+		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
+		begin_log, start_reading, start_adapters, app_http_start,
+	};
+	int rc;
+
+	*app = (struct app){.config = options->config, .data_dir = options->config->data.ptr,
+	    .clock = options->clock != NULL ? options->clock : &clock_system,
+	    .rng = options->rng != NULL ? options->rng : &rng_system, .adapters = options->adapters};
+	app->started_us = clock_wall_us(app->clock);
+	rc = crypto_init();
+	if (rc == 0)
+		rc = loop_init(app, options->keep_signals);
+	if (rc != 0)
+		buf_printf(problem, "the program cannot start: %s", err_text(rc));
+	for (size_t i = 0; rc == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
+		rc = steps[i](app, problem);
+	if (rc != 0)
+		app_stop(app);
+	return rc;
+}
+
+/* --- stop ------------------------------------------------------------------------------ */
+
+void app_stop(struct app *app)
+{
+	bool failed = atomic_load(&app->fatal) != 0;
+
+	atomic_store(&app->stopping, true);
+	if (app->server != NULL)
+		http_server_stop(app->server, failed ? FATAL_GRACE_MS : (unsigned)app->config->stop_timeout);
+	http_server_close(app->server);
+	app->server = NULL;
+	if (!failed)
+		tick_adapters(app, true);
+	while (app->n_adapters_started > 0) {
+		unsigned i = --app->n_adapters_started;
+
+		if (app->adapters[i]->stop != NULL && app->adapter_states[i] != NULL)
+			app->adapters[i]->stop(app->adapter_states[i]);
+	}
+	query_pool_close(app->queries);
+	projector_stop(app->projector);
+	signer_stop(app->signer);
+	eventlog_close(app->log);
+	sealer_destroy(app->sealer);
+	keyring_close(app->keyring);
+	app_cors_finish(app);
+	auth_close(&app->auth);
+	loop_finish(app);
+	app->queries = NULL;
+	app->projector = NULL;
+	app->signer = NULL;
+	app->log = NULL;
+	app->sealer = NULL;
+	app->keyring = NULL;
+}
