@@ -140,6 +140,19 @@ select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.st
 	r.deleted_at as "deletedAt:time"
 from recordings as r where r.id = :id;
 
+-- query recordings_of
+/* Of several meetings at once: ids is a JSON array. */
+select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
+	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
+	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
+	r.started_at as "startAt:time", r.ended_at as "endAt:time", (r.ended_at - r.started_at) / 1000 as "durationSeconds:int",
+	r.size_bytes as "sizeBytes:int",
+	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
+		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
+	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
+	r.deleted_at as "deletedAt:time"
+from recordings as r where r.meeting in (select value from json_each(:ids)) order by r.created_at, r.id;
+
 -- list recordings
 --   filter meetingId = r.meeting, externalId = r.record_file_id
 --   filter status = r.status RECORDING|PROCESSING|COMPLETED|FAILED

@@ -15,6 +15,12 @@ struct list_fixed {
 	struct slice value; /* lives as long as the request */
 };
 
+/* For the OpenAPI document: route.extra of a list's route. */
+struct api_list_doc {
+	const char *list;
+	const char *fixed; /* filter the path decides, or NULL */
+};
+
 enum list_shape {
 	LIST_SHAPE_PAGE,   /* {"data":[...],"pagination":{page,limit,total,totalPages,nextCursor}} */
 	LIST_SHAPE_LEGACY, /* {"data":[...],"total","page","limit","totalPages"}: functional-spec 6.2 */

@@ -74,7 +74,7 @@ struct app {
 	struct http_server *server;
 	int64_t started_us; /* wall clock */
 
-	/* Set and cleared by each loop's own thread; metrics look at them from others. */
+	/* Made by each loop's own thread, kept until all have ended; metrics look at them from others. */
 	_Atomic(struct metrics_http *) loop_metrics[APP_LOOPS_MAX];
 	_Atomic int fatal; /* ERR_* once the log failed */
 	_Atomic bool stopping; /* asked to; readiness says no from here on */

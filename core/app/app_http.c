@@ -21,10 +21,7 @@ static void loop_free(struct app_loop *l)
 {
 	query_port_close(l->query_port);
 	log_port_close(l->log_port);
-	if (l->index < APP_LOOPS_MAX)
-		atomic_store(&l->app->loop_metrics[l->index], NULL);
-	metrics_http_destroy(l->metrics);
-	free(l);
+	free(l); /* its counts stay: a scrape on another loop may be reading them */
 }
 
 static void *on_loop_start(void *arg, struct uv_loop_s *loop, unsigned index)
@@ -36,18 +33,18 @@ static void *on_loop_start(void *arg, struct uv_loop_s *loop, unsigned index)
 	if (l == NULL)
 		return NULL;
 	*l = (struct app_loop){.app = app, .loop = loop, .index = index};
-	rc = log_port_open(&l->log_port, app->log, loop);
+	rc = index < APP_LOOPS_MAX ? metrics_http_create(&l->metrics) : ERR_RANGE;
+	if (rc == 0) {
+		atomic_store(&app->loop_metrics[index], l->metrics);
+		rc = log_port_open(&l->log_port, app->log, loop);
+	}
 	if (rc == 0)
 		rc = query_port_open(&l->query_port, app->queries, loop);
-	if (rc == 0)
-		rc = metrics_http_create(&l->metrics);
 	if (rc != 0) {
 		log_error("app", "a loop could not be prepared", "error", err_name(rc));
 		loop_free(l);
 		return NULL;
 	}
-	if (index < APP_LOOPS_MAX)
-		atomic_store(&app->loop_metrics[index], l->metrics);
 	return l;
 }
 

@@ -1,0 +1,188 @@
+/*
+ * /metrics: the names of functional-spec 16.1, and our own as lulab_*. Numbers
+ * only; whoever may reach the port may read them.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "app/api.h"
+#include "app/app_http.h"
+#include "base/err.h"
+
+#define METRICS_MAX (4 * 1024 * 1024)
+
+static void gauge(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+	metric_head(out, name, "gauge", help);
+	metric_u64(out, name, NULL, value);
+}
+
+static void counter(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+	metric_head(out, name, "counter", help);
+	metric_u64(out, name, NULL, value);
+}
+
+/* A histogram of the log's; scale turns its unit into the metric's. */
+static void log_histogram(struct buf *out, const char *name, const char *help, const struct log_histogram *h,
+    const uint32_t *bounds, double scale)
+{
+	uint64_t n = 0;
+
+	metric_head(out, name, "histogram", help);
+	for (unsigned i = 0; i < LOG_BUCKETS - 1; i++) {
+		n += h->counts[i];
+		buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)bounds[i] * scale, n);
+	}
+	n += h->counts[LOG_BUCKETS - 1];
+	buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.9g\n%s_count %" PRIu64 "\n", name, n, name,
+	    (double)h->sum * scale, name, n);
+}
+
+static void write_log(struct buf *out, struct app *app)
+{
+	struct eventlog_stats s;
+
+	eventlog_stats(app->log, &s);
+	gauge(out, "lulab_log_events", "Events in the log.", s.size);
+	counter(out, "lulab_log_appended_total", "Events appended since the start.", s.appended);
+	counter(out, "lulab_log_appended_bytes_total", "Bytes of entries and blobs appended.", s.bytes);
+	counter(out, "lulab_log_duplicates_total", "Appends that were known already.", s.duplicates);
+	metric_head(out, "lulab_log_refused_total", "counter", "Appends refused, by reason.");
+	metric_u64(out, "lulab_log_refused_total", "reason=\"busy\"", s.refused_busy);
+	metric_u64(out, "lulab_log_refused_total", "reason=\"disk\"", s.refused_disk);
+	metric_u64(out, "lulab_log_refused_total", "reason=\"invalid\"", s.refused_invalid);
+	metric_u64(out, "lulab_log_refused_total", "reason=\"conflict\"", s.conflicts);
+	metric_u64(out, "lulab_log_refused_total", "reason=\"taken\"", s.taken);
+	log_histogram(out, "lulab_log_commit_duration_seconds", "Time of a commit, sync included.", &s.commit_us,
+	    log_bounds_us, 1e-6);
+	log_histogram(out, "lulab_log_commit_events", "Events in a commit.", &s.commit_events, log_bounds_events, 1);
+	gauge(out, "lulab_log_index_lag_events", "Events the index has not taken up yet.",
+	    s.size > s.index_position ? s.size - s.index_position : 0);
+	gauge(out, "lulab_log_used_bytes", "Bytes the log uses on disk.", s.map_used_bytes);
+	gauge(out, "lulab_log_index_used_bytes", "Bytes the indexes use on disk.", s.index_used_bytes);
+	gauge(out, "lulab_log_tail_bytes", "Memory of what is not indexed yet.", s.tail_bytes);
+	gauge(out, "lulab_log_signed_events", "Events the newest checkpoint covers.", signer_size(app->signer));
+	gauge(out, "lulab_log_read_only", "1 when the log takes no events.", s.read_only || s.disk_low ? 1 : 0);
+	gauge(out, "lulab_disk_free_bytes", "Free bytes where the log is.", s.disk_free_bytes);
+	gauge(out, "lulab_disk_total_bytes", "Size of the disk where the log is.", s.disk_total_bytes);
+}
+
+static void write_queues(struct buf *out, struct app *app)
+{
+	struct eventlog_stats s;
+	struct query_pool_stats q;
+
+	eventlog_stats(app->log, &s);
+	query_pool_stats(app->queries, &q);
+	metric_head(out, "queue_length", "gauge", "What waits, by queue.");
+	metric_u64(out, "queue_length", "queue_name=\"append\"", s.queue_appends);
+	metric_u64(out, "queue_length", "queue_name=\"query\"", q.waiting);
+	metric_head(out, "lulab_append_queue_oldest_seconds", "gauge", "How long the oldest append waits.");
+	metric_double(out, "lulab_append_queue_oldest_seconds", NULL, (double)s.queue_oldest_ms / 1000);
+}
+
+static void write_queries(struct buf *out, struct app *app)
+{
+	struct query_pool_stats q;
+
+	query_pool_stats(app->queries, &q);
+	metric_head(out, "db_queries_total", "counter", "Questions to the read models.");
+	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"answered\"", q.answered);
+	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"failed\"", q.failed);
+	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"refused\"", q.refused_busy);
+	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"timed_out\"", q.timed_out);
+	/* A summary without quantiles: the pool keeps the sum and the number. */
+	metric_head(out, "db_query_duration_seconds", "summary", "Time spent answering questions to the read models.");
+	buf_printf(out, "db_query_duration_seconds_sum %.6f\ndb_query_duration_seconds_count %" PRIu64 "\n",
+	    (double)q.busy_us / 1e6, q.answered + q.failed);
+}
+
+static void write_models(struct buf *out, struct app *app)
+{
+	static const struct {
+		const char *name, *type, *help;
+	} families[] = {
+		{"lulab_projection_position", "gauge", "Events folded into a read model."},
+		{"lulab_projection_lag_events", "gauge", "Events a read model has not folded yet."},
+		{"lulab_projection_live", "gauge", "1 when a read model follows the log."},
+		{"lulab_projection_applied_total", "counter", "Events folded since the start."},
+		{"lulab_projection_rebuilds_total", "counter", "Files made anew since the start."},
+	};
+	struct projection_status s;
+
+	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+		metric_head(out, families[f].name, families[f].type, families[f].help);
+		for (unsigned i = 0; projector_status(app->projector, i, &s); i++) {
+			const uint64_t values[] = {s.position, s.lag, s.state == PROJECTION_LIVE, s.applied, s.rebuilds};
+			char labels[PROJECTION_NAME_MAX + 32];
+
+			snprintf(labels, sizeof(labels), "read_model=\"%s\"", s.model->name);
+			metric_u64(out, families[f].name, labels, values[f]);
+		}
+	}
+}
+
+static void write_server(struct buf *out, struct app *app)
+{
+	struct metrics_http *loops[APP_LOOPS_MAX];
+	struct http_stats s;
+
+	for (unsigned i = 0; i < APP_LOOPS_MAX; i++)
+		loops[i] = atomic_load(&app->loop_metrics[i]);
+	metrics_http_write(out, loops, APP_LOOPS_MAX);
+	http_server_stats(app->server, &s);
+	gauge(out, "lulab_http_connections", "Open connections.", s.connections_open);
+	gauge(out, "lulab_http_requests_in_flight", "Requests being answered.", s.requests_in_flight);
+	gauge(out, "lulab_http_streams", "Open streams.", s.streams_open);
+	metric_head(out, "lulab_http_refused_total", "counter", "Requests and connections refused by the server.");
+	metric_u64(out, "lulab_http_refused_total", "reason=\"rate\"", s.refused_by_rate);
+	metric_u64(out, "lulab_http_refused_total", "reason=\"load\"", s.refused_by_load);
+	metric_u64(out, "lulab_http_refused_total", "reason=\"malformed\"", s.refused_malformed);
+	metric_u64(out, "lulab_http_refused_total", "reason=\"timeout\"", s.timeouts);
+	metric_u64(out, "lulab_http_refused_total", "reason=\"connections\"", s.connections_refused);
+	counter(out, "lulab_http_received_bytes_total", "Bytes received.", s.bytes_in);
+	counter(out, "lulab_http_sent_bytes_total", "Bytes sent.", s.bytes_out);
+	metric_head(out, "lulab_loop_lag_seconds", "gauge", "Worst delay of a loop in the last second.");
+	metric_double(out, "lulab_loop_lag_seconds", NULL, (double)s.lag_us_max / 1e6);
+}
+
+static void write_keys(struct buf *out, struct app *app)
+{
+	struct keyring_stats s;
+
+	if (keyring_stats(app->keyring, &s) != 0)
+		return;
+	metric_head(out, "lulab_keys", "gauge", "Keys held, the stock included, by kind.");
+	metric_u64(out, "lulab_keys", "kind=\"subject\"", s.subjects);
+	metric_u64(out, "lulab_keys", "kind=\"delivery\"", s.deliveries);
+	gauge(out, "lulab_keys_erased", "Keys destroyed for ever.", s.tombstones);
+}
+
+static void metrics(struct http_request *rq)
+{
+	struct app *app = app_of(rq);
+	struct buf body = BUF_INIT(METRICS_MAX);
+	uint64_t used, limit;
+
+	write_server(&body, app);
+	write_queries(&body, app);
+	write_queues(&body, app);
+	gauge(&body, "active_users", "Principals that can sign in: the operator, until there are users.", 1);
+	write_log(&body, app);
+	write_models(&body, app);
+	write_keys(&body, app);
+	app_memory(app, &used, &limit);
+	gauge(&body, "process_resident_memory_bytes", "Resident memory.", used);
+	gauge(&body, "process_start_time_seconds", "When the process started.", (uint64_t)(app->started_us / 1000000));
+	for (unsigned i = 0; i < app->n_adapters_started; i++)
+		if (app->adapters[i]->metrics != NULL)
+			app->adapters[i]->metrics(app->adapter_states[i], &body);
+	http_respond(rq, 200, METRICS_CONTENT_TYPE, &body);
+}
+
+const struct route metrics_routes[] = {
+	{HTTP_GET, "/metrics", metrics, .flags = ROUTE_PUBLIC | ROUTE_ESSENTIAL | ROUTE_NO_ETAG, .rate = RATE_EXEMPT,
+	    .answer = "text", .tag = "service", .summary = "Counters for Prometheus"},
+	{0},
+};
