@@ -1,0 +1,136 @@
+/* lulab serve: the service itself. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "base/log.h"
+#include "command.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_SANITIZER 1
+#endif
+
+/* Keys are in memory: no core dumps, no other process of this user looking in (integrity 12). */
+static void harden(void)
+{
+	struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef UNDER_SANITIZER /* its leak check has to look in */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+/* A connection is a descriptor: take what the system allows. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static enum exit_status load(struct invocation *in, struct config_loaded *config)
+{
+	const struct config_flag flags[] = {
+		{"data", option_text(in, "data")}, {"listen", option_text(in, "listen")},
+		{"loops", option_text(in, "loops")}, {0},
+	};
+	struct config_sources sources = {.flags = flags, .environment = (const char *const *)environ,
+	    .env_file = option_text(in, "env-file")};
+	enum log_level level;
+	int rc = config_load(config, &sources);
+
+	for (size_t i = 0; rc == ERR_INVALID && i < config->problems.n; i++)
+		command_note(in, "%s: %s", config->problems.items[i].path, config->problems.items[i].message);
+	if (rc == ERR_INVALID)
+		return command_fail(in, STATUS_FAILED, "the settings have mistakes; lulab config check tells more");
+	if (rc != 0)
+		return command_fail_err(in, rc, "cannot read the settings");
+	for (size_t i = 0; i < config->remarks.n; i++)
+		if (strcmp(config->remarks.items[i].code, "unknown") == 0)
+			command_note(in, "%s: %s", config->remarks.items[i].path, config->remarks.items[i].message);
+	if (log_level_parse(config->values.log_level, &level) == 0)
+		log_set_level(level);
+	return STATUS_OK;
+}
+
+static int serve(struct invocation *in, struct config_loaded *config)
+{
+	struct app *app = calloc(1, sizeof(*app));
+	struct app_options options = {.config = &config->values, .adapters = adapters};
+	struct buf problem = BUF_INIT(8192);
+	int rc;
+
+	if (app == NULL)
+		return command_fail_err(in, ERR_NOMEM, "cannot start");
+	rc = app_start(app, &options, &problem);
+	if (rc != 0) {
+		rc = command_fail(in, status_of(rc), "%s", problem.len > 0 ? problem.ptr : err_text(rc));
+	} else {
+		log_info("app", "listening", "address", http_server_address(app->server), "data", app->data_dir, "origin",
+		    app->origin);
+		rc = app_run(app) == 0 ? STATUS_OK : APP_STATUS_LOG_FAILED;
+		app_stop(app);
+		log_info("app", "stopped");
+	}
+	buf_finish(&problem);
+	free(app);
+	return rc;
+}
+
+static int run_serve(struct invocation *in)
+{
+	struct config_loaded config;
+	int status;
+
+	harden();
+	raise_descriptor_limit();
+	log_set_plain(isatty(STDERR_FILENO) != 0);
+	status = load(in, &config);
+	if (status == STATUS_OK)
+		status = serve(in, &config);
+	config_finish(&config);
+	return status;
+}
+
+static const struct option options[] = {
+	OPTION_DATA,
+	{.name = "listen", .kind = OPTION_TEXT, .value = "ADDR:PORT",
+	    .summary = "where to listen (default: LULAB_LISTEN, else 127.0.0.1 and PORT, else port 3000)"},
+	{.name = "loops", .kind = OPTION_NUMBER, .value = "N", .max = 64,
+	    .summary = "threads that serve HTTP (default: one per processor)"},
+	{.name = "env-file", .kind = OPTION_FILE, .value = "FILE", .summary = "settings (default: ./.env when it is there)"},
+	{0},
+};
+
+static const struct example examples[] = {
+	{"lulab serve", "keeps its data in ./data and listens on 127.0.0.1:3000"},
+	{"lulab serve --data /var/lib/lulab --listen 0.0.0.0:8080", "the same elsewhere"},
+	{"TENCENT_MEETING_TOKEN_FILE=/run/secrets/token lulab serve", "takes a secret from a file"},
+	{0},
+};
+
+extern const struct command cmd_serve;
+const struct command cmd_serve = {
+	.name = "serve",
+	.summary = "Run the service",
+	.description = "Receives webhooks, keeps them in the log, folds them into read models and answers the API.\n"
+	               "Settings come from flags, the environment and .env, in this order; lulab config show lists them.\n"
+	               "The admin token is in the file admin.token of the data directory.\n"
+	               "Ends cleanly on SIGTERM and Ctrl-C; SIGHUP reads the certificate again. Exit status 70: the log "
+	               "could not be written; start again, the next start decides what is there.",
+	.options = options,
+	.examples = examples,
+	.run = run_serve,
+};
