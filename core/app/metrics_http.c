@@ -15,7 +15,7 @@
 #define TOTALS_MAX 1024
 
 /* functional-spec 16.1 asks for 0.1 to 5; a webhook takes milliseconds, hence the finer ones below. */
-static const struct histogram_bounds bounds = {10,
+static const struct span_bounds bounds = {10,
     {1000, 2500, 5000, 10000, 25000, 100000, 500000, 1000000, 2000000, 5000000}};
 
 struct cell {
@@ -23,7 +23,7 @@ struct cell {
 	enum http_method method;
 	_Atomic int status; /* 0 = free */
 	_Atomic uint64_t requests;
-	struct histogram duration;
+	struct span_histogram duration;
 };
 
 struct metrics_http {
@@ -72,7 +72,7 @@ void metrics_http_count(struct metrics_http *m, const struct http_request *rq, c
 	struct cell *c = cell_of(m, rq->route, rq->method, status);
 
 	counter_add(&c->requests, 1);
-	histogram_observe(&c->duration, &bounds, outcome->duration_us);
+	span_observe(&c->duration, &bounds, outcome->duration_us);
 }
 
 /* --- scrape -------------------------------------------------------------------- */
@@ -104,7 +104,7 @@ static void merge(struct totals *t, const struct cell *from, int status, bool by
 		c->status = status;
 	}
 	counter_add(&c->requests, counter_get(&from->requests));
-	histogram_add(&c->duration, &from->duration);
+	span_add(&c->duration, &from->duration);
 }
 
 static void merge_all(struct totals *t, struct metrics_http *const *loops, size_t n, bool by_status)
@@ -155,7 +155,7 @@ void metrics_http_write(struct buf *out, struct metrics_http *const *loops, size
 	metric_head(out, "http_request_duration_seconds", "histogram",
 	    "Time from a request's first byte to its answer's last.");
 	for (size_t i = 0; i < t.n; i++)
-		histogram_write(out, "http_request_duration_seconds", labels_of(&labels, &t.cells[i], false),
+		span_write(out, "http_request_duration_seconds", labels_of(&labels, &t.cells[i], false),
 		    &t.cells[i].duration, &bounds);
 	buf_finish(&labels);
 	free(t.cells);

@@ -44,7 +44,7 @@ void metric_label(struct buf *out, const char *name, struct slice value)
 	buf_append_char(out, '"');
 }
 
-void histogram_observe(struct histogram *h, const struct histogram_bounds *bounds, int64_t us)
+void span_observe(struct span_histogram *h, const struct span_bounds *bounds, int64_t us)
 {
 	unsigned i = 0;
 
@@ -54,15 +54,15 @@ void histogram_observe(struct histogram *h, const struct histogram_bounds *bound
 	counter_add(&h->sum_us, us > 0 ? (uint64_t)us : 0);
 }
 
-void histogram_add(struct histogram *to, const struct histogram *from)
+void span_add(struct span_histogram *to, const struct span_histogram *from)
 {
 	for (unsigned i = 0; i <= HISTOGRAM_BUCKETS_MAX; i++)
 		counter_add(&to->buckets[i], counter_get(&from->buckets[i]));
 	counter_add(&to->sum_us, counter_get(&from->sum_us));
 }
 
-void histogram_write(struct buf *out, const char *name, const char *labels, const struct histogram *h,
-    const struct histogram_bounds *bounds)
+void span_write(struct buf *out, const char *name, const char *labels, const struct span_histogram *h,
+    const struct span_bounds *bounds)
 {
 	const char *comma = labels == NULL ? "" : ",";
 	uint64_t n = 0;

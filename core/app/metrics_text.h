@@ -23,23 +23,23 @@ void metric_label(struct buf *out, const char *name, struct slice value);
 #define HISTOGRAM_BUCKETS_MAX 12
 
 /* Spans by upper bound. One thread observes, any thread reads; a zeroed one is empty. */
-struct histogram {
+struct span_histogram {
 	_Atomic uint64_t buckets[HISTOGRAM_BUCKETS_MAX + 1]; /* not cumulative; the last is +Inf */
 	_Atomic uint64_t sum_us;
 };
 
 /* Bounds in microseconds, ascending. */
-struct histogram_bounds {
+struct span_bounds {
 	unsigned n;
 	int64_t us[HISTOGRAM_BUCKETS_MAX];
 };
 
-void histogram_observe(struct histogram *h, const struct histogram_bounds *bounds, int64_t us);
+void span_observe(struct span_histogram *h, const struct span_bounds *bounds, int64_t us);
 /* Adds what `from` holds. */
-void histogram_add(struct histogram *to, const struct histogram *from);
+void span_add(struct span_histogram *to, const struct span_histogram *from);
 /* name_bucket, name_sum and name_count. */
-void histogram_write(struct buf *out, const char *name, const char *labels, const struct histogram *h,
-    const struct histogram_bounds *bounds);
+void span_write(struct buf *out, const char *name, const char *labels, const struct span_histogram *h,
+    const struct span_bounds *bounds);
 
 /* A counter that one thread raises and any thread reads. */
 static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
