@@ -29,6 +29,7 @@ struct follow {
 	size_t sent;   /* items of the page that are out */
 	bool reading;
 	bool fresh;    /* the log grew since the last read began */
+	bool sending;  /* inside a call of the server's, which may tell us that the client left */
 	bool gone;     /* the client left, or the server stops */
 };
 
@@ -65,10 +66,12 @@ static bool send_page(struct follow *f)
 		int rc;
 
 		snprintf(id, sizeof(id), "%" PRIu64, item->position);
+		f->sending = true;
 		rc = http_sse_send(f->rq, slice_str(id), item->type, slice_of(p->out.ptr + item->at, item->len));
-		if (rc == ERR_BUSY)
+		f->sending = false;
+		if (rc == ERR_BUSY && !f->gone)
 			return false;
-		if (rc != 0) {
+		if (rc != 0 || f->gone) {
 			f->gone = true;
 			return false;
 		}
@@ -87,7 +90,7 @@ static void start_read(struct follow *f)
 
 static void follow_step(struct follow *f)
 {
-	if (f->reading)
+	if (f->reading || f->sending)
 		return;
 	if (!f->gone && !send_page(f) && !f->gone)
 		return;
@@ -159,7 +162,13 @@ static void stream_events(struct http_request *rq)
 	rq->on_drain = on_drain;
 	rq->on_closed = on_closed;
 	f->follower.arg = f;
+	f->sending = true;
 	http_sse_start(rq, 0);
+	f->sending = false;
+	if (f->gone) {
+		follow_end(f);
+		return;
+	}
 	log_follower_start(&f->follower, loop_of(rq)->log_port, on_commit);
 	start_read(f);
 }

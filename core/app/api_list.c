@@ -15,6 +15,8 @@
 #include "app/app.h"
 #include "base/err.h"
 
+#define PIECE_BYTES (64 * 1024) /* of what the server holds for a slow client */
+
 /* One list being answered. In the request's arena. */
 struct listing {
 	struct http_request *rq;
@@ -22,6 +24,7 @@ struct listing {
 	struct query query;
 	enum list_shape shape;
 	bool streaming, started, asking;
+	bool sending;              /* inside a call of the server's, which may tell us that the client left */
 	bool gone;                 /* the client left; end when the query is back */
 	struct slice unsent;       /* of query.out */
 	struct buf cursor_text;    /* the piece before's cursor, which request borrows from */
@@ -123,18 +126,17 @@ static void stream_end(struct listing *l, bool complete)
 static bool send_piece(struct listing *l)
 {
 	while (l->unsent.len > 0) {
-		size_t room = http_stream_room(l->rq);
 		struct slice part = l->unsent;
 		int rc;
 
-		if (room == 0)
-			return false;
-		if (part.len > room)
-			part.len = room;
+		if (part.len > PIECE_BYTES)
+			part.len = PIECE_BYTES;
+		l->sending = true;
 		rc = http_stream_write(l->rq, part);
-		if (rc == ERR_BUSY)
+		l->sending = false;
+		if (rc == ERR_BUSY && !l->gone)
 			return false;
-		if (rc != 0) {
+		if (rc != 0 || l->gone) {
 			l->gone = true;
 			return true;
 		}
@@ -172,7 +174,7 @@ static int next_piece(struct listing *l)
 
 static void stream_step(struct listing *l)
 {
-	if (!send_piece(l))
+	if (!l->gone && !send_piece(l))
 		return; /* on_drain comes back here */
 	if (l->gone) {
 		stream_end(l, false);
@@ -193,7 +195,7 @@ static void on_drain(struct http_request *rq)
 {
 	struct listing *l = rq->data;
 
-	if (!l->asking)
+	if (!l->asking && !l->sending)
 		stream_step(l);
 }
 
@@ -202,7 +204,7 @@ static void on_closed(struct http_request *rq)
 	struct listing *l = rq->data;
 
 	l->gone = true;
-	if (!l->asking)
+	if (!l->asking && !l->sending)
 		stream_end(l, false);
 }
 
@@ -210,10 +212,11 @@ static void stream_piece(struct listing *l)
 {
 	if (!l->started) {
 		answer_position(l->rq, l->query.position);
-		http_stream_start(l->rq, 200, answer_content_type(l->query.format));
-		l->started = true;
 		l->rq->on_drain = on_drain;
 		l->rq->on_closed = on_closed;
+		l->started = l->sending = true;
+		http_stream_start(l->rq, 200, answer_content_type(l->query.format));
+		l->sending = false;
 	}
 	l->unsent = buf_slice(&l->query.out);
 	stream_step(l);

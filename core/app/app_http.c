@@ -187,6 +187,11 @@ static void write_access_line(struct app_loop *l, const struct http_request *rq,
 	log_set_trace(NULL, NULL);
 }
 
+static bool is_probe(const struct http_request *rq)
+{
+	return rq->route != NULL && rq->route->tag != NULL && strcmp(rq->route->tag, "service") == 0;
+}
+
 static void on_answered(void *arg, const struct http_request *rq, const struct http_outcome *outcome)
 {
 	struct app_loop *l = rq->loop_data;
@@ -195,7 +200,8 @@ static void on_answered(void *arg, const struct http_request *rq, const struct h
 	if (l == NULL)
 		return;
 	metrics_http_count(l->metrics, rq, outcome);
-	if (outcome->status >= 500)
+	/* A health check that says no has answered as it should. */
+	if (outcome->status >= 500 && !is_probe(rq))
 		write_access_line(l, rq, outcome, LOG_LEVEL_ERROR, "request failed");
 	else if (outcome->duration_us > SLOW_US && outcome->status != 0 && rq->on_drain == NULL)
 		write_access_line(l, rq, outcome, LOG_LEVEL_WARN, "slow request");

@@ -177,6 +177,15 @@ static int read_subject(const struct schema *s, const void *subject, struct subj
 	return text != NULL && id_parse(*text, &ret->id) == 0 ? 0 : ERR_INVALID;
 }
 
+/* One person in two roles is one subject: the draft names a reference once. */
+static bool is_listed(const struct subject_ref *refs, size_t n, const struct subject_ref *one)
+{
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(refs[i].ref, one->ref, SUBJECT_REF_LEN) == 0)
+			return true;
+	return false;
+}
+
 static int collect_subjects(const struct schema *s, const void *data, struct arena *arena, struct event_draft *draft)
 {
 	const struct schema_field *f = subjects_field(s, data);
@@ -198,7 +207,7 @@ static int collect_subjects(const struct schema *s, const void *data, struct are
 			continue;
 		rc = read_subject(one->object, (const char *)all + one->offset, &refs[draft->n_subjects]);
 		if (rc == 0)
-			draft->n_subjects++;
+			draft->n_subjects += !is_listed(refs, draft->n_subjects, &refs[draft->n_subjects]);
 		else if (rc != ERR_NOT_FOUND)
 			return rc;
 	}
