@@ -383,6 +383,37 @@ START_TEST(an_unknown_type_keeps_its_envelope)
 }
 END_TEST
 
+/* Damage that a reader may meet: it must refuse or read, never fall over. */
+START_TEST(a_damaged_entry_does_no_harm)
+{
+	struct toy toy = {0};
+	struct seal_hooks hooks = toy_hooks(&toy);
+	struct event_meeting_started data = sample();
+	struct event_draft draft;
+	struct arena small = ARENA_INIT(1 << 20);
+	unsigned refused = 0;
+	enum { ROUNDS = 5000 };
+
+	context.hooks = &hooks;
+	ck_assert_int_eq(event_draft_make(&context, EVENT_MEETING_STARTED, &data, &meta, &arena, &draft, NULL), 0);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		/* A copy of its own size, so that a sanitizer sees a step beyond it. */
+		size_t len = draft.entry_len - (round % 5 == 0 ? rng_below(&dice.rng, draft.entry_len) : 0);
+		char *bytes = malloc(len);
+		struct event event;
+
+		memcpy(bytes, draft.entry, len);
+		for (uint64_t n = rng_below(&dice.rng, 3) + 1; n > 0; n--)
+			bytes[rng_below(&dice.rng, len)] = "\"\\{}[],:x0\xff\n"[rng_below(&dice.rng, 12)];
+		refused += event_decode(slice_of(bytes, len), 0, &hooks, &small, &event) != 0;
+		arena_reset(&small);
+		free(bytes);
+	}
+	ck_assert_uint_gt(refused, ROUNDS / 2);
+	arena_finish(&small);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("event");
@@ -404,6 +435,7 @@ int main(void)
 	tcase_add_test(tc, every_type_can_be_found);
 	tcase_add_test(tc, once_keys_are_those_of_the_specification);
 	tcase_add_test(tc, an_unknown_type_keeps_its_envelope);
+	tcase_add_test(tc, a_damaged_entry_does_no_harm);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
