@@ -118,7 +118,10 @@ uint64_t option_number(const struct invocation *in, const char *name);
 /* The i-th value of a repeatable option in the order typed; NULL past the last. */
 const char *option_nth(const struct invocation *in, const char *name, unsigned i);
 
-/* --data, else the environment's LULAB_DATA, else "./data". The command must declare OPTION_DATA. */
+/*
+ * --data, else LULAB_DATA of the settings (the environment, then .env), else
+ * "./data". The command must declare OPTION_DATA. Kept until the next call; main thread.
+ */
 const char *option_data_dir(const struct invocation *in);
 
 /* The exit status that stands for an ERR_* (0 -> STATUS_OK, ERR_NOT_FOUND -> STATUS_NOT_FOUND, ...). */

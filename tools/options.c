@@ -5,8 +5,12 @@
 #include "options.h"
 
 #include <assert.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "app/config.h"
 #include "nearest.h"
 
 enum { PATH_TEXT_MAX = 256 };
@@ -294,9 +298,14 @@ uint64_t option_number(const struct invocation *in, const char *name)
 
 const char *option_data_dir(const struct invocation *in)
 {
-	const char *dir = option_text(in, "data");
+	static char dir[PATH_MAX];
+	struct config_flag flags[] = {{"data", option_text(in, "data")}, {0}};
+	struct config_sources sources = {.flags = flags, .environment = (const char *const *)environ};
+	struct config_loaded config;
 
-	if (dir == NULL)
-		dir = getenv("LULAB_DATA");
-	return dir == NULL || dir[0] == '\0' ? "./data" : dir;
+	/* Mistakes in other settings do not matter here; without memory for the settings, the default stays. */
+	config_load(&config, &sources);
+	snprintf(dir, sizeof(dir), "%.*s", SLICE_ARG(config.values.data));
+	config_finish(&config);
+	return dir[0] == '\0' ? "./data" : dir;
 }

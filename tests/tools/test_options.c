@@ -142,6 +142,31 @@ START_TEST(data_directory_comes_from_flag_then_environment)
 }
 END_TEST
 
+START_TEST(data_directory_comes_from_the_env_file_too)
+{
+	char *plain[] = {(char *)"t", (char *)"log", (char *)"show", (char *)"1"};
+	char dir[] = "/tmp/lulab-options-XXXXXX";
+	struct parsed p;
+	FILE *file;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chdir(dir), 0);
+	file = fopen(".env", "w");
+	ck_assert_ptr_nonnull(file);
+	fputs("LULAB_DATA=/from/the/file\nPORT=nonsense\n", file);
+	fclose(file);
+	ck_assert_int_eq(parsed_init(&p, &root, 4, plain), 0);
+	ck_assert_str_eq(option_data_dir(&p.in), "/from/the/file");
+	setenv("LULAB_DATA", "/e", 1);
+	ck_assert_str_eq(option_data_dir(&p.in), "/e");
+	unsetenv("LULAB_DATA");
+	parsed_finish(&p);
+	unlink(".env");
+	ck_assert_int_eq(chdir("/"), 0);
+	rmdir(dir);
+}
+END_TEST
+
 START_TEST(errors_have_their_exit_status)
 {
 	ck_assert_int_eq(status_of(0), STATUS_OK);
@@ -167,6 +192,7 @@ int main(void)
 		return EXIT_FAILURE;
 	tcase_add_loop_test(t, command_lines_are_parsed, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(t, data_directory_comes_from_flag_then_environment);
+	tcase_add_test(t, data_directory_comes_from_the_env_file_too);
 	tcase_add_test(t, errors_have_their_exit_status);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
