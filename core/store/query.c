@@ -124,13 +124,17 @@ static const struct projection *model_of(const struct query *q)
 	return q->list != NULL ? q->list->list->projection : q->def->projection;
 }
 
+/* Whether there is a file that holds the position asked for, or no hope of one. Just after the start there is none
+ * at all for a moment; every question waits for that. */
 static bool is_reached(struct query_pool *pool, const struct query *q)
 {
 	struct projection_status status;
 
 	if (projector_status_of(pool->options.projector, model_of(q)->name, &status) != 0)
 		return true;
-	return (status.serving && status.serving_position > q->min_position) || status.state == PROJECTION_STOPPED;
+	if (status.state == PROJECTION_STOPPED || status.state == PROJECTION_FAILED)
+		return true;
+	return status.serving && (!q->has_min_position || status.serving_position > q->min_position);
 }
 
 /* With the lock. */
@@ -314,7 +318,7 @@ static int enqueue(struct query_pool *pool, struct query *q)
 	} else {
 		pool->n_queued++;
 		q->deadline_us = clock_monotonic_us(pool->options.clock) + (int64_t)wait_ms * 1000;
-		if (q->has_min_position && !is_reached(pool, q))
+		if (!is_reached(pool, q))
 			list_append(&pool->waiting, &q->link);
 		else
 			list_append(&pool->ready, &q->link);
