@@ -50,7 +50,7 @@ static void note_index(struct doctor *d, const struct eventlog_stats *stats)
 	else
 		doctor_note(d, "indexes", FINDING_OK,
 		    behind == 0 ? "up to date"
-		                : arena_printf(d->arena, "%llu events behind; the next start brings them forward",
+		                : arena_printf(d->arena, "%llu events behind; the service brings them forward",
 		                      (unsigned long long)behind),
 		    NULL);
 }

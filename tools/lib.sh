@@ -62,7 +62,12 @@ build_dir() {
 	if [ ! -f "$dir/build.ninja" ]; then
 		CC=$compiler meson setup "$dir" "$@" >&2 || die "meson could not configure $dir."
 	fi
-	ninja -C "$dir" --quiet >&2 || die "The build in $dir failed."
+	# People watch it build; a log needs only what went wrong.
+	if [ -t 2 ]; then
+		ninja -C "$dir" >&2
+	else
+		ninja -C "$dir" --quiet >&2
+	fi || die "The build in $dir failed."
 }
 
 # The build that people run, and where the program is.

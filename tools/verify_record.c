@@ -1,3 +1,4 @@
+/* See verify_record.h. */
 #include "verify_record.h"
 
 #include "base/clock.h"
