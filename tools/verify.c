@@ -346,9 +346,11 @@ static int compare_tile(void *arg, unsigned level, uint64_t number, const struct
 	} else {
 		v->summary->tiles++;
 		for (unsigned i = 0; i < n; i++) {
+			uint64_t first = (number * MERKLE_TILE_WIDTH + i) * covers;
+
 			if (merkle_hash_eq(&hashes[i], &kept[i]))
 				continue;
-			found(v, true, (number * MERKLE_TILE_WIDTH + i) * covers,
+			found(v, true, v->summary->has_bad && v->summary->first_bad < first + covers ? NO_INDEX : first,
 			    "hash %u in tile %" PRIu64 " of level %u is not that of the hashes below it", i, number, level);
 			break;
 		}
@@ -420,13 +422,24 @@ static void compare_newest(struct verify *v)
 	compare_root(v, &v->newest.root, v->newest.size);
 }
 
+/*
+ * Where to look for what makes a root differ at `size`: from the last size on at which one agreed, unless a
+ * record or a hash below was named already.
+ */
+static uint64_t suspect(const struct verify *v, uint64_t size)
+{
+	if (v->agreed >= size || (v->summary->has_bad && v->summary->first_bad < size))
+		return NO_INDEX;
+	return v->agreed;
+}
+
 static void compare_old(struct verify *v)
 {
 	struct merkle_hash root;
 
 	merkle_edge_root(&root, &v->rebuilt.edge);
 	if (!merkle_hash_eq(&root, &v->old.root) && !v->rebuilt_gap)
-		found(v, true, v->agreed < v->old.size ? v->agreed : NO_INDEX,
+		found(v, true, suspect(v, v->old.size),
 		    "the records do not have the root of the old checkpoint at its size %" PRIu64, v->old.size);
 }
 
@@ -437,7 +450,7 @@ static void compare_note(struct verify *v, const struct tile *t, unsigned i)
 	merkle_edge_root(&root, &v->rebuilt.edge);
 	v->summary->checkpoints++;
 	if (!merkle_hash_eq(&root, &t->notes[i].root) && !v->rebuilt_gap && v->disagreed == 0)
-		found(v, true, v->agreed < t->notes[i].size ? v->agreed : NO_INDEX,
+		found(v, true, suspect(v, t->notes[i].size),
 		    "the records do not have the root of the checkpoint of size %" PRIu64 "; they did at %" PRIu64,
 		    t->notes[i].size, v->agreed);
 	compare_root(v, &t->notes[i].root, t->notes[i].size);
@@ -665,7 +678,7 @@ static void conclude(struct verify *v)
 	else if (v->split)
 		found(v, true, NO_INDEX, "neither records nor tiles lead to the signed root");
 	else if (!v->newest_rebuilt && !v->rebuilt_gap)
-		found(v, true, v->agreed, "records and tiles agree, but do not lead to the signed root: history was rewritten, "
+		found(v, true, suspect(v, v->newest.size), "records and tiles agree, but do not lead to the signed root: history was rewritten, "
 		    "somewhere from record %" PRIu64 " on", v->agreed);
 	else if (!v->newest_rebuilt)
 		found(v, true, NO_INDEX, "the hashes that can be read do not lead to the signed root");

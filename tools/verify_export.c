@@ -80,24 +80,43 @@ static int note_sizes(void *arg, uint64_t **ret_sizes, size_t *ret_n)
 	return 0;
 }
 
-/* A tile: the partial one of that width, else the full one, which begins with the same. */
-static int read_tile(const char *dir, int level, uint64_t tile, unsigned width, struct buf *out)
+/* A tile of hashes: the partial one of that width, else the full one, which begins with the same. */
+static int read_tile(const char *dir, unsigned level, uint64_t tile, unsigned width, struct buf *out)
 {
 	char name[MERKLE_PATH_MAX];
 	int rc;
 
-	merkle_tile_path(name, level, tile, width);
+	merkle_tile_path(name, (int)level, tile, width);
 	rc = read_named(out, dir, name);
 	if (rc == ERR_NOT_FOUND && width < MERKLE_TILE_WIDTH) {
-		merkle_tile_path(name, level, tile, MERKLE_TILE_WIDTH);
+		merkle_tile_path(name, (int)level, tile, MERKLE_TILE_WIDTH);
 		rc = read_named(out, dir, name);
 	}
 	return rc;
 }
 
+/* A full bundle in the place of a partial one may go on behind what was asked for; a partial one may not. */
 static int entries(void *arg, uint64_t tile, unsigned width, struct buf *ret_bytes)
 {
-	return read_tile(arg, MERKLE_LEVEL_ENTRIES, tile, width, ret_bytes);
+	struct slice rest, record;
+	char name[MERKLE_PATH_MAX];
+	bool cut = false;
+	int rc;
+
+	merkle_tile_path(name, MERKLE_LEVEL_ENTRIES, tile, width);
+	rc = read_named(ret_bytes, arg, name);
+	if (rc != ERR_NOT_FOUND || width == MERKLE_TILE_WIDTH)
+		return rc;
+	merkle_tile_path(name, MERKLE_LEVEL_ENTRIES, tile, MERKLE_TILE_WIDTH);
+	rc = read_named(ret_bytes, arg, name);
+	if (rc != 0)
+		return rc;
+	rest = buf_slice(ret_bytes);
+	for (unsigned i = 0; i < width && bundle_next(&rest, &record, &cut); i++)
+		;
+	if (!cut)
+		ret_bytes->len -= rest.len;
+	return 0;
 }
 
 static int hashes(void *arg, unsigned level, uint64_t tile, unsigned width, struct merkle_hash *ret_hashes)
@@ -105,7 +124,7 @@ static int hashes(void *arg, unsigned level, uint64_t tile, unsigned width, stru
 	struct buf bytes = BUF_INIT(MERKLE_TILE_WIDTH * MERKLE_HASH_LEN);
 	int rc;
 
-	rc = read_tile(arg, (int)level, tile, width, &bytes);
+	rc = read_tile(arg, level, tile, width, &bytes);
 	if (rc == ERR_TOO_BIG || (rc == 0 && bytes.len != width * MERKLE_HASH_LEN &&
 	    bytes.len != MERKLE_TILE_WIDTH * MERKLE_HASH_LEN))
 		rc = ERR_MALFORMED;
