@@ -288,7 +288,11 @@ class Audit(unittest.TestCase):
             work = tempfile.mkdtemp(prefix="lulab-audit-")
             try:
                 export = os.path.join(work, "export")
-                lulab("log", "export", export, "--data", server.data)
+
+                def exported():
+                    lulab("log", "export", export, "--data", server.data)
+                    return os.path.exists(os.path.join(export, "tile", "entries", "000"))
+                eventually(exported)  # an export ends at the newest checkpoint
                 with open(os.path.join(export, "keys")) as f:
                     key = f.read().split("\n")[0].strip()
                 lulab("log", "verify", "--export", export, "--key", key)
