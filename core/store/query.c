@@ -344,10 +344,12 @@ void query_start(struct query_pool *pool, struct query *q)
 
 int query_run(struct query_pool *pool, struct query *q)
 {
+	int rc;
+
 	q->port = NULL;
-	q->rc = enqueue(pool, q);
-	if (q->rc != 0)
-		return q->rc;
+	rc = enqueue(pool, q);
+	if (rc != 0) /* else rc is the answering thread's until it is done */
+		return q->rc = rc;
 	uv_mutex_lock(&pool->lock);
 	while (!q->done)
 		uv_cond_wait(&pool->done, &pool->lock);

@@ -18,6 +18,7 @@
 #define SQL_BYTES_MAX 16384
 #define SEARCH_BYTES_MAX 4096
 #define PATH_BYTES_MAX 4096
+#define CURSOR_BYTES_MAX 4096
 
 struct statement {
 	const void *def; /* query_def or list_def; NULL = free */
@@ -282,23 +283,49 @@ static int read_moment(struct reader *r, struct connection *c, struct query *q)
 	return rc;
 }
 
+static void try_answer(struct reader *r, struct query *q, struct connection **ret)
+{
+	const struct projection *model = q->list != NULL ? q->list->list->projection : q->def->projection;
+
+	buf_clear(&q->out);
+	buf_clear(&q->next_cursor);
+	q->rows = q->total = 0;
+	q->more = false;
+	q->rc = connection_of(r, model, ret);
+	if (q->rc != 0)
+		return;
+	q->stale = (*ret)->stale;
+	q->rc = read_moment(r, *ret, q);
+	if (projection_file_is_lost(q->rc)) { /* its projector will find out and build it anew */
+		disconnect(*ret);
+		q->rc = ERR_UNAVAILABLE;
+	}
+}
+
+/* Whether another file has taken over since the connection was chosen. */
+static bool has_moved(struct reader *r, const struct projection *model, uint64_t generation)
+{
+	uint64_t now;
+
+	return projector_serving(r->projector, model, &r->path, &now) == 0 && now != generation;
+}
+
+/* At a swap the old file goes while somebody may be opening it: such an attempt is made again with the new one. */
 void reader_answer(struct reader *r, struct query *q, size_t answer_max)
 {
 	const struct projection *model = q->list != NULL ? q->list->list->projection : q->def->projection;
-	struct connection *c;
-	int rc;
 
 	if (q->out.max == 0)
 		q->out.max = answer_max;
-	q->next_cursor.max = q->next_cursor.max == 0 ? 4096 : q->next_cursor.max;
-	rc = connection_of(r, model, &c);
-	if (rc == 0) {
-		q->stale = c->stale;
-		rc = read_moment(r, c, q);
-		if (projection_file_is_lost(rc)) { /* its projector will find out and build it anew */
-			disconnect(c);
-			rc = ERR_UNAVAILABLE;
-		}
+	if (q->next_cursor.max == 0)
+		q->next_cursor.max = CURSOR_BYTES_MAX;
+	for (unsigned tries = 0; tries < 3; tries++) {
+		struct connection *c = NULL;
+		uint64_t generation = 0;
+
+		projector_serving(r->projector, model, &r->path, &generation);
+		try_answer(r, q, &c);
+		if (q->rc != ERR_UNAVAILABLE || !has_moved(r, model, generation))
+			break;
 	}
-	q->rc = rc;
 }
