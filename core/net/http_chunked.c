@@ -46,11 +46,17 @@ static void on_size_byte(struct http_parser *p, char c)
 	}
 }
 
+/* Tokens, and what stands between and around them (RFC 9112 7.1.1), ASCII only: llhttp takes no more either. */
+static bool is_extension(char c)
+{
+	return http_is_token(c) || c == ';' || c == '=' || c == '"' || c == ' ';
+}
+
 static void on_extension_byte(struct http_parser *p, char c)
 {
 	if (c == '\r')
 		p->chunk = CHUNK_SIZE_LF;
-	else if (!is_text(c) || ++p->n_extension_bytes >= HTTP_CHUNK_EXTENSIONS_MAX)
+	else if (!is_extension(c) || ++p->n_extension_bytes >= HTTP_CHUNK_EXTENSIONS_MAX)
 		bad(p);
 }
 

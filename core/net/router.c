@@ -126,11 +126,11 @@ static void take(struct search *s, const struct route *route, size_t n_values)
 }
 
 /* Depth is bounded by the tree's, which is bounded by the tables'. */
-static void descend(struct search *s, const struct router_node *node, struct slice rest, size_t n_values)
+static void descend(struct search *s, const struct router_node *node, struct slice rest, bool more, size_t n_values)
 {
 	struct slice segment;
 
-	if (rest.len == 0) {
+	if (!more) {
 		for (unsigned m = 1; m < HTTP_METHOD_COUNT; m++)
 			if (node->routes[m] != NULL)
 				s->found->methods |= 1u << m;
@@ -138,19 +138,19 @@ static void descend(struct search *s, const struct router_node *node, struct sli
 			take(s, node->routes[s->method], n_values);
 		return;
 	}
-	slice_cut(rest, '/', &segment, &rest);
+	more = slice_cut(rest, '/', &segment, &rest);
 	if (segment.len == 0 || slice_is(segment, ".") || slice_is(segment, ".."))
 		return;
 	for (const struct router_node *c = node->children; c != NULL; c = c->next) {
 		if (slice_eq(c->segment, segment)) {
-			descend(s, c, rest, n_values);
+			descend(s, c, rest, more, n_values);
 			break;
 		}
 	}
 	if (s->found->route != NULL || node->any == NULL || n_values == HTTP_PARAMS_MAX)
 		return;
 	s->values[n_values] = segment;
-	descend(s, node->any, rest, n_values + 1);
+	descend(s, node->any, rest, more, n_values + 1);
 }
 
 void router_find(const struct router *r, enum http_method method, struct slice path, struct router_match *ret)
@@ -164,7 +164,7 @@ void router_find(const struct router *r, enum http_method method, struct slice p
 		return;
 	if (path.len > 1 && path.ptr[path.len - 1] == '/')
 		path.len--;
-	descend(&s, r->root, slice_of(path.ptr + 1, path.len - 1), 0);
+	descend(&s, r->root, slice_of(path.ptr + 1, path.len - 1), path.len > 1, 0);
 }
 
 struct slice router_allow(unsigned methods, struct arena *arena)
