@@ -1,3 +1,4 @@
+/* The form of one record, checked from the specification; see verify_record.h. */
 /* See verify_record.h. */
 #include "verify_record.h"
 
