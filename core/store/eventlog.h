@@ -45,7 +45,7 @@ struct eventlog_options {
 	const char *dir;       /* the data directory; `log` and `index` are made in it */
 	const char *index_dir; /* NULL = dir/index */
 	const struct clock *clock;
-	uint64_t map_bytes; /* address space reserved; 0 = 1 TiB */
+	uint64_t map_bytes; /* address space reserved; 0 = 1 TiB, less where so much cannot be had */
 
 	/* Free bytes that new events must leave: max(reserve_bytes, reserve_percent of the disk).
 	 * Both 0 = max(1 GiB, 5 %); reserve_off for tests and tools only. */

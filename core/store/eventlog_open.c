@@ -196,6 +196,7 @@ static int open_env(struct eventlog *log)
 	rc = log_env_open(&log->env, log->log_dir, log->readonly ? 0 : log->o.map_bytes, log->readonly);
 	if (rc != 0)
 		return problem(log, rc, "cannot open the log in %s: %s", log->log_dir, err_text(rc));
+	log->o.map_bytes = log_env_map_bytes(&log->env);
 	rc = mdb_err(mdb_txn_begin(log->env.env, NULL, log->readonly ? MDB_RDONLY : 0, &txn));
 	if (rc != 0)
 		return problem(log, rc, "cannot read the log in %s: %s", log->log_dir, err_text(rc));

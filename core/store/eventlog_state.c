@@ -68,10 +68,7 @@ static void stats_of_files(struct eventlog *log, struct eventlog_stats *s)
 	struct log_record record;
 	struct log_read read = {0};
 	MDB_txn *txn = NULL;
-	MDB_envinfo info;
 
-	if (mdb_env_info(log->env.env, &info) == 0)
-		s->map_bytes = info.me_mapsize;
 	if (s->size > 0 && log_read_start(&read, log) == 0 && eventlog_read_one(&read, s->size - 1, &record) == 0)
 		s->last_time_us = record.time_us;
 	log_read_stop(&read);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 #define TABLES_MAX 16
+#define MAP_BYTES_LEAST ((uint64_t)16 << 30)
 
 int mdb_err(int code)
 {
@@ -36,12 +37,11 @@ int mdb_err(int code)
 	}
 }
 
-int log_env_open(struct log_env *e, const char *dir, uint64_t map_bytes, bool readonly)
+static int env_open(MDB_env **ret, const char *dir, uint64_t map_bytes, bool readonly)
 {
 	MDB_env *env = NULL;
 	int dead, rc;
 
-	*e = (struct log_env){0};
 	rc = mdb_err(mdb_env_create(&env));
 	if (rc != 0)
 		return rc;
@@ -54,13 +54,34 @@ int log_env_open(struct log_env *e, const char *dir, uint64_t map_bytes, bool re
 		rc = mdb_err(mdb_env_open(env, dir, MDB_NOTLS | (readonly ? MDB_RDONLY : 0), 0600));
 	if (rc == 0)
 		rc = mdb_err(mdb_reader_check(env, &dead));
-	if (rc != 0) {
+	if (rc != 0)
 		mdb_env_close(env);
-		return rc;
+	else
+		*ret = env;
+	return rc;
+}
+
+int log_env_open(struct log_env *e, const char *dir, uint64_t map_bytes, bool readonly)
+{
+	int rc;
+
+	*e = (struct log_env){0};
+	rc = env_open(&e->env, dir, map_bytes, readonly);
+	/* Address space may be rationed (a resource limit, a sanitizer): less of it will do for long. */
+	while (rc == ERR_NOMEM && map_bytes / 2 >= MAP_BYTES_LEAST) {
+		map_bytes /= 2;
+		rc = env_open(&e->env, dir, map_bytes, readonly);
 	}
-	e->env = env;
-	pthread_mutex_init(&e->lock, NULL);
-	return 0;
+	if (rc == 0)
+		pthread_mutex_init(&e->lock, NULL);
+	return rc;
+}
+
+uint64_t log_env_map_bytes(const struct log_env *e)
+{
+	MDB_envinfo info;
+
+	return mdb_env_info(e->env, &info) == 0 ? info.me_mapsize : 0;
 }
 
 void log_env_close(struct log_env *e)

@@ -28,7 +28,8 @@ int mdb_err(int code);
 
 /*
  * Opens the environment in `dir`, which must exist. map_bytes 0 leaves the size
- * the file has (readers). Clears slots of dead readers. After a failure *e is zeroed.
+ * the file has (readers); where so much address space cannot be had it is halved, down to
+ * 16 GiB. Clears slots of dead readers. After a failure *e is zeroed.
  */
 int log_env_open(struct log_env *e, const char *dir, uint64_t map_bytes, bool readonly);
 /* Every transaction must have been given back. Accepts a zeroed one. */
@@ -39,6 +40,7 @@ int log_env_read(struct log_env *e, MDB_txn **ret_txn);
 /* Gives it back and sets *txn to NULL; fine when it is NULL. Cursors on it must have been closed. */
 void log_env_done(struct log_env *e, MDB_txn **txn);
 unsigned log_env_readers(struct log_env *e);
+uint64_t log_env_map_bytes(const struct log_env *e); /* what it got */
 
 /* Opens a table, making it when the transaction writes. */
 int log_table(MDB_txn *txn, const char *name, MDB_dbi *ret_dbi);

@@ -440,6 +440,72 @@ START_TEST(notes_are_kept_by_size)
 }
 END_TEST
 
+/* ---- what it says of itself ------------------------------------------------ */
+
+START_TEST(the_default_map_is_reserved)
+{
+	struct eventlog_stats stats;
+
+	log_fixture_close(&f);
+	f.options.map_bytes = 0;
+	log_fixture_open(&f);
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a"}), 0);
+	eventlog_stats(f.log, &stats);
+	ck_assert_uint_ge(stats.map_bytes, (uint64_t)16 << 30); /* 1 TiB, but for the thread sanitizer */
+	ck_assert_uint_le(stats.map_bytes, (uint64_t)1 << 40);
+}
+END_TEST
+
+START_TEST(figures_add_up)
+{
+	const struct test_event batch[3] = {{.stream = "a", .once = "k"}, {.stream = "a"}, {.stream = "a"}};
+	struct eventlog_stats s;
+	uint64_t counted = 0;
+
+	ck_assert_int_eq(append_events(f.log, batch, 3, NULL), 0);
+	ck_assert_int_eq(append_events(f.log, batch, 1, NULL), 0);
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a", .has_expect = true, .expect = 9}),
+	    ERR_CONFLICT);
+	eventlog_stats(f.log, &s);
+	ck_assert_uint_eq(s.size, 3);
+	ck_assert_uint_eq(s.appended, 3);
+	ck_assert_uint_eq(s.commits, 1); /* a duplicate and a refusal need none */
+	ck_assert_uint_eq(s.duplicates, 1);
+	ck_assert_uint_eq(s.conflicts, 1);
+	ck_assert_uint_eq(s.commit_events.n, 1);
+	ck_assert_uint_eq(s.commit_events.sum, 3);
+	for (int i = 0; i < LOG_BUCKETS; i++)
+		counted += s.commit_events.counts[i];
+	ck_assert_uint_eq(counted, 1);
+	ck_assert_uint_eq(s.commit_events.counts[2], 1); /* <= 4 */
+	ck_assert_int_eq(s.last_time_us, FIXTURE_TIME_US);
+	ck_assert_uint_eq(s.queue_appends, 0);
+	ck_assert(!s.read_only);
+}
+END_TEST
+
+/* What the index lacks is in memory: there is an end to it. */
+START_TEST(an_index_too_far_behind_is_busy)
+{
+	const struct test_event e = {.stream = "a"};
+	int rc = 0, n = 0;
+
+	log_fixture_close(&f);
+	f.options.index_batch = 1000000;
+	f.options.index_delay_ms = 3600000;
+	f.options.index_lag_max = 10;
+	log_fixture_open(&f);
+	while (rc == 0 && n < 100) {
+		rc = append_one(f.log, &e);
+		n++;
+	}
+	ck_assert_int_eq(rc, ERR_BUSY);
+	ck_assert_int_eq(n, 12);
+	reopen(); /* closing brought the index forward */
+	ck_assert_int_eq(append_one(f.log, &e), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("eventlog");
@@ -461,6 +527,9 @@ int main(void)
 	tcase_add_test(t, subjects_are_found_newest_first);
 	tcase_add_test(t, the_tree_is_over_the_entries);
 	tcase_add_test(t, notes_are_kept_by_size);
+	tcase_add_test(t, the_default_map_is_reserved);
+	tcase_add_test(t, figures_add_up);
+	tcase_add_test(t, an_index_too_far_behind_is_busy);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
