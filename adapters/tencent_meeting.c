@@ -629,10 +629,11 @@ static void delivery_step(struct delivery *d)
 		break;
 	case APPEND_CONFLICT:
 		d->next = ANSWER;
-		log_warn("tencent", "a delivery repeated a known id with another content: kept as source.conflict");
 		start_append(d);
 		break;
 	case ANSWER:
+		if (d->first_position != 0 && d->rc == 0 && d->append.n_appended > 0)
+			log_warn("tencent", "a delivery repeated a known id with another content: kept as source.conflict");
 		answer(d);
 		break;
 	}

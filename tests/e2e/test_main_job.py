@@ -285,6 +285,8 @@ class Audit(unittest.TestCase):
             for i in range(300):
                 self.assertEqual(server.post_event(
                     meeting_event("meeting.created", "x-%d" % i, "x-%d" % (i % 7))).status, 200)
+            # An export ends with the newest checkpoint; a proof of the last event asks for one.
+            self.assertEqual(server.get("/api/v1/events/300/proof").status, 200)
             work = tempfile.mkdtemp(prefix="lulab-audit-")
             try:
                 export = os.path.join(work, "export")
