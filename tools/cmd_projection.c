@@ -70,7 +70,7 @@ static enum exit_status open_keys(struct stores *s)
 	struct keyring_options options = {
 	    .dir = keys, .root_key_path = root_key, .readonly = true, .clock = &clock_system, .rng = &rng_system};
 	struct sealer_options seal = {.origin = origin, .rng = &rng_system};
-	enum exit_status status = settings_load(s->in, &s->config);
+	enum exit_status status = settings_load(s->in, NULL, &s->config);
 	int rc;
 
 	if (status != STATUS_OK)

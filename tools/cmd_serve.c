@@ -8,6 +8,7 @@
 #include "app/app.h"
 #include "base/log.h"
 #include "command.h"
+#include "settings.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -48,18 +49,11 @@ static enum exit_status load(struct invocation *in, struct config_loaded *config
 	};
 	struct config_sources sources = {.flags = flags, .environment = (const char *const *)environ,
 	    .env_file = option_text(in, "env-file")};
+	enum exit_status status = settings_load(in, &sources, config);
 	enum log_level level;
-	int rc = config_load(config, &sources);
 
-	for (size_t i = 0; rc == ERR_INVALID && i < config->problems.n; i++)
-		command_note(in, "%s: %s", config->problems.items[i].path, config->problems.items[i].message);
-	if (rc == ERR_INVALID)
-		return command_fail(in, STATUS_FAILED, "the settings have mistakes; lulab config check tells more");
-	if (rc != 0)
-		return command_fail_err(in, rc, "cannot read the settings");
-	for (size_t i = 0; i < config->remarks.n; i++)
-		if (strcmp(config->remarks.items[i].code, "unknown") == 0)
-			command_note(in, "%s: %s", config->remarks.items[i].path, config->remarks.items[i].message);
+	if (status != STATUS_OK)
+		return status;
 	if (log_level_parse(config->values.log_level, &level) == 0)
 		log_set_level(level);
 	return STATUS_OK;

@@ -89,7 +89,7 @@ static int run_explain(struct invocation *in)
 	struct explanation explanation;
 	int status, rc;
 
-	status = settings_load(in, &config);
+	status = settings_load(in, NULL, &config);
 	if (status == STATUS_OK)
 		status = gather(in, &file, &body, &request);
 	if (status == STATUS_OK) {

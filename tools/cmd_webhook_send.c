@@ -321,7 +321,7 @@ static int run_send(struct invocation *in)
 	if (strcmp(in->arguments[0], "tencent") != 0)
 		return command_fail_usage(in, "\"%s\" is no vendor that is known here; there is: tencent",
 		    in->arguments[0]);
-	status = settings_load(in, &config);
+	status = settings_load(in, NULL, &config);
 	if (status == STATUS_OK && crypto_init() != 0)
 		status = command_fail(in, STATUS_FAILED, "the cryptographic libraries do not start");
 	if (status == STATUS_OK)

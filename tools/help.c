@@ -13,10 +13,10 @@ static void heading(struct buf *out, const char *text, bool colour)
 	buf_printf(out, "\n%s%s%s\n", bold[colour], text, plain[colour]);
 }
 
-/* Words of `text` wrapped at WIDTH, every line indented. `at` is the column the first word starts in. */
-static void wrapped(struct buf *out, const char *text, unsigned indent, unsigned at)
+/* Words of one line wrapped at WIDTH, every line indented. `at` is the column the first word starts in. */
+static void wrapped_line(struct buf *out, struct slice rest, unsigned indent, unsigned at)
 {
-	struct slice rest = slice_str(text), word;
+	struct slice word;
 
 	for (bool more = true; more;) {
 		more = slice_cut(rest, ' ', &word, &rest);
@@ -35,6 +35,17 @@ static void wrapped(struct buf *out, const char *text, unsigned indent, unsigned
 		at += (unsigned)word.len;
 	}
 	buf_append_char(out, '\n');
+}
+
+/* Line by line: a line's end in the text stays one. */
+static void wrapped(struct buf *out, const char *text, unsigned indent, unsigned at)
+{
+	struct slice rest = slice_str(text), line;
+
+	for (bool more = true; more; at = 0) {
+		more = slice_cut(rest, '\n', &line, &rest);
+		wrapped_line(out, line, indent, at);
+	}
 }
 
 /* A name in the left column and its explanation in the right one. */

@@ -6,9 +6,11 @@
 #include "command.h"
 
 /*
- * Loads the settings. STATUS_OK, or a status after every problem was written to
- * stderr. config_finish(ret) in any case.
+ * Loads the settings. sources NULL = the environment and .env. STATUS_OK;
+ * STATUS_USAGE after every problem was written to stderr; another status with its
+ * reason. Unknown names are remarked on. config_finish(ret) in any case.
  */
-enum exit_status settings_load(const struct invocation *in, struct config_loaded *ret);
+enum exit_status settings_load(const struct invocation *in, const struct config_sources *sources,
+    struct config_loaded *ret);
 
 #endif

@@ -72,7 +72,7 @@ static bool headers(struct work *w)
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i].value.len == 0)
-			return failed(w, 401, "headers",
+			return failed(w, 400, "headers",
 			    arena_printf(w->a, "the header \"%s\" is missing or empty", all[i].name),
 			    "a proxy on the way drops headers it does not know, or this is not a request of "
 			    "Tencent Meeting");
@@ -350,7 +350,7 @@ int webhook_explain(const struct webhook_request *request, const struct webhook_
 	bool is_check = request->check_str.ptr != NULL;
 
 	*ret = (struct explanation){.http_status = 200};
-	if (settings(&w) && headers(&w) && (is_check ? check_string(&w) : body(&w)) && signature(&w) &&
+	if (settings(&w) && (is_check ? check_string(&w) : body(&w)) && headers(&w) && signature(&w) &&
 	    age(&w) && decryption(&w) && !is_check)
 		event(&w);
 	tencent_keys_finish(&w.keys);

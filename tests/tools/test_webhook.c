@@ -166,7 +166,7 @@ static const struct {
 	{"URL alphabet", TOKEN, KEY, EVENT, TOKEN, KEY, URL_ALPHABET, 0, 401, "signature", "URL alphabet"},
 	{"capital letters", TOKEN, KEY, EVENT, TOKEN, KEY, CAPITALS, 0, 401, "signature", "lower case"},
 	{"half a signature", TOKEN, KEY, EVENT, TOKEN, KEY, CUT_SIGNATURE, 0, 401, "signature", "cut"},
-	{"a header lost", TOKEN, KEY, EVENT, TOKEN, KEY, NO_NONCE, 0, 401, "headers", "proxy"},
+	{"a header lost", TOKEN, KEY, EVENT, TOKEN, KEY, NO_NONCE, 0, 400, "headers", "proxy"},
 	{"milliseconds added", TOKEN, KEY, EVENT, TOKEN, KEY, LONGER_TIME, 0, 401, "signature", "milliseconds"},
 	{"no JSON", TOKEN, KEY, EVENT, TOKEN, KEY, TEXT_BODY, 0, 400, "body", "byte for byte"},
 	{"other JSON", TOKEN, KEY, EVENT, TOKEN, KEY, OTHER_JSON, 0, 400, "body", "rewrote"},
