@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/thread.h"
 
 #define PEERS_KEPT 65536
 #define LOOPS_MAX 256
@@ -171,6 +172,7 @@ static void free_server(struct http_server *server)
 
 static void run_thread(void *arg)
 {
+	thread_name("http loop");
 	loop_run(arg);
 }
 

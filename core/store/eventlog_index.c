@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #define COPY_BYTES ((size_t)64 << 10)
 #define CATCH_UP_BATCH 131072
@@ -258,6 +259,7 @@ void *eventlog_indexer(void *arg)
 	bool stop = false;
 	int rc = 0;
 
+	thread_name("log index");
 	while (!stop) {
 		/* Near the end of the disk the room left is for the log's own last words. */
 		bool may = rc == 0 && !atomic_load(&log->disk_critical);

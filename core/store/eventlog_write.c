@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "domain/envelope.h"
 #include "store/log_format.h"
 
@@ -507,6 +508,7 @@ void *eventlog_writer(void *arg)
 	struct eventlog *log = arg;
 	struct turn turn;
 
+	thread_name("log writer");
 	while (take(log, &turn)) {
 		uint64_t began_us = log_monotonic_us();
 		int rc = write_turn(log, &turn);

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "store/eventlog.h"
 #include "store/projection_fold.h"
 
@@ -388,6 +389,9 @@ static void run(void *arg)
 {
 	struct model *m = arg;
 
+	/* Rows may be late; an append somebody waits for may not. */
+	thread_name(m->def->name);
+	thread_yield_to_others();
 	while (!is_stopping(m->p)) {
 		if (m->fold.file == NULL && open_file(m) != 0)
 			pause_ms(m->p, RETRY_MS);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/thread.h"
 #include "store/projector.h"
 #include "store/query_private.h"
 
@@ -213,6 +214,7 @@ static void run(void *arg)
 	struct query_pool *pool = arg;
 	struct reader *r;
 
+	thread_name("query");
 	uv_mutex_lock(&pool->lock);
 	r = pool->readers[pool->n_started++];
 	while (!pool->stopping) {

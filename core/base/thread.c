@@ -1,0 +1,24 @@
+#include "base/thread.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NAME_MAX_LEN 15
+#define NICE_BACKGROUND 10
+
+void thread_name(const char *name)
+{
+	char shown[NAME_MAX_LEN + 1];
+
+	snprintf(shown, sizeof(shown), "%s", name);
+	pthread_setname_np(pthread_self(), shown);
+}
+
+void thread_yield_to_others(void)
+{
+	/* On Linux a nice value belongs to a thread. Where it cannot be set, all are equal, which is no error. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE_BACKGROUND);
+}

@@ -1,0 +1,15 @@
+/* What the scheduler and people with `top -H` should know of a thread of ours. */
+#ifndef LULAB_BASE_THREAD_H
+#define LULAB_BASE_THREAD_H
+
+/* Name of the calling thread, at most 15 bytes shown: "lulab-writer". */
+void thread_name(const char *name);
+
+/*
+ * The calling thread yields to the others when processors are scarce: for work
+ * that may lag behind for a while (read models), beside work somebody waits
+ * for (accept, append, answer). It still gets about a tenth of a busy machine.
+ */
+void thread_yield_to_others(void);
+
+#endif
