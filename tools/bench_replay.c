@@ -10,6 +10,7 @@
 #include "bench_webhook.h"
 #include "bench_work.h"
 #include "domain/merkle.h"
+#include "store/checkpoint.h"
 #include "store/eventlog.h"
 #include "store/projector.h"
 #include "store/seal.h"
@@ -51,14 +52,16 @@ static int rebuild(struct bench *b, struct eventlog *log, const char *dir, struc
 	struct buf problem = BUF_INIT(4096);
 	struct sealer *sealer = NULL;
 	struct bench_row *row, *limit = NULL;
-	char path[BENCH_PATH_MAX];
+	char path[BENCH_PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
 	const struct projection *model = projection_find("meetings");
 	int64_t start_us;
 	int rc;
 
 	bench_path(b, path, "rebuilt.db");
-	rc = sealer_create(&sealer, &(struct sealer_options){
-	    .keyring = keyring, .origin = "bench", .rng = &rng_system});
+	rc = log_origin(origin, dir, NULL, &rng_system); /* sealed fields open only under the name of their log */
+	if (rc == 0)
+		rc = sealer_create(&sealer, &(struct sealer_options){
+		    .keyring = keyring, .origin = origin, .rng = &rng_system});
 	start_us = bench_now_us(b);
 	row = bench_row(b, "rebuild of the read model meetings");
 	if (rc == 0)

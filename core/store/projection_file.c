@@ -552,10 +552,10 @@ int projection_file_apply(struct projection_file *f, const struct log_record *re
 	}
 	rc = decode(f, h, record, sealer, &event);
 	if (rc != 0 || event.data == NULL) {
-		rc = rc == 0 || projection_file_is_lost(rc) ? ERR_MALFORMED : rc;
 		if (problem != NULL)
-			buf_printf(problem, "%s cannot be read: %s", h->type->name, err_text(rc));
-		return rc;
+			buf_printf(problem, "%s cannot be read: %s", h->type->name, rc == 0 ? "unknown type" : err_text(rc));
+		/* Whatever it is, it is the event's trouble (or its key's), not the file's. */
+		return rc == 0 || projection_file_is_lost(rc) ? ERR_MALFORMED : rc;
 	}
 	for (unsigned i = 0; i < h->from->n_statements; i++) {
 		code = run_step(f, &h->steps[i], record, &event);
