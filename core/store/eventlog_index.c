@@ -19,6 +19,7 @@
 #define CATCH_UP_BATCH 131072
 #define UPKEEP_US 1000000
 #define READER_CHECK_US 60000000
+#define DISK_CHECK_US 10000000 /* the writer looks oftener, but only while it writes */
 
 /* ---- from the tail -------------------------------------------------------- */
 
@@ -240,14 +241,22 @@ static bool wait_for_work(struct eventlog *log, bool may, int64_t upkeep_us, uin
 	return due;
 }
 
-static void upkeep(struct eventlog *log, int64_t *readers_checked_us)
+struct upkeep {
+	int64_t readers_us, disk_us; /* when they were last looked at */
+};
+
+static void upkeep(struct eventlog *log, struct upkeep *last)
 {
 	int64_t now_us = (int64_t)log_monotonic_us();
 	int dead = 0;
 
-	if (now_us - *readers_checked_us < READER_CHECK_US)
+	if (now_us - last->disk_us >= DISK_CHECK_US) {
+		last->disk_us = now_us;
+		eventlog_disk_check(log);
+	}
+	if (now_us - last->readers_us < READER_CHECK_US)
 		return;
-	*readers_checked_us = now_us;
+	last->readers_us = now_us;
 	mdb_reader_check(log->env.env, &dead);
 	mdb_reader_check(log->index.env.env, &dead);
 }
@@ -255,7 +264,8 @@ static void upkeep(struct eventlog *log, int64_t *readers_checked_us)
 void *eventlog_indexer(void *arg)
 {
 	struct eventlog *log = arg;
-	int64_t readers_checked_us = (int64_t)log_monotonic_us();
+	int64_t now_us = (int64_t)log_monotonic_us();
+	struct upkeep last = {now_us, now_us};
 	bool stop = false;
 	int rc = 0;
 
@@ -266,7 +276,7 @@ void *eventlog_indexer(void *arg)
 		uint64_t target;
 		bool due = wait_for_work(log, may, (int64_t)log_monotonic_us() + UPKEEP_US, &target, &stop);
 
-		upkeep(log, &readers_checked_us);
+		upkeep(log, &last);
 		if (!due)
 			continue;
 		rc = bring_forward(log, target);

@@ -63,7 +63,7 @@ static uint64_t map_used(struct eventlog *log)
 void eventlog_disk_check(struct eventlog *log)
 {
 	uint64_t free_bytes = 0, total = 0, reserve, percent, used = map_used(log);
-	bool low, critical, was_low = atomic_load(&log->disk_low);
+	bool low, critical, was_low;
 
 	if (disk_space(log, &free_bytes, &total) != 0)
 		free_bytes = total = 0; /* not knowing is not having */
@@ -73,7 +73,7 @@ void eventlog_disk_check(struct eventlog *log)
 	critical = !log->o.reserve_off && free_bytes < reserve / 2;
 	low |= used > log->o.map_bytes / 10 * 9;
 	critical |= used > log->o.map_bytes / 20 * 19;
-	atomic_store(&log->disk_low, low);
+	was_low = atomic_exchange(&log->disk_low, low);
 	atomic_store(&log->disk_critical, critical);
 
 	pthread_mutex_lock(&log->state_lock);

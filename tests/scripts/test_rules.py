@@ -26,6 +26,9 @@ BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi", "gets", "
 SEAMS = ["time", "gettimeofday", r"clock_gettime(?=\s*\(\s*CLOCK_REALTIME)", "rand", "random", "srand", "getrandom"]
 SEAM_FILES = {"core/base/clock.c", "core/base/rng.c"}
 
+# They weaken commits (integrity.md 11.1): in no environment of ours, not even a test's.
+FLAGS = ["MDB_NOSYNC", "MDB_NOMETASYNC", "MDB_WRITEMAP", "MDB_MAPASYNC", "MDB_NOLOCK", "MDB_NOMEMINIT"]
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 NOISE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
@@ -82,6 +85,10 @@ def banned_calls(path, text):
     return [(code.count("\n", 0, m.start()) + 1, m.group(1)) for m in call.finditer(code)]
 
 
+def weakening_flags(text):
+    return re.findall(r"\b(%s)\b" % "|".join(FLAGS), blank_out(text))
+
+
 def says_its_purpose(path, text):
     """The file opens with a comment of at least a few words, or sends the reader to a header that does."""
     found = re.match(r"/\*(.*?)\*/", text, re.S)
@@ -110,6 +117,11 @@ class Rules(unittest.TestCase):
         for path in tracked(".c", ".h"):
             with self.subTest(path=path):
                 self.assertEqual(banned_calls(path, read(path)), [])
+
+    def test_no_flag_weakens_a_commit(self):
+        for path in tracked(".c", ".h"):
+            with self.subTest(path=path):
+                self.assertEqual(weakening_flags(read(path)), [])
 
     def test_every_c_file_says_what_it_is_for(self):
         for path in tracked(".c", ".h"):
@@ -148,6 +160,9 @@ class TheRulesThemselves(unittest.TestCase):
         self.assertEqual(banned_calls("core/app/x.c", "clock_gettime(CLOCK_REALTIME, &x);"), [(1, "clock_gettime")])
         self.assertEqual(banned_calls("core/app/x.c", "clock_gettime(CLOCK_MONOTONIC, &x);"), [])
         self.assertEqual(banned_calls("core/base/clock.c", "clock_gettime(CLOCK_REALTIME, &x);"), [])
+
+    def test_flags(self):
+        self.assertEqual(weakening_flags("open(env, MDB_NOTLS | MDB_NOSYNC); /* MDB_NOLOCK */"), ["MDB_NOSYNC"])
 
     def test_purpose(self):
         self.assertFalse(says_its_purpose("tools/x.c", "#include <stdio.h>\n"))
