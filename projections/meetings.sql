@@ -32,35 +32,43 @@ create table meetings (
 	recording_rank integer not null default 0,
 	processing_rank integer not null default 0,
 	created_at integer not null,
-	updated_at integer not null,
-	title text as (nullif(substr(title_latest, 17), '')) virtual,
-	meeting_code text as (nullif(substr(code_latest, 17), '')) virtual,
-	type text as (case substr(type_latest, 17)
+	updated_at integer not null
+) strict;
+create index meetings_created on meetings (created_at, id);
+create index meetings_begins on meetings (coalesce(first_started_at,
+	cast(nullif(substr(scheduled_start_latest, 17), '') as integer), created_at), id);
+create index meetings_updated on meetings (updated_at, id);
+create index meetings_platform on meetings (meeting_id);
+
+/* What can be read off a row. Not generated columns: those are computed with every write, several times over. */
+create view meeting_rows as select rowid as row, id, platform, meeting_id, sub_meeting_id, stream,
+	nullif(substr(title_latest, 17), '') as title,
+	nullif(substr(code_latest, 17), '') as meeting_code,
+	case substr(type_latest, 17)
 		when '0' then 'ONE_TIME' when '1' then 'RECURRING' when '2' then 'INSTANT' when '4' then 'INSTANT'
-		else 'SCHEDULED' end) virtual,
-	created_by_id text as (nullif(substr(creator_latest, 17), '')) virtual,
-	creator_name text as (nullif(substr(creator_name_latest, 17), '')) virtual,
-	scheduled_start_at integer as (cast(nullif(substr(scheduled_start_latest, 17), '') as integer)) virtual,
-	scheduled_end_at integer as (cast(nullif(substr(scheduled_end_latest, 17), '') as integer)) virtual,
-	state text as (case
+		else 'SCHEDULED' end as type,
+	nullif(substr(creator_latest, 17), '') as created_by_id,
+	nullif(substr(creator_name_latest, 17), '') as creator_name,
+	cast(nullif(substr(scheduled_start_latest, 17), '') as integer) as scheduled_start_at,
+	cast(nullif(substr(scheduled_end_latest, 17), '') as integer) as scheduled_end_at,
+	case
 		when last_ended_at >= coalesce(last_started_at, 0) then 'ENDED'
 		when last_started_at is not null then 'STARTED'
 		when cancelled_at is not null then 'CANCELLED'
-		else 'SCHEDULED' end) virtual,
-	start_at integer as (first_started_at) virtual,
-	end_at integer as (case when last_ended_at >= coalesce(last_started_at, 0) then last_ended_at end) virtual,
-	recording_status text as (case recording_rank
-		when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end) virtual,
-	processing_status text as (case processing_rank
-		when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end) virtual,
-	-- what a range of days and the order by start look at: a planned meeting is found by its plan
-	begins_at integer as (coalesce(first_started_at, cast(nullif(substr(scheduled_start_latest, 17), '') as integer),
-		created_at)) virtual
-) strict;
-create index meetings_created on meetings (created_at, id);
-create index meetings_begins on meetings (begins_at, id);
-create index meetings_updated on meetings (updated_at, id);
-create index meetings_platform on meetings (meeting_id);
+		else 'SCHEDULED' end as state,
+	first_started_at as start_at,
+	case when last_ended_at >= coalesce(last_started_at, 0) then last_ended_at end as end_at,
+	participant_count, recording_rank = 3 as has_recording,
+	case recording_rank when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end
+		as recording_status,
+	case processing_rank when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end
+		as processing_status,
+	json_patch(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
+		json_object('endType', cast(nullif(substr(end_type_latest, 17), '') as integer))) as metadata,
+	created_at, updated_at,
+	/* what a range of days and the order by start look at: a planned meeting is found by its plan */
+	coalesce(first_started_at, cast(nullif(substr(scheduled_start_latest, 17), '') as integer), created_at) as begins_at
+from meetings;
 
 create table meeting_people (
 	meeting text not null,
@@ -79,12 +87,13 @@ create table recording_files (
 -- a row for each title (rowid = 2 x that of the meeting) and each name (2 x that of the person, + 1)
 create virtual table meetings_search using fts5(row unindexed, text, tokenize = 'lulab');
 
-create trigger meetings_titled after insert on meetings when new.title is not null begin
-	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, new.title);
+create trigger meetings_titled after insert on meetings when new.title_latest <> '' begin
+	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, substr(new.title_latest, 17));
 end;
-create trigger meetings_retitled after update of title_latest on meetings when new.title is not old.title begin
+create trigger meetings_retitled after update of title_latest on meetings
+when substr(new.title_latest, 17) <> substr(old.title_latest, 17) begin
 	delete from meetings_search where rowid = 2 * new.rowid;
-	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, new.title);
+	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, substr(new.title_latest, 17));
 end;
 create trigger people_came after insert on meeting_people begin
 	update meetings set participant_count = participant_count + 1 where id = new.meeting and new.joined = 1;
@@ -107,7 +116,7 @@ create trigger files_moved after update on recording_files begin
 	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
 end;
 
--- on meeting.*, participant.*, screen_share.*, live.*
+-- on meeting.*
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
 	title_latest, code_latest, type_latest, creator_latest, creator_name_latest,
 	scheduled_start_latest, scheduled_end_latest, created_from_latest,
@@ -143,6 +152,27 @@ on conflict (id) do update set
 	created_at = min(created_at, excluded.created_at),
 	updated_at = max(updated_at, excluded.updated_at);
 
+-- on participant.*, screen_share.*, live.*
+/* Most events by far: who made the meeting is left to the others, which spares opening it. */
+insert into meetings (id, platform, meeting_id, sub_meeting_id, stream, title_latest, code_latest, type_latest,
+	creator_latest, creator_name_latest, scheduled_start_latest, scheduled_end_latest, created_from_latest,
+	created_at, updated_at)
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
+	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
+	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type), latest(at, :creator_subject), '',
+	latest(at, coalesce(:sub_meeting_start_at_ms, :start_at_ms)),
+	latest(at, coalesce(:sub_meeting_end_at_ms, :end_at_ms)), '', at, at
+from (select coalesce(:operate_at_ms, :time) as at) where true
+on conflict (id) do update set
+	title_latest = max(title_latest, excluded.title_latest),
+	code_latest = max(code_latest, excluded.code_latest),
+	type_latest = max(type_latest, excluded.type_latest),
+	creator_latest = max(creator_latest, excluded.creator_latest),
+	scheduled_start_latest = max(scheduled_start_latest, excluded.scheduled_start_latest),
+	scheduled_end_latest = max(scheduled_end_latest, excluded.scheduled_end_latest),
+	created_at = min(created_at, excluded.created_at),
+	updated_at = max(updated_at, excluded.updated_at);
+
 -- on meeting.ended
 update meetings set end_type_latest = max(end_type_latest, latest(coalesce(:operate_at_ms, :time), :meeting_end_type))
 where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
@@ -155,12 +185,13 @@ on conflict (meeting, person) do update set
 	name_latest = max(name_latest, excluded.name_latest),
 	joined = max(joined, excluded.joined);
 
--- on meeting.*, participant.*
+-- on meeting.*
 insert into meeting_people (meeting, person, name_latest, joined)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :creator_subject,
 	latest(coalesce(:operate_at_ms, :time), :creator_user_name), 0
 where :creator_subject is not null
-on conflict (meeting, person) do update set name_latest = max(name_latest, excluded.name_latest);
+on conflict (meeting, person) do update set name_latest = excluded.name_latest
+where excluded.name_latest > name_latest;
 
 -- on recording.*
 /* Here start and end are those of the recording, not of the plan; an uploaded file belongs to no meeting. */
@@ -213,25 +244,24 @@ select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId"
 	participant_count as "participantCount:int",
 	scheduled_start_at as "scheduledStartAt:time", scheduled_end_at as "scheduledEndAt:time",
 	start_at as "startAt:time", end_at as "endAt:time", (end_at - start_at) / 1000 as "durationSeconds:int",
-	null as "timezone", recording_rank = 3 as "hasRecording:bool",
+	null as "timezone", has_recording as "hasRecording:bool",
 	recording_status as "recordingStatus", processing_status as "processingStatus",
-	json_patch(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
-		json_object('endType', cast(nullif(substr(end_type_latest, 17), '') as integer))) as "metadata:json",
+	metadata as "metadata:json",
 	created_at as "createdAt:time", updated_at as "updatedAt:time", null as "deletedAt:time"
-from meetings where id = :id;
+from meeting_rows where id = :id;
 
 -- query meeting_stream
-select platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", stream from meetings where id = :id;
+select platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", stream from meeting_rows where id = :id;
 
 -- query meeting_people
 select person as "ptUserId", nullif(substr(name_latest, 17), '') as "displayName", joined as "joined:bool"
 from meeting_people where meeting = :id order by person;
 
 -- query meeting_totals
-select count(*) as "meetings:int", coalesce(sum(recording_rank = 3), 0) as "withRecording:int",
+select count(*) as "meetings:int", coalesce(sum(has_recording), 0) as "withRecording:int",
 	coalesce(sum(state = 'ENDED'), 0) as "ended:int", coalesce(sum(state = 'STARTED'), 0) as "running:int",
 	coalesce(sum(participant_count), 0) as "participants:int"
-from meetings;
+from meeting_rows;
 
 -- list meetings
 --   filter platform TENCENT_MEETING|ZOOM|TEAMS|DINGTALK|FEISHU|WEBEX|VOOV|OTHER
@@ -241,7 +271,7 @@ from meetings;
 --   filter recordingStatus = recording_status PENDING|PROCESSING|COMPLETED|FAILED|SKIPPED
 --   filter meetingId = meeting_id, subMeetingId = sub_meeting_id
 --   range startDate..endDate = begins_at
---   search meetings_search on meetings.rowid
+--   search meetings_search on row
 --   sort -createdAt = created_at, -updatedAt = updated_at, -startAt = begins_at
 select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", null as "externalId",
 	title, null as "description", meeting_code as "meetingCode", type, state, null as "language", '[]' as "tags:json",
@@ -249,9 +279,8 @@ select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId"
 	participant_count as "participantCount:int",
 	scheduled_start_at as "scheduledStartAt:time", scheduled_end_at as "scheduledEndAt:time",
 	start_at as "startAt:time", end_at as "endAt:time", (end_at - start_at) / 1000 as "durationSeconds:int",
-	null as "timezone", recording_rank = 3 as "hasRecording:bool",
+	null as "timezone", has_recording as "hasRecording:bool",
 	recording_status as "recordingStatus", processing_status as "processingStatus",
-	json_patch(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
-		json_object('endType', cast(nullif(substr(end_type_latest, 17), '') as integer))) as "metadata:json",
+	metadata as "metadata:json",
 	created_at as "createdAt:time", updated_at as "updatedAt:time", null as "deletedAt:time"
-from meetings;
+from meeting_rows;

@@ -36,21 +36,31 @@ static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 	sqlite3_result_text(ctx, text, sizeof(text) - 1, SQLITE_TRANSIENT);
 }
 
+#define LATEST_DIGITS 16
+
 static void latest(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
 	sqlite3_int64 at = sqlite3_value_int64(args[0]);
+	const unsigned char *value = sqlite3_value_text(args[1]);
+	int len = sqlite3_value_bytes(args[1]);
 	char *text;
 
 	(void)n;
-	if (sqlite3_value_type(args[1]) == SQLITE_NULL) {
+	if (value == NULL) {
 		sqlite3_result_text(ctx, "", 0, SQLITE_STATIC);
 		return;
 	}
-	text = sqlite3_mprintf("%016lld%s", at < 0 ? 0 : at, (const char *)sqlite3_value_text(args[1]));
-	if (text == NULL)
+	text = sqlite3_malloc(LATEST_DIGITS + len + 1);
+	if (text == NULL) {
 		sqlite3_result_error_nomem(ctx);
-	else
-		sqlite3_result_text(ctx, text, -1, sqlite3_free);
+		return;
+	}
+	at = at < 0 ? 0 : at;
+	for (int i = LATEST_DIGITS - 1; i >= 0; i--, at /= 10)
+		text[i] = (char)('0' + at % 10);
+	memcpy(text + LATEST_DIGITS, value, (size_t)len);
+	text[LATEST_DIGITS + len] = '\0';
+	sqlite3_result_text(ctx, text, LATEST_DIGITS + len, sqlite3_free);
 }
 
 static const struct {
