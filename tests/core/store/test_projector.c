@@ -187,12 +187,12 @@ START_TEST(an_event_that_cannot_be_applied_stops_it_until_a_person_says_so)
 	ck_assert_int_eq(s.err, ERR_INVALID);
 	ck_assert_ptr_nonnull(strstr(s.problem, "projections/tally.sql:7: meeting.created"));
 	ck_assert_ptr_null(strstr(s.problem, "'bad'"));
-	ck_assert_int_eq(projector_wait(projector, "tally", 2, 5000), ERR_UNAVAILABLE);
+	ck_assert_int_eq(projector_wait(projector, "tally", 2, 60000), ERR_UNAVAILABLE);
 
 	/* The word for another position, or another model, is not for this one. */
 	give(&f, "projection.skipped", "{\"projection\":\"tally\",\"position\":0,\"reason\":\"no\"}");
 	give(&f, "projection.skipped", "{\"projection\":\"other\",\"position\":1,\"reason\":\"no\"}");
-	ck_assert_int_eq(projector_wait(projector, "tally", 2, 5000), ERR_UNAVAILABLE);
+	ck_assert_int_eq(projector_wait(projector, "tally", 2, 60000), ERR_UNAVAILABLE);
 	ck_assert_int_eq(status_now().state, PROJECTION_STOPPED);
 
 	give(&f, "projection.skipped", "{\"projection\":\"tally\",\"position\":1,\"reason\":\"a test\"}");
