@@ -183,49 +183,50 @@ static const char *skip_scalar(const char *at, const char *end)
 	return at;
 }
 
+static enum json_type type_at(const char *at)
+{
+	switch (*at) {
+	case '"':
+		return JSON_STRING;
+	case '{':
+		return JSON_OBJECT;
+	case '[':
+		return JSON_ARRAY;
+	case 't':
+		return JSON_TRUE;
+	case 'f':
+		return JSON_FALSE;
+	case 'n':
+		return JSON_NULL;
+	default:
+		assert(*at == '-' || (*at >= '0' && *at <= '9'));
+		return JSON_NUMBER;
+	}
+}
+
 static struct json_value value_at(const char *at, const char *end)
 {
-	struct json_value v;
+	enum json_type type;
 	const char *past;
 
 	assert(at < end);
-	switch (*at) {
-	case '"':
-		v.type = JSON_STRING;
+	type = type_at(at);
+	if (type == JSON_STRING)
 		past = skip_string(at, end);
-		break;
-	case '{':
-	case '[':
-		v.type = *at == '{' ? JSON_OBJECT : JSON_ARRAY;
+	else if (type == JSON_OBJECT || type == JSON_ARRAY)
 		past = skip_container(at, end);
-		break;
-	case 't':
-		v.type = JSON_TRUE;
+	else
 		past = skip_scalar(at, end);
-		break;
-	case 'f':
-		v.type = JSON_FALSE;
-		past = skip_scalar(at, end);
-		break;
-	case 'n':
-		v.type = JSON_NULL;
-		past = skip_scalar(at, end);
-		break;
-	default:
-		assert(*at == '-' || (*at >= '0' && *at <= '9'));
-		v.type = JSON_NUMBER;
-		past = skip_scalar(at, end);
-		break;
-	}
-	v.text = slice_of(at, (size_t)(past - at));
-	return v;
+	return (struct json_value){type, slice_of(at, (size_t)(past - at))};
 }
 
 struct json_value json_root(struct slice scanned)
 {
-	const char *end = scanned.ptr + scanned.len;
+	struct slice text = slice_trim(scanned);
 
-	return value_at(skip_space(scanned.ptr, end), end);
+	/* The one value of the text ends where the text does: nothing to look for. */
+	assert(text.len > 0);
+	return (struct json_value){type_at(text.ptr), text};
 }
 
 void json_enter(struct json_reader *r, struct json_value v)

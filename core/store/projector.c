@@ -28,6 +28,12 @@
 /* The log wakes its waiters; this bounds how long a stop takes. */
 #define WAIT_MS 200
 #define RETRY_MS 5000
+/*
+ * A transaction costs more than an event. When events come in a stream, live
+ * rows are committed at most this often; an event after a quiet moment is
+ * folded at once.
+ */
+#define PACE_US 4000
 #define PATH_BYTES_MAX 4096
 #define PROBLEM_BYTES_MAX 180
 
@@ -42,6 +48,7 @@ struct model {
 	struct fold fold;
 	struct buf problem;
 	uint64_t tried_at; /* size of the log when it last failed */
+	int64_t not_before_us; /* the next commit of live rows */
 	int64_t fold_us;   /* time spent folding and events folded while catching up */
 	uint64_t fold_events;
 
@@ -361,7 +368,7 @@ static void fold_once(struct model *m)
 {
 	const struct clock *clock = m->p->options.clock;
 	uint64_t size = eventlog_size(m->p->options.log), applied;
-	int64_t start_us = clock_monotonic_us(clock);
+	int64_t start_us;
 	int rc;
 
 	/* One that stopped looks again when there is something new: it may be the word to pass over the event. */
@@ -370,9 +377,16 @@ static void fold_once(struct model *m)
 		return;
 	}
 	buf_clear(&m->problem);
+	start_us = clock_monotonic_us(clock);
+	if (m->status.state == PROJECTION_LIVE && start_us < m->not_before_us) {
+		uv_sleep((unsigned)((m->not_before_us - start_us + 999) / 1000));
+		start_us = clock_monotonic_us(clock);
+	}
 	rc = fold_batch(&m->fold, UINT64_MAX, &applied);
-	if (applied > 0)
+	if (applied > 0) {
 		note_progress(m, applied, clock_monotonic_us(clock) - start_us);
+		m->not_before_us = start_us + PACE_US;
+	}
 	if (rc != 0) {
 		m->tried_at = size;
 		on_fold_error(m, rc, size);
