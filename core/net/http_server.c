@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -213,6 +214,8 @@ int http_server_start(struct http_server **ret_server, const struct http_options
 
 	if (server == NULL)
 		return ERR_NOMEM;
+	/* A client that goes while it is written to is an EPIPE for its connection, not the end of the program. */
+	signal(SIGPIPE, SIG_IGN);
 	server->options = *options;
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->one_started, NULL);

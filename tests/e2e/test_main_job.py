@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -248,6 +249,32 @@ class MainJob(unittest.TestCase):
         first = read_stream(0, 3)
         self.assertEqual(first, [1, 2, 3])
         self.assertEqual(read_stream(first[-1], 3), [4, 5, 6])
+
+    def test_clients_that_go_in_mid_answer_do_no_harm(self):
+        stop = threading.Event()
+
+        def write_on():
+            number = 0
+            while not stop.is_set():
+                self.server.post_event(meeting_event("meeting.created", "gone-%d" % number, "gone"))
+                number += 1
+        head = "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + self.server.admin_token()
+        writer = threading.Thread(target=write_on)
+        writer.start()
+        try:
+            for number in range(200):
+                path = ("/api/v1/events/stream", "/api/v1/events?limit=100")[number % 2]
+                with socket.create_connection(("127.0.0.1", self.server.port)) as s:
+                    s.sendall((head % path).encode() + b"\r\n\r\n")
+                    # Some go with a reset, some politely, having read what there was.
+                    if number % 3 == 0:
+                        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    s.recv(1 << 20)
+        finally:
+            stop.set()
+            writer.join()
+        self.assertIsNone(self.server.process.poll())
+        self.assertEqual(self.server.get("/livez", token=None).status, 200)
 
     def test_health_metrics_and_openapi(self):
         self.assertEqual(self.server.get("/livez", token=None).status, 200)
