@@ -302,7 +302,8 @@ class Model:
         for chosen in [[]] + [[c] for c in conditions] + [conditions]:
             for _, _, column in made["sorts"]:
                 for way, sign in (("asc", ">"), ("desc", "<")):
-                    for cursor in ([], ["(%s, %s) %s (:cursor_value, :cursor_key)" % (column, made["key"], sign)]):
+                    for cursor in ([], ["%s %s= :cursor_value and (%s, %s) %s (:cursor_value, :cursor_key)" % (
+                            column, sign, column, made["key"], sign)]):
                         every = ([made["where"]] if made["where"] else []) + chosen + cursor
                         sql = "select %s, %s, %s from %s%s order by %s %s, %s %s limit :limit offset :offset" % (
                             made["key"], column, made["select"], made["from"],

@@ -56,9 +56,12 @@ static void put_conditions(struct buf *out, const struct list_request *rq, bool 
 		put_condition(out, &any, l->range_to_sql);
 	if (rq->search.len > 0)
 		put_condition(out, &any, l->search_sql);
-	if (cursor)
-		buf_printf(out, "%s(%s, %s) %s (:cursor_value, :cursor_key)", any ? " and " : " where ",
-		    l->sorts[rq->sort].column, l->key, rq->descending ? "<" : ">");
+	if (cursor) { /* the first half says nothing new, but SQLite finds its place in an index on an expression by it */
+		const char *column = l->sorts[rq->sort].column, *sign = rq->descending ? "<" : ">";
+
+		buf_printf(out, "%s%s %s= :cursor_value and (%s, %s) %s (:cursor_value, :cursor_key)",
+		    any ? " and " : " where ", column, sign, column, l->key, sign);
+	}
 }
 
 int list_sql(struct buf *out, const struct list_request *rq, bool count)
