@@ -263,7 +263,7 @@ struct http_options {
 
 	/* On the loop's thread before it serves; the result becomes loop_data, NULL fails the start when the hook is set. */
 	void *(*on_loop_start)(void *app, struct uv_loop_s *loop, unsigned loop_index);
-	/* On the loop's thread after its last request; must close every handle it made in the loop. */
+	/* On the loop's thread after its last request; must close every handle it made in the loop. NULL data: it never started. */
 	void (*on_loop_stop)(void *app, void *loop_data);
 	/*
 	 * May this caller do this? After the head, before the body is read. 0, or

@@ -25,19 +25,19 @@ static void identify(struct exchange *x)
 	struct http_server *server = l->server;
 	struct http_request *rq = &x->rq;
 	bool trusted = server->trusted.n > 0 && address_ranges_hold(&server->trusted, &x->conn->peer);
-	struct address client = x->conn->peer;
 	struct slice id;
 	uint8_t random[16];
 
 	rq->received_at_us = clock_wall_us(server->options.clock);
 	rq->secure = x->conn->tls != NULL;
+	x->client = x->conn->peer;
 	if (server->options.bare)
 		return;
 	if (trusted) {
-		client = address_of_client(&server->trusted, &client, field(x, "x-forwarded-for"));
+		x->client = address_of_client(&server->trusted, &x->client, field(x, "x-forwarded-for"));
 		rq->secure = rq->secure || slice_eq_nocase(field(x, "x-forwarded-proto"), SLICE("https"));
 	}
-	address_format(x->address_text, &client);
+	address_format(x->address_text, &x->client);
 	rq->address = slice_str(x->address_text);
 	id = field(x, "x-request-id");
 	if (request_id_sane(id)) {
@@ -116,14 +116,13 @@ static bool over_rate(struct exchange *x)
 	enum route_rate rate = x->match.route != NULL ? x->match.route->rate : RATE_GENERAL;
 	unsigned n = rate == RATE_EXEMPT ? 0 : rate == RATE_MEETINGS ? 2 : 1;
 	bool exceeded = false;
-	struct address client;
 
-	if (o->bare || n == 0 || address_parse(x->rq.address, &client) != 0)
+	if (o->bare)
 		return false;
 	for (unsigned i = 0; i < n; i++) {
 		if (rates[i]->quota == 0)
 			continue;
-		x->rates[i] = peers_take(l->server->peers, &client, i, rates[i]->quota, rates[i]->window_s,
+		x->rates[i] = peers_take(l->server->peers, &x->client, i, rates[i]->quota, rates[i]->window_s,
 		    x->rq.started_us);
 		exceeded = exceeded || x->rates[i].exceeded;
 	}

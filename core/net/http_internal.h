@@ -105,6 +105,7 @@ struct exchange {
 	bool streaming, chunked, stream_cut;
 	bool is_sse, wants_drain;
 	int64_t heartbeat_us, spoke_at_us;
+	struct address client;
 	char id_text[33];
 	char address_text[ADDRESS_TEXT_MAX];
 };

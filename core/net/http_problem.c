@@ -54,9 +54,13 @@ void http_problem(struct http_request *rq, int status, const char *code, const c
 	if (n_items > 0)
 		put_items(&w, items, n_items);
 	json_end_object(&w);
-	if (body.rc != 0) { /* so many problems that the list does not fit: the first ones tell enough */
+	if (body.rc != 0) {
 		buf_finish(&body);
-		http_problem(rq, status, code, detail, items, n_items / 2);
+		/* So many problems that the list does not fit: the first ones tell enough. Or no memory at all. */
+		if (n_items > 0)
+			http_problem(rq, status, code, detail, items, n_items / 2);
+		else
+			http_respond_slice(rq, status, NULL, (struct slice){0});
 		return;
 	}
 	http_respond(rq, status, "application/problem+json; charset=utf-8", &body);

@@ -941,6 +941,28 @@ START_TEST(a_client_that_leaves_does_not_hurt)
 }
 END_TEST
 
+START_TEST(clients_that_leave_while_they_are_written_to)
+{
+	start_usual();
+	for (int i = 0; i < 60; i++) {
+		struct client c = client_connect(port);
+		struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+		client_say(&c, "GET /lines HTTP/1.1\r\n" HOST "\r\nGET /huge HTTP/1.1\r\n" HOST "\r\n"
+			       "GET /later HTTP/1.1\r\n" HOST "\r\nGET /huge HTTP/1.1\r\n" HOST "\r\n");
+		if (i % 3 == 0)
+			client_need(&c, 1000);
+		if (i % 2 == 0)
+			setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		client_close(&c);
+	}
+	let_loop_catch_up();
+	wait_until(stats().connections_open == 0);
+	ck_assert_uint_eq(stats().requests_in_flight, 0);
+	stop();
+}
+END_TEST
+
 START_TEST(half_a_hang_up_still_gets_its_answer)
 {
 	struct client c;
@@ -1112,6 +1134,7 @@ int main(void)
 	tcase_add_test(tc, a_body_just_fast_enough_still_has_an_end);
 	tcase_add_test(tc, a_reader_that_does_not_read_is_cut_off);
 	tcase_add_test(tc, a_client_that_leaves_does_not_hurt);
+	tcase_add_test(tc, clients_that_leave_while_they_are_written_to);
 	tcase_add_test(tc, half_a_hang_up_still_gets_its_answer);
 	tcase_add_test(tc, what_is_in_flight_is_finished_before_the_end);
 	tcase_add_test(tc, a_taken_port_is_told);
