@@ -1,3 +1,4 @@
+/* See thread.h. */
 #include "base/thread.h"
 
 #include <pthread.h>

@@ -50,6 +50,12 @@ class Packages(unittest.TestCase):
         for name in names:
             self.assertRegex(name, r"^[a-z0-9][a-z0-9.+-]+$")
 
+    def test_the_documentation_names_it_and_no_other(self):
+        with open(path("README.md"), encoding="utf-8") as f:
+            text = f.read()
+        self.assertIn("(tools/packages)", text)
+        self.assertNotRegex(text, r"apt(-get)? install")
+
     def test_nothing_else_installs(self):
         for script in SCRIPTS:
             with open(path(script), encoding="utf-8") as f:
