@@ -3,20 +3,13 @@
 #include "domain/event.h"
 #include "log_commands.h"
 
-uint16_t log_tool_type(struct slice name)
-{
-	const struct event_type_info *type = event_type_by_name(name);
-
-	return type == NULL ? 0 : type->id;
-}
-
 bool log_tool_open(struct eventlog **ret_log, const struct invocation *in, int *ret_status)
 {
 	struct buf problem = BUF_INIT(1024);
 	struct eventlog_options options = {
 	    .dir = option_data_dir(in),
 	    .clock = &clock_system,
-	    .type_number = log_tool_type,
+	    .type_number = event_type_number,
 	    .problem = &problem,
 	};
 	int rc = crypto_init();

@@ -13,7 +13,4 @@ extern const struct command log_tail, log_show, log_stats, log_export, log_proof
  */
 bool log_tool_open(struct eventlog **ret_log, const struct invocation *in, int *ret_status);
 
-/* The x-id of a type's name, 0 when it is not known. */
-uint16_t log_tool_type(struct slice name);
-
 #endif

@@ -169,7 +169,7 @@ static int run_tail(struct invocation *in)
 
 	t.filter.stream = slice_str(option_text(in, "stream"));
 	if (type != NULL) {
-		t.filter.type = log_tool_type(slice_str(type));
+		t.filter.type = event_type_number(slice_str(type));
 		if (t.filter.type == 0)
 			return command_fail_usage(in, "there is no event type \"%s\"", type);
 	}

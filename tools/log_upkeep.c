@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
+#include "domain/event.h"
 #include "log_commands.h"
 #include "progress.h"
 #include "table.h"
@@ -203,7 +204,7 @@ static int run_reindex(struct invocation *in)
 	struct eventlog_options options = {
 	    .dir = option_data_dir(in),
 	    .clock = &clock_system,
-	    .type_number = log_tool_type,
+	    .type_number = event_type_number,
 	    .problem = &problem,
 	};
 	struct reindex_report report;

@@ -191,7 +191,8 @@ static int start_log(struct app *app, struct buf *problem)
 	struct buf why = BUF_INIT(2048);
 	struct eventlog_options o = {.dir = app->data_dir, .clock = app->clock,
 	    .map_bytes = (uint64_t)c->log_map_size, .reserve_bytes = (uint64_t)c->disk_reserve,
-	    .index_delay_ms = (uint32_t)c->index_delay, .on_fatal = on_log_failed, .arg = app, .problem = &why};
+	    .index_delay_ms = (uint32_t)c->index_delay, .type_number = event_type_number,
+	    .on_fatal = on_log_failed, .arg = app, .problem = &why};
 	int rc = eventlog_open(&app->log, &o);
 
 	if (rc == ERR_LOCKED)

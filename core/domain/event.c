@@ -37,6 +37,13 @@ const struct event_type_info *event_type_by_name(struct slice name)
 	return NULL;
 }
 
+uint16_t event_type_number(struct slice name)
+{
+	const struct event_type_info *type = event_type_by_name(name);
+
+	return type == NULL ? 0 : type->id;
+}
+
 const char *event_type_name(uint16_t id)
 {
 	const struct event_type_info *type = event_type_by_id(id);

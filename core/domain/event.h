@@ -44,6 +44,8 @@ extern const size_t event_types_n;
 /* NULL when unknown. */
 const struct event_type_info *event_type_by_id(uint16_t id);
 const struct event_type_info *event_type_by_name(struct slice name);
+/* The id of a name, 0 when unknown. */
+uint16_t event_type_number(struct slice name);
 /* "meeting.started", or "?" */
 const char *event_type_name(uint16_t id);
 
