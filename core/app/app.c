@@ -73,6 +73,8 @@ static void on_log_failed(void *arg, int err)
 
 static int loop_init(struct app *app, bool keep_signals)
 {
+	/* libuv writes to sockets without MSG_NOSIGNAL: a client that left must be an error, not our end. */
+	signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&app->loop) != 0)
 		return ERR_NOMEM;
 	uv_async_init(&app->loop, &app->wake, on_wake);

@@ -460,5 +460,7 @@ const struct route openapi_routes[] = {
 	{HTTP_GET, "/", welcome, .flags = ROUTE_PUBLIC, .answer = "text", .tag = "service", .summary = "Where to go next"},
 	{HTTP_GET, "/openapi.json", openapi, .flags = ROUTE_PUBLIC, .answer = "object", .tag = "service",
 	    .summary = "This document"},
+	{HTTP_GET, "/api-json", openapi, .flags = ROUTE_PUBLIC | ROUTE_HIDDEN, .answer = "object", .tag = "service",
+	    .summary = "This document, where existing clients look for it"},
 	{0},
 };
