@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.environ.get("LULAB", os.path.join(ROOT, "build", "lulab"))
 SCRIPTS = ["tools/run", "tools/test", ".ci/run"]
 
 
@@ -135,13 +136,17 @@ class Summary(unittest.TestCase):
 class Run(unittest.TestCase):
     """tools/run's own choices; that it builds and serves is shown by the README test."""
 
-    def function(self, call, **env):
+    def function(self, call, dotenv=None, **env):
         with open(path("tools/run"), encoding="utf-8") as f:
             text = f.read()
         functions = "\n".join(re.findall(r"(?ms)^\w+\(\) \{.*?^\}", text))
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("LULAB", "PORT"))}
-        return subprocess.run(["sh", "-c", "say() { :; }\n" + functions + "\n" + call], stdout=subprocess.PIPE,
-                              text=True, check=True, cwd=self.tmp, env=dict(clean, **env)).stdout
+        if dotenv is not None:
+            with open(os.path.join(self.tmp, ".env"), "w", encoding="utf-8") as f:
+                f.write(dotenv)
+        return subprocess.run(["sh", "-c", "say() { :; }\nlulab=%s\n%s\n%s" % (BINARY, functions, call)],
+                              stdout=subprocess.PIPE, text=True, check=True, cwd=self.tmp,
+                              env=dict(clean, **env)).stdout
 
     def setUp(self):
         self.tmp = tempfile.mkdtemp()
@@ -155,6 +160,13 @@ class Run(unittest.TestCase):
         self.assertEqual(self.function("address", LULAB_LISTEN="10.0.0.1:1"), "10.0.0.1:1")
         self.assertEqual(self.function("address --listen 0.0.0.0:5", PORT="80"), "127.0.0.1:5")
         self.assertEqual(self.function("address --loops 1 --listen=[::1]:5"), "[::1]:5")
+        self.assertEqual(self.function("address", dotenv="PORT=4000\n"), "127.0.0.1:4000")
+        self.assertEqual(self.function("address", dotenv="PORT=4000\n", PORT="80"), "127.0.0.1:80")
+
+    def test_data_directory(self):
+        self.assertEqual(self.function("data_dir"), "./data")
+        self.assertEqual(self.function("data_dir", dotenv="LULAB_DATA=/d\n"), "/d")
+        self.assertEqual(self.function("data_dir --data /x", LULAB_DATA="/d"), "/x")
 
     def test_credentials_are_made_private_and_good(self):
         self.function("make_env")
