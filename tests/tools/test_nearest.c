@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "lib/run.h"
 #include "nearest.h"
 
 static const char *const names[] = {"serve", "log", "projection", "webhook", "verify", NULL};
@@ -72,16 +73,10 @@ int main(void)
 {
 	Suite *s = suite_create("nearest");
 	TCase *t = tcase_create("nearest");
-	SRunner *r;
-	int failed;
 
-	tcase_add_loop_test(t, nearest_is_found, 0, sizeof(cases) / sizeof(cases[0]));
-	tcase_add_loop_test(t, distance_is_counted, 0, sizeof(distances) / sizeof(distances[0]));
+	tcase_add_loop_test(t, nearest_is_found, 0, COUNT(cases));
+	tcase_add_loop_test(t, distance_is_counted, 0, COUNT(distances));
 	tcase_add_test(t, long_names_are_not_compared);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/run.h"
 #include "options.h"
 
 static int run_nothing(struct invocation *in)
@@ -184,20 +185,14 @@ int main(void)
 {
 	Suite *s = suite_create("options");
 	TCase *t = tcase_create("options");
-	SRunner *r;
-	int failed;
 
 	/* The complaints of the bad lines would only clutter the test log. */
 	if (freopen("/dev/null", "w", stderr) == NULL)
 		return EXIT_FAILURE;
-	tcase_add_loop_test(t, command_lines_are_parsed, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(t, command_lines_are_parsed, 0, COUNT(cases));
 	tcase_add_test(t, data_directory_comes_from_flag_then_environment);
 	tcase_add_test(t, data_directory_comes_from_the_env_file_too);
 	tcase_add_test(t, errors_have_their_exit_status);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/run.h"
 #include "progress.h"
 
 /* A step: the clock moves by `s` seconds, then `done` is reported. */
@@ -54,14 +55,8 @@ int main(void)
 {
 	Suite *s = suite_create("progress");
 	TCase *t = tcase_create("progress");
-	SRunner *r;
-	int failed;
 
-	tcase_add_loop_test(t, lines_are_printed, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(t, lines_are_printed, 0, COUNT(cases));
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

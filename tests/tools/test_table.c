@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "lib/run.h"
 #include "table.h"
 
 static const struct table_column columns[] = {
@@ -109,8 +110,6 @@ int main(void)
 {
 	Suite *s = suite_create("table");
 	TCase *t = tcase_create("table");
-	SRunner *r;
-	int failed;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	tcase_add_test(t, table_is_aligned_with_chinese_text);
@@ -119,9 +118,5 @@ int main(void)
 	tcase_add_loop_test(t, a_full_disk_is_told, 0, 2);
 	tcase_add_test(t, closing_nothing_is_fine);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }

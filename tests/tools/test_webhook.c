@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
+#include "lib/run.h"
 #include "tencent_wire.h"
 #include "webhook_edit.h"
 #include "webhook_explain.h"
@@ -316,21 +317,15 @@ int main(void)
 {
 	Suite *s = suite_create("webhook");
 	TCase *t = tcase_create("webhook");
-	SRunner *r;
-	int failed;
 
 	if (crypto_init() != 0)
 		return EXIT_FAILURE;
-	tcase_add_loop_test(t, members_are_set, 0, sizeof(edits) / sizeof(edits[0]));
+	tcase_add_loop_test(t, members_are_set, 0, COUNT(edits));
 	tcase_add_test(t, times_move_to_now_in_their_unit);
 	tcase_add_test(t, every_sample_is_an_event);
-	tcase_add_loop_test(t, saved_requests_are_read, 0, sizeof(requests) / sizeof(requests[0]));
-	tcase_add_loop_test(t, the_failing_step_and_its_cause_are_named, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(t, saved_requests_are_read, 0, COUNT(requests));
+	tcase_add_loop_test(t, the_failing_step_and_its_cause_are_named, 0, COUNT(cases));
 	tcase_add_test(t, a_url_check_is_explained);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }
