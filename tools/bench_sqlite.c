@@ -8,6 +8,7 @@
 #include "bench.h"
 #include "store/projection.h"
 #include "store/sqlfn.h"
+#include "store/tokenizer.h"
 
 #define COLUMNS_MAX 64
 #define ROWS_MAX 200000
@@ -130,7 +131,8 @@ static int open_target(const struct bench *b, sqlite3 **ret)
 
 	bench_path(b, path, "raw.db");
 	tree_remove(path);
-	if (sqlite3_open(path, ret) != SQLITE_OK || sqlfn_register(*ret) != 0)
+	if (sqlite3_open(path, ret) != SQLITE_OK || sqlfn_register(*ret) != 0 ||
+	    tokenizer_register(*ret) != 0)
 		return ERR_IO;
 	if (sqlite3_exec(*ret, "pragma journal_mode = wal; pragma synchronous = normal; "
 			       "pragma cache_size = -32768; pragma temp_store = memory",
@@ -150,7 +152,8 @@ struct bench_row *bench_limit_sqlite(struct bench *b, const char *path, uint64_t
 	struct rows r = {.n_rows = 0};
 	sqlite3 *db = NULL;
 
-	*ret_rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK || sqlfn_register(db) != 0
+	*ret_rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK || sqlfn_register(db) != 0 ||
+	        tokenizer_register(db) != 0
 	    ? ERR_IO : read_names(&r, db);
 	if (*ret_rc == 0)
 		*ret_rc = read_rows(&r, db);
