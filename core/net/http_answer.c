@@ -9,10 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <openssl/sha.h>
-
 #include "base/codec.h"
 #include "base/err.h"
+#include "crypto/crypto.h"
 
 #define GZIP_MIN 1024
 #define GZIP_MAX ((size_t)4 << 20) /* more would hold up the loop */
@@ -239,12 +238,12 @@ void answer_head(struct exchange *x, struct buf *out, int status, const char *co
 
 static struct slice make_etag(struct exchange *x, struct slice body)
 {
-	uint8_t hash[SHA256_DIGEST_LENGTH];
+	uint8_t hash[SHA256_LEN];
 	char *text = arena_alloc(&x->arena, ETAG_LEN + 4);
 
 	if (text == NULL)
 		return (struct slice){0};
-	SHA256((const unsigned char *)body.ptr, body.len, hash);
+	sha256(hash, &body, 1);
 	memcpy(text, "W/\"", 3);
 	base64url_encode_to(text + 3, hash, 12);
 	text[19] = '"';

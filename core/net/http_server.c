@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "crypto/crypto.h"
 #include "base/thread.h"
 
 #define PEERS_KEPT 65536
@@ -220,7 +221,9 @@ int http_server_start(struct http_server **ret_server, const struct http_options
 	pthread_mutex_init(&server->lock, NULL);
 	pthread_cond_init(&server->one_started, NULL);
 	set_defaults(server);
-	rc = make_parts(server, ret_detail);
+	rc = crypto_init(); /* entity tags are hashes */
+	if (rc == 0)
+		rc = make_parts(server, ret_detail);
 	if (rc == 0)
 		rc = make_loops(server);
 	if (rc == 0) {
