@@ -1,7 +1,6 @@
 /* See app.h. */
 #include "app.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "app/app_http.h"
@@ -73,8 +72,6 @@ static void on_log_failed(void *arg, int err)
 
 static int loop_init(struct app *app, bool keep_signals)
 {
-	/* libuv writes to sockets without MSG_NOSIGNAL: a client that left must be an error, not our end. */
-	signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&app->loop) != 0)
 		return ERR_NOMEM;
 	uv_async_init(&app->loop, &app->wake, on_wake);

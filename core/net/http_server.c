@@ -215,7 +215,7 @@ int http_server_start(struct http_server **ret_server, const struct http_options
 
 	if (server == NULL)
 		return ERR_NOMEM;
-	/* A client that goes while it is written to is an EPIPE for its connection, not the end of the program. */
+	/* libuv writes without MSG_NOSIGNAL: a client that left is an EPIPE for its connection, not the program's end. */
 	signal(SIGPIPE, SIG_IGN);
 	server->options = *options;
 	pthread_mutex_init(&server->lock, NULL);

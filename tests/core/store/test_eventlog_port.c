@@ -146,7 +146,7 @@ START_TEST(every_append_is_answered_once)
 {
 	static struct loop loops[LOOPS];
 	struct waiter waiter = {0};
-	unsigned duplicates = 0;
+	unsigned duplicates = 0, told = 0;
 
 	memset(loops, 0, sizeof(loops));
 	ck_assert_int_eq(pthread_create(&waiter.thread, NULL, run_waiter, &waiter), 0);
@@ -157,9 +157,11 @@ START_TEST(every_append_is_answered_once)
 	for (unsigned i = 0; i < LOOPS; i++) {
 		pthread_join(loops[i].thread, NULL);
 		ck_assert_uint_eq(loops[i].answered, APPENDS);
-		ck_assert_uint_gt(loops[i].told, 0);
+		told += loops[i].told;
 		duplicates += loops[i].duplicates;
 	}
+	/* A loop that was late found everything stored already and had no growth to be told of; not so all of them. */
+	ck_assert_uint_gt(told, 0);
 	/* Each key was stored once, whoever came first. */
 	ck_assert_uint_eq(eventlog_size(f.log), APPENDS);
 	ck_assert_uint_eq(duplicates, APPENDS * (LOOPS - 1));
