@@ -86,18 +86,20 @@ create table recording_files (
 
 -- a row for each title (rowid = 2 x that of the meeting) and each name (2 x that of the person, + 1)
 create virtual table meetings_search using fts5(row unindexed, text, tokenize = 'lulab');
+-- what has to go there with this transaction: FTS5 writes a segment for each statement that touches it
+create table search_todo (doc integer primary key, row integer not null, text text not null) strict;
 
 create trigger meetings_titled after insert on meetings when new.title_latest <> '' begin
-	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, substr(new.title_latest, 17));
+	insert into search_todo values (2 * new.rowid, new.rowid, substr(new.title_latest, 17));
 end;
 create trigger meetings_retitled after update of title_latest on meetings
 when substr(new.title_latest, 17) <> substr(old.title_latest, 17) begin
-	delete from meetings_search where rowid = 2 * new.rowid;
-	insert into meetings_search (rowid, row, text) values (2 * new.rowid, new.rowid, substr(new.title_latest, 17));
+	insert into search_todo values (2 * new.rowid, new.rowid, substr(new.title_latest, 17))
+		on conflict (doc) do update set text = excluded.text;
 end;
 create trigger people_came after insert on meeting_people begin
 	update meetings set participant_count = participant_count + 1 where id = new.meeting and new.joined = 1;
-	insert into meetings_search (rowid, row, text)
+	insert into search_todo
 		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting;
 end;
 create trigger people_joined after update of joined on meeting_people when new.joined > old.joined begin
@@ -105,9 +107,9 @@ create trigger people_joined after update of joined on meeting_people when new.j
 end;
 create trigger people_renamed after update of name_latest on meeting_people
 when substr(new.name_latest, 17) <> substr(old.name_latest, 17) begin
-	delete from meetings_search where rowid = 2 * new.rowid + 1;
-	insert into meetings_search (rowid, row, text)
-		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting;
+	insert into search_todo
+		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting
+		on conflict (doc) do update set text = excluded.text;
 end;
 create trigger files_came after insert on recording_files begin
 	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
@@ -236,6 +238,11 @@ on conflict (record_file_id) do update set rank = max(rank, excluded.rank);
 insert into recording_files (record_file_id, meeting, rank)
 select file.value ->> 'record_file_id', '', iif(:result = 2, 2, 3) from json_each(:recording_files) as file where true
 on conflict (record_file_id) do update set rank = max(rank, excluded.rank);
+
+-- commit
+delete from meetings_search where rowid in (select doc from search_todo);
+insert into meetings_search (rowid, row, text) select doc, row, text from search_todo;
+delete from search_todo;
 
 -- query meeting_by_id
 select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", null as "externalId",

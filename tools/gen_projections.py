@@ -51,7 +51,7 @@ class Section:
 def sections_of(file, text):
     found, current = [], None
     for number, line in enumerate(text.splitlines(), 1):
-        head = re.match(r"^-- (table|on|query|list)\b(.*)$", line)
+        head = re.match(r"^-- (table|on|commit|query|list)\b(.*)$", line)
         if head:
             current = Section(head.group(1), head.group(2), number)
             found.append(current)
@@ -132,7 +132,7 @@ class Model:
             raw = f.read()
         self.version = hashlib.sha256(ENGINE + raw).hexdigest()[:16]
         self.events = events
-        self.ddl, self.handlers, self.queries, self.lists = [], {}, [], []
+        self.ddl, self.handlers, self.commits, self.queries, self.lists = [], {}, [], [], []
         if len(self.name) > NAME_MAX or not re.match(r"^[a-z][a-z0-9_]*$", self.name):
             raise Refused(self.file, 1, "the file's name must be a-z, 0-9 and _, at most %d" % NAME_MAX)
         self.db = sqlite3.connect(":memory:", isolation_level=None)
@@ -182,12 +182,23 @@ class Model:
             self.refuse(section.line, "the section is empty")
         for name in names:
             for line, sql in statements:
-                if re.match(r"\s*(select|with|pragma|attach|begin|commit|vacuum)\b", bare(sql), re.I):
-                    self.refuse(line, "only insert, update and delete belong here")
+                self.check_writes(line, sql)
                 params = params_of(sql)
                 binds = [self.bind(name, p, line) for p in params]
                 self.prepare(line, sql, params)
                 self.handlers.setdefault(self.events[name]["id"], (name, []))[1].append((line, sql, binds))
+
+    def take_commit(self, section):
+        for line, sql in statements_of(self.file, section):
+            if params_of(sql):
+                self.refuse(line, "there is no event to take :%s from" % params_of(sql)[0])
+            self.check_writes(line, sql)
+            self.prepare(line, sql)
+            self.commits.append((line, sql))
+
+    def check_writes(self, line, sql):
+        if not re.match(r"\s*(insert|update|delete|replace)\b", bare(sql), re.I):
+            self.refuse(line, "only insert, update and delete belong here")
 
     def bind(self, event, param, line):
         fields = self.events[event]["fields"]
@@ -415,12 +426,16 @@ def write_model(out, m):
         write_list(out, m, made)
     out.append("static const struct list_def *const %s_lists[] = {%s};\n" % (
         m.name, ", ".join(["&list_" + l["name"] for l in m.lists] + ["NULL"])))
+    out.append("static const struct projection_statement %s_commits[] = {" % m.name)
+    out.extend("\t{%s, NULL, 0, %d}," % (c_text(sql), line) for line, sql in m.commits)
+    out.append("\t{0},\n};\n")
     out.append("static const struct projection_table %s_tables[] = {" % m.name)
     out.extend("\t{%s, %s}," % (c_text(n), c_text(sql)) for n, sql in m.tables)
     out.append("\t{0},\n};\n")
     out.append("static const struct projection projection_%s = {\n\t\"%s\", \"%s\", \"%s\",\n\t%s,\n"
-               "\t%s_handlers, %d,\n\t%s_tables, %s_queries, %s_lists,\n};\n" % (
-                   m.name, m.name, m.file, m.version, m.name + "_ddl", m.name, len(m.handlers), m.name, m.name, m.name))
+               "\t%s_handlers, %d,\n\t%s_commits, %d,\n\t%s_tables, %s_queries, %s_lists,\n};\n" % (
+                   m.name, m.name, m.file, m.version, m.name + "_ddl", m.name, len(m.handlers), m.name,
+                   len(m.commits), m.name, m.name, m.name))
 
 
 def source_of(models, array):

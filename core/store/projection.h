@@ -11,6 +11,8 @@
  *                                     as JSON text), else :position :time :stream :version :actor
  *                                     :type :id :source :data of its envelope (:envelope_source
  *                                     where the event has a field of that name)
+ *     -- commit                       run at the end of every transaction, so once for many events while
+ *                                     catching up: for what is costly to do for each, like a full-text index
  *     -- query meeting_by_id          an answer; "startAt:time" names and types a column
  *                                     (text, int, real, bool, time, json), :name is a parameter
  *     -- list meetings                an answer in pages; its clauses follow as comment lines:
@@ -136,6 +138,8 @@ struct projection {
 	const char *const *ddl; /* statements, ends with NULL */
 	const struct projection_handler *handlers; /* ascending by type */
 	unsigned n_handlers;
+	const struct projection_statement *commits;
+	unsigned n_commits;
 	const struct projection_table *tables;
 	const struct query_def *const *queries; /* ends with NULL */
 	const struct list_def *const *lists;    /* ends with NULL */

@@ -46,6 +46,7 @@ struct projection_file {
 	uint64_t position, committed;
 	uint8_t last_hash[SHA256_LEN];
 	struct handler *handlers; /* model->n_handlers, ascending by type */
+	sqlite3_stmt **commits;    /* model->n_commits */
 	sqlite3_stmt *begin, *commit, *rollback, *save;
 	struct arena arena; /* of the event at hand */
 	struct buf json;    /* of the parameter at hand */
@@ -308,13 +309,16 @@ static int prepare_all(struct projection_file *f, struct buf *problem)
 	int rc = 0, code;
 
 	f->handlers = calloc(f->model->n_handlers + 1, sizeof(*f->handlers));
-	if (f->handlers == NULL)
+	f->commits = calloc(f->model->n_commits + 1, sizeof(*f->commits));
+	if (f->handlers == NULL || f->commits == NULL)
 		return ERR_NOMEM;
 	for (unsigned i = 0; i < f->model->n_handlers && rc == 0; i++)
 		rc = prepare_handler(f, &f->handlers[i], &f->model->handlers[i], problem);
 	if (rc != 0)
 		return rc;
 	code = prepare(f->db, "begin", &f->begin);
+	for (unsigned i = 0; i < f->model->n_commits && code == SQLITE_OK; i++)
+		code = prepare(f->db, f->model->commits[i].sql, &f->commits[i]);
 	if (code == SQLITE_OK)
 		code = prepare(f->db, "commit", &f->commit);
 	if (code == SQLITE_OK)
@@ -363,6 +367,9 @@ void projection_file_close(struct projection_file *f)
 	for (unsigned i = 0; f->handlers != NULL && i < f->model->n_handlers; i++)
 		finish_handler(&f->handlers[i]);
 	free(f->handlers);
+	for (unsigned i = 0; f->commits != NULL && i < f->model->n_commits; i++)
+		sqlite3_finalize(f->commits[i]);
+	free(f->commits);
 	sqlite3_finalize(f->begin);
 	sqlite3_finalize(f->commit);
 	sqlite3_finalize(f->rollback);
@@ -592,11 +599,14 @@ int projection_file_begin(struct projection_file *f)
 
 int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN])
 {
-	int rc;
+	int rc = 0;
 
+	for (unsigned i = 0; i < f->model->n_commits && rc == 0; i++)
+		rc = run_plain(f->commits[i]);
 	sqlite3_bind_int64(f->save, 1, (sqlite3_int64)f->position);
 	sqlite3_bind_blob(f->save, 2, last_hash, SHA256_LEN, SQLITE_STATIC);
-	rc = run_plain(f->save);
+	if (rc == 0)
+		rc = run_plain(f->save);
 	if (rc == 0)
 		rc = run_plain(f->commit);
 	if (rc != 0)
