@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include "domain/note.h"
 #include "store/log_format.h"
 
 static _Atomic int fail_sync, fail_write; /* errno to give, 0: none */
@@ -439,6 +440,57 @@ START_TEST(another_history_than_signed_is_refused)
 }
 END_TEST
 
+/* A checkpoint as the signer would have left it, over so many events with that root. */
+static void leave_note(uint64_t size, const struct merkle_hash *root)
+{
+	struct checkpoint c = {.origin = SLICE("log.example.test/events"), .size = size, .root = *root};
+	uint8_t public_key[ED25519_PUBLIC_LEN], secret[ED25519_SECRET_LEN], seed[ED25519_SEED_LEN] = {1};
+	struct buf text = BUF_INIT(1000), note = BUF_INIT(4000);
+	struct note_key key;
+
+	ed25519_from_seed(public_key, secret, seed);
+	ck_assert_int_eq(note_key_make(&key, c.origin, NOTE_ED25519, public_key), 0);
+	ck_assert_int_eq(checkpoint_format(&text, &c), 0);
+	ck_assert_int_eq(note_sign(&note, buf_slice(&text), &key, secret), 0);
+	ck_assert_int_eq(eventlog_put_note(f.log, size, buf_slice(&note)), 0);
+	buf_finish(&text);
+	buf_finish(&note);
+}
+
+START_TEST(the_newest_checkpoint_is_compared)
+{
+	struct merkle_hash root;
+	uint64_t size;
+
+	make_five();
+	eventlog_root(f.log, &size, &root);
+	leave_note(size, &root);
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a"}), 0);
+	log_fixture_close(&f);
+	log_fixture_open(&f); /* the log has grown since; the root at that size is the same */
+	ck_assert_ptr_null(eventlog_refusal(f.log));
+	eventlog_root(f.log, &size, &root);
+	if (_i == 0) { /* another root at its size */
+		root.bytes[31] ^= 1;
+		leave_note(size, &root);
+	} else if (_i == 1) { /* not a checkpoint */
+		ck_assert_int_eq(eventlog_put_note(f.log, size, SLICE("a shopping list\n")), 0);
+	} else { /* over more events than there are */
+		leave_note(size + 1, &root);
+	}
+	log_fixture_close(&f);
+	if (_i < 2) {
+		ck_assert_int_eq(eventlog_open(&f.log, &f.options), ERR_CORRUPT);
+		ck_assert_ptr_nonnull(strstr(f.problem.ptr, _i == 0 ? "the root over 6 events" : "cannot be read"));
+		f.log = NULL;
+		return;
+	}
+	log_fixture_open(&f);
+	ck_assert_ptr_nonnull(strstr(eventlog_refusal(f.log), "events were lost"));
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a"}), ERR_UNAVAILABLE);
+}
+END_TEST
+
 /* ---- the index can be lost ----------------------------------------------------------- */
 
 START_TEST(an_index_is_made_again)
@@ -645,6 +697,7 @@ int main(void)
 	tcase_add_loop_test(t, changes_are_found_at_start, 0, sizeof(changes) / sizeof(changes[0]));
 	tcase_add_test(t, a_log_shorter_than_signed_is_read_only);
 	tcase_add_test(t, another_history_than_signed_is_refused);
+	tcase_add_loop_test(t, the_newest_checkpoint_is_compared, 0, 3);
 	tcase_add_loop_test(t, an_index_is_made_again, 0, 2);
 	tcase_add_test(t, reindex_finds_and_cures);
 	tcase_add_test(t, headers_are_put_right);
