@@ -9,6 +9,8 @@
 
 #define RECORD_LEN_MAX 65535
 #define SEQUENCE_LEN 20
+#define NAME_LEN_MAX 255 /* source, actor, ids */
+#define STREAM_LEN_MAX 200
 
 /* ---- forms of members --------------------------------------------------------- */
 
@@ -29,9 +31,20 @@ static bool is_id(struct slice text)
 	return true;
 }
 
-static bool is_some(struct slice text)
+/* Visible ASCII that needs no escape: then the text in the record is the text it stands for. */
+static bool is_visible(struct slice text, size_t len_max)
 {
-	return text.len > 0;
+	if (text.len == 0 || text.len > len_max)
+		return false;
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] <= ' ' || text.ptr[i] > '~' || text.ptr[i] == '"' || text.ptr[i] == '\\')
+			return false;
+	return true;
+}
+
+static bool is_name(struct slice text)
+{
+	return is_visible(text, NAME_LEN_MAX);
 }
 
 static bool is_type(struct slice text)
@@ -49,14 +62,16 @@ static bool is_type(struct slice text)
 
 static bool is_stream(struct slice text)
 {
-	return text.len > 0 && text.len <= 200;
+	return is_visible(text, STREAM_LEN_MAX);
 }
 
 static bool is_time(struct slice text)
 {
 	int64_t us;
 
-	return text.len == TIME_TEXT_LEN && text.ptr[19] == '.' && text.ptr[26] == 'Z' && time_parse_us(text, &us) == 0;
+	/* No leap second: times are compared, and one instant has one form. */
+	return text.len == TIME_TEXT_LEN && text.ptr[10] == 'T' && text.ptr[19] == '.' && text.ptr[26] == 'Z' &&
+	    text.ptr[17] < '6' && time_parse_us(text, &us) == 0;
 }
 
 static bool is_sequence(struct slice text)
@@ -64,6 +79,33 @@ static bool is_sequence(struct slice text)
 	uint64_t n;
 
 	return text.len == SEQUENCE_LEN && slice_to_u64(text, &n) == 0;
+}
+
+/* W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>. */
+static bool is_traceparent(struct slice text)
+{
+	static const char shape[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+
+	if (text.len != sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+		bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+
+		if (shape[i] == 'x' ? !is_hex : c != '-')
+			return false;
+	}
+	return true;
+}
+
+/* <type>/<version>; that the type is the record's own is looked at in record_check(). */
+static bool is_schema(struct slice text)
+{
+	struct slice type, version;
+	uint64_t n;
+
+	return slice_cut(text, '/', &type, &version) && is_type(type) && version.len > 0 && version.len <= 9 &&
+	    version.ptr[0] != '0' && slice_to_u64(version, &n) == 0;
 }
 
 static bool is_once(struct slice text)
@@ -90,17 +132,17 @@ static const struct {
 } members[N_MEMBERS] = {
     [M_VERSION] = {"specversion", is_version, true, "specversion is not 1.0"},
     [M_ID] = {"id", is_id, true, "id is not 32 lower-case hex digits"},
-    [M_SOURCE] = {"source", is_some, true, "source is empty"},
+    [M_SOURCE] = {"source", is_name, true, "source is not 1 to 255 visible characters"},
     [M_TYPE] = {"type", is_type, true, "type has other characters than [a-z0-9._-], or more than 64"},
-    [M_SUBJECT] = {"subject", is_stream, true, "subject is empty or longer than 200 bytes"},
+    [M_SUBJECT] = {"subject", is_stream, true, "subject is not 1 to 200 visible characters"},
     [M_TIME] = {"time", is_time, true, "time is not RFC 3339 UTC with microseconds"},
     [M_SEQUENCE] = {"sequence", is_sequence, true, "sequence is not 20 digits"},
-    [M_ACTOR] = {"actor", is_some, true, "actor is empty"},
-    [M_CAUSATION] = {"causationid", is_some, false, "causationid is empty"},
-    [M_CORRELATION] = {"correlationid", is_some, false, "correlationid is empty"},
-    [M_TRACEPARENT] = {"traceparent", is_some, false, "traceparent is empty"},
+    [M_ACTOR] = {"actor", is_name, true, "actor is not 1 to 255 visible characters"},
+    [M_CAUSATION] = {"causationid", is_name, false, "causationid is not 1 to 255 visible characters"},
+    [M_CORRELATION] = {"correlationid", is_name, false, "correlationid is not 1 to 255 visible characters"},
+    [M_TRACEPARENT] = {"traceparent", is_traceparent, false, "traceparent is not that of W3C trace context"},
     [M_ONCE] = {"oncekey", is_once, false, "oncekey is not 32 bytes in base64url"},
-    [M_SCHEMA] = {"dataschema", is_some, true, "dataschema is empty"},
+    [M_SCHEMA] = {"dataschema", is_schema, true, "dataschema is not a type, a slash and a version"},
     [M_CONTENT_TYPE] = {"datacontenttype", is_json_type, true, "datacontenttype is not application/json"},
     [M_DATA] = {"data", NULL, true, "data is not an object"},
 };
@@ -157,7 +199,7 @@ int record_check(struct slice record, uint64_t index, struct record_facts *ret, 
 			return malformed(ret_reason, "a member is unknown, missing or out of its place");
 		if (v.type != (members[at].form == NULL ? JSON_OBJECT : JSON_STRING))
 			return malformed(ret_reason, members[at].reason);
-		/* Forms that leave no room for an escape are compared as they stand; lengths then are those of the text. */
+		/* No form leaves room for an escape, so members are looked at as they stand. */
 		found[at] = members[at].form == NULL ? v.text : slice_of(v.text.ptr + 1, v.text.len - 2);
 		if (members[at].form != NULL && !members[at].form(found[at]))
 			return malformed(ret_reason, members[at].reason);
@@ -165,6 +207,9 @@ int record_check(struct slice record, uint64_t index, struct record_facts *ret, 
 	}
 	if (at != N_MEMBERS)
 		return malformed(ret_reason, "a member is unknown, missing or out of its place");
+	slice_cut(found[M_SCHEMA], '/', &name, &(struct slice){0});
+	if (!slice_eq(name, found[M_TYPE]))
+		return malformed(ret_reason, "dataschema is of another type");
 	slice_to_u64(found[M_SEQUENCE], &sequence);
 	if (sequence != index)
 		return malformed(ret_reason, "its sequence is not its place: the record was moved");

@@ -192,8 +192,10 @@ static int start_log(struct app *app, struct buf *problem)
 	    .map_bytes = (uint64_t)c->log_map_size, .reserve_bytes = (uint64_t)c->disk_reserve,
 	    .index_delay_ms = (uint32_t)c->index_delay, .type_number = event_type_number,
 	    .on_fatal = on_log_failed, .arg = app, .problem = &why};
-	int rc = eventlog_open(&app->log, &o);
+	int rc = signer_record(app->data_dir, &o.signed_size, &o.signed_root);
 
+	if (rc == 0 || rc == ERR_NOT_FOUND)
+		rc = eventlog_open(&app->log, &o);
 	if (rc == ERR_LOCKED)
 		buf_printf(problem, "the data directory %s is in use by another lulab; stop it first", app->data_dir);
 	else if (rc != 0)

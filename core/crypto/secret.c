@@ -2,8 +2,6 @@
 #include "crypto/secret.h"
 
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "crypto/crypto.h"
 
@@ -24,12 +22,4 @@ void secret_free(void *ptr, size_t size)
 		return;
 	crypto_wipe(ptr, size);
 	munmap(ptr, size);
-}
-
-void secret_no_dumps(void)
-{
-	struct rlimit none = {0, 0};
-
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }

@@ -13,7 +13,4 @@ void *secret_alloc(size_t size);
 /* The size must be the one it was made with. NULL is fine. */
 void secret_free(void *ptr, size_t size);
 
-/* No core dumps of this process, and no debugger of the same user: for a server, at its start. */
-void secret_no_dumps(void);
-
 #endif

@@ -13,6 +13,7 @@ Exit status: 0 good, 4 evidence of change or loss, 1 cannot tell, 2 wrong use.
 import argparse
 import base64
 import binascii
+import datetime
 import hashlib
 import json
 import os
@@ -200,21 +201,21 @@ def open_checkpoint(data, keys):
 
 # ---- records -------------------------------------------------------------------------------
 
-SOME = r"(?s).+"
+NAME = r"[!#-\[\]-~]{1,255}"
 MEMBERS = [
     ("specversion", True, r"1\.0"),
     ("id", True, "[0-9a-f]{32}"),
-    ("source", True, SOME),
+    ("source", True, NAME),
     ("type", True, "[a-z0-9._-]{1,64}"),
-    ("subject", True, SOME),
-    ("time", True, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"),
+    ("subject", True, NAME),
+    ("time", True, r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{6}Z"),
     ("sequence", True, "[0-9]{20}"),
-    ("actor", True, SOME),
-    ("causationid", False, SOME),
-    ("correlationid", False, SOME),
-    ("traceparent", False, SOME),
+    ("actor", True, NAME),
+    ("causationid", False, NAME),
+    ("correlationid", False, NAME),
+    ("traceparent", False, "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
     ("oncekey", False, "[A-Za-z0-9_-]{43}"),
-    ("dataschema", True, SOME),
+    ("dataschema", True, "[a-z0-9._-]{1,64}/[1-9][0-9]{0,8}"),
     ("datacontenttype", True, "application/json"),
     ("data", True, None),
 ]
@@ -257,8 +258,14 @@ def check_record(record, index):
                 raise Bad(name)
         elif not isinstance(event[name], str) or not re.fullmatch(form, event[name]):
             raise Bad(name)
-    if len(event["subject"].encode()) > 200:
+    if len(event["subject"]) > 200:
         raise Bad("subject")
+    if event["dataschema"].split("/")[0] != event["type"]:
+        raise Bad("dataschema")
+    try:
+        datetime.datetime.strptime(event["time"], "%Y-%m-%dT%H:%M:%S.%fZ")
+    except ValueError as e:
+        raise Bad("time") from e
     if int(event["sequence"]) != index:
         raise Bad("moved")
     return event
