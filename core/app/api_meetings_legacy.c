@@ -149,6 +149,8 @@ static void on_meetings(struct query *q)
 	}
 	json_end_array(&w);
 	l->recordings = (struct query){.def = query_find("recordings_of"), .n_params = 1,
+	    .has_min_position = l->meetings.has_min_position, .min_position = l->meetings.min_position,
+	    .wait_ms = MIN_POSITION_WAIT_MS,
 	    .port = loop_of(l->rq)->query_port, .cb = on_recordings, .arg = l};
 	assert(l->recordings.def != NULL);
 	l->recordings.params[0] = (struct query_param){.name = "ids", .text = buf_slice(&l->ids)};
