@@ -50,6 +50,7 @@ static struct bench_row *measure(struct ingest *in, unsigned connections, double
 	    ? bench_row(in->b, "ingest, open loop at %.0f/s, %u connections", rate, connections)
 	    : bench_row(in->b, "ingest, %u connection%s", connections, connections == 1 ? "" : "s");
 	bool has_commits = bench_server_metric(&in->server, BENCH_METRIC_COMMITS, &commits);
+	int64_t cpu_us = bench_server_cpu_us(&in->server);
 
 	*ret_rc = load_run(&(struct load_options){.clock = in->b->clock, .port = in->server.port,
 	    .connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = in->b->seconds,
@@ -59,10 +60,11 @@ static struct bench_row *measure(struct ingest *in, unsigned connections, double
 	if (*ret_rc != 0)
 		return row;
 	bench_row_fill(row, "webhooks", r->ok, r->span_us, &r->latency);
+	cpu_us = bench_server_cpu_us(&in->server) - cpu_us;
 	if (has_commits && bench_server_metric(&in->server, BENCH_METRIC_COMMITS, &commits_after) &&
-	    commits_after > commits)
-		snprintf(row->note, sizeof(row->note), "%.1f a commit",
-		    (double)r->ok_all / (commits_after - commits));
+	    commits_after > commits && r->ok_all > 0)
+		snprintf(row->note, sizeof(row->note), "%.1f a commit; %.0f us of processor each",
+		    (double)r->ok_all / (commits_after - commits), (double)cpu_us / (double)r->ok_all);
 	note_failures(row, r);
 	return row;
 }

@@ -238,6 +238,29 @@ bool bench_server_metric(struct bench_server *s, const char *name, double *ret_v
 	return found;
 }
 
+int64_t bench_server_cpu_us(const struct bench_server *s)
+{
+	struct buf text = BUF_INIT(4096);
+	struct slice rest, field;
+	uint64_t user = 0, system = 0;
+	char path[64];
+	const char *after_name;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)s->pid);
+	file_read(&text, path);
+	/* Fields 14 and 15; the second is a name in parentheses that may hold spaces. */
+	after_name = text.len == 0 ? NULL : strrchr(text.ptr, ')');
+	rest = slice_str(after_name == NULL ? "" : after_name + 1);
+	for (int i = 2; i <= 15 && slice_cut(rest, ' ', &field, &rest); i++) {
+		if (i == 14)
+			slice_to_u64(field, &user);
+		else if (i == 15)
+			slice_to_u64(field, &system);
+	}
+	buf_finish(&text);
+	return (int64_t)((user + system) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 uint64_t bench_server_memory(const struct bench_server *s)
 {
 	struct buf text = BUF_INIT(65536);

@@ -35,6 +35,9 @@ int bench_server_get(struct bench_server *s, const char *path, struct http_resul
 /* The sum of a metric's samples at this moment; false when there is none of that name. */
 bool bench_server_metric(struct bench_server *s, const char *name, double *ret_value);
 
+/* Processor time it has used so far, all threads; steadier than rates on a busy machine. */
+int64_t bench_server_cpu_us(const struct bench_server *s);
+
 /* Memory it has in use, file maps not counted, in bytes; 0 when unknown. */
 uint64_t bench_server_memory(const struct bench_server *s);
 

@@ -177,6 +177,8 @@ struct bench_row *bench_limit_sqlite(struct bench *b, const char *path, uint64_t
 			row->rate = best;
 		else
 			snprintf(row->note, sizeof(row->note), "%zu rows, %u a transaction", r.n_rows, batches[i]);
+		if (*ret_rc != 0)
+			fprintf(stderr, "raw SQLite upserts: %s\n", db == NULL ? "no database" : sqlite3_errmsg(db));
 		sqlite3_finalize(stmt);
 		sqlite3_close(db);
 	}

@@ -18,6 +18,7 @@
 #include "base/json_text.h"
 
 #define DOUBLE_TEXT_MAX 512
+#define SHORT_WORDS 4
 
 static unsigned hex4(const char *at)
 {
@@ -136,10 +137,33 @@ static const char *skip_space(const char *at, const char *end)
 	return at;
 }
 
+/* Nonzero when one of the 8 bytes is a quote or a backslash. */
+static uint64_t has_end_or_escape(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+	uint64_t quote = x ^ (ones * '"'), backslash = x ^ (ones * '\\');
+
+	return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & high;
+}
+
 /* From the opening quote to past the closing one. */
 static const char *skip_string(const char *at, const char *end)
 {
-	for (at++;; at++) {
+	at++;
+	/* Most strings are short: a call of memchr() would cost more than looking at eight bytes at a time. */
+	for (int i = 0; i < SHORT_WORDS && end - at >= 8; i++, at += 8) {
+		uint64_t word;
+
+		memcpy(&word, at, 8);
+		if (has_end_or_escape(word) == 0)
+			continue;
+		while (*at != '"' && *at != '\\')
+			at++;
+		if (*at == '"')
+			return at + 1;
+		break;
+	}
+	for (;; at++) {
 		const char *quote = memchr(at, '"', (size_t)(end - at)), *back;
 
 		assert(quote != NULL);
