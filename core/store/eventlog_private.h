@@ -87,9 +87,17 @@ struct eventlog {
 /* eventlog_open.c */
 uint64_t log_monotonic_us(void); /* for spans that wait on the real world; not what events are stamped with */
 
+/* eventlog_open.c: a sentence into options.problem, when it is the first; gives rc back. */
+int log_problem(const struct eventlog *log, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* eventlog_check.c: the checks at start; sets size, tree and last time. */
+int eventlog_check(struct eventlog *log);
+
+/* eventlog_disk.c: looks at disk and map; sets disk_low and disk_critical. Writer and indexer. */
+void eventlog_disk_check(struct eventlog *log);
+
 /* eventlog_write.c */
 void *eventlog_writer(void *log);
-void eventlog_disk_check(struct eventlog *log);
 
 /* eventlog_index.c */
 void *eventlog_indexer(void *log);
