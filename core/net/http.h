@@ -123,8 +123,8 @@ struct http_request {
 	void *principal; /* by options.authorize */
 	void *data;
 	/*
-	 * The client has gone (or the server stops) before the answer was
-	 * complete. Not called after the answer. The handler still has to end
+	 * The client has gone before the answer was complete, or the server
+	 * stops and this is an event stream. Not called after the answer. The handler still has to end
 	 * the request, within this callback or later.
 	 */
 	void (*on_closed)(struct http_request *rq);

@@ -472,7 +472,8 @@ void conn_stop(struct conn *c)
 		break;
 	case CONN_STREAMING:
 		c->close_after = true;
-		if (x->told_closed)
+		/* An export comes to its end by itself; events never do. */
+		if (!x->is_sse || x->told_closed)
 			break;
 		x->told_closed = true;
 		if (x->rq.on_closed != NULL)

@@ -9,7 +9,6 @@
 #include "net/http_internal.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -301,22 +300,11 @@ void loop_end_when_done(struct http_loop *l)
 	uv_close((uv_handle_t *)&l->wake, NULL);
 }
 
-/* libuv writes to sockets whose other side may have left; that is an error here, not a signal. */
-static void block_sigpipe(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
 /* The thread of a loop. */
 void loop_run(struct http_loop *l)
 {
 	const struct http_options *options = &l->server->options;
 
-	block_sigpipe();
 	if (options->on_loop_start != NULL) {
 		l->data = options->on_loop_start(options->app, &l->uv, l->index);
 		if (l->data == NULL)

@@ -360,6 +360,26 @@ START_TEST(events_end_when_the_server_stops)
 }
 END_TEST
 
+START_TEST(an_export_is_finished_when_the_server_stops)
+{
+	struct client c;
+	struct answer a;
+
+	start();
+	c = client_connect(port);
+	client_say(&c, "GET /flood HTTP/1.1\r\n" HOST "\r\n");
+	wait_until(n_busy > 0);
+	http_server_stop(server, 60000);
+	a = client_answer(&c, true);
+	ck_assert_uint_eq(a.body.len, FLOOD_PIECES * FLOOD_PIECE);
+	ck_assert_uint_eq(n_closed, 0);
+	answer_finish(&a);
+	ck_assert(client_at_end(&c));
+	client_close(&c);
+	stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("http_stream");
@@ -376,6 +396,7 @@ int main(void)
 	tcase_add_test(tc, a_reader_that_stalls_is_cut_off);
 	tcase_add_test(tc, events_and_heartbeats);
 	tcase_add_test(tc, events_end_when_the_server_stops);
+	tcase_add_test(tc, an_export_is_finished_when_the_server_stops);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
