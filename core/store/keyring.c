@@ -24,8 +24,11 @@
 #include "crypto/secret.h"
 #include "store/key_store.h"
 
-#define STOCK_DEFAULT 4096u
+#define STOCK_DEFAULT 8192u
 #define STOCK_MAX 65536u
+#define BATCH_MIN 256u
+#define FAST_US INT64_C(1000000)  /* filled again so soon: twice as many */
+#define SLOW_US INT64_C(60000000) /* only after so long: half as many */
 #define TURN_AT_ONCE_MAX 50000u /* keys; wrapping them anew takes about 0.1 s */
 #define TURN_AFTER_S_DEFAULT 3600u
 #define DAY_MS INT64_C(86400000)
@@ -51,6 +54,8 @@ struct secrets {
 struct stock {
 	struct key_entry *entries; /* room for `size`, secret memory */
 	size_t first, n;
+	size_t batch; /* made at once when no more than so many are left; at most half the room */
+	int64_t filled_us; /* monotonic; when that was last, by the keyring's thread alone */
 	struct id last; /* highest id ever made */
 	struct id taken; /* last one given out */
 };
@@ -193,7 +198,7 @@ static bool stock_is_wanted(const struct keyring *kr, enum key_kind kind)
 
 static bool stock_is_low(const struct keyring *kr, enum key_kind kind)
 {
-	return stock_is_wanted(kr, kind) && kr->stocks[kind].n <= kr->size / 2;
+	return stock_is_wanted(kr, kind) && kr->stocks[kind].n <= kr->stocks[kind].batch;
 }
 
 static int by_id(const void *a, const void *b)
@@ -237,10 +242,35 @@ static void stock_push(struct keyring *kr, enum key_kind kind, const struct key_
 	s->n += n;
 }
 
+static size_t batch_min(const struct keyring *kr)
+{
+	return kr->size / 2 < BATCH_MIN ? kr->size / 2 : BATCH_MIN;
+}
+
+/*
+ * A stock that goes fast is made larger, one that stands smaller: what lies in
+ * it is lost in a crash, and a server that crashes over and over must not fill the disk with keys.
+ */
+static size_t next_batch(struct keyring *kr, struct stock *s)
+{
+	int64_t now_us = clock_monotonic_us(kr->clock), since_us = now_us - s->filled_us;
+	size_t batch;
+
+	pthread_mutex_lock(&kr->lock);
+	if (s->filled_us != 0 && since_us < FAST_US && s->batch * 2 <= kr->size / 2)
+		s->batch *= 2;
+	else if (since_us > SLOW_US && s->batch / 2 >= batch_min(kr))
+		s->batch /= 2;
+	batch = s->batch;
+	pthread_mutex_unlock(&kr->lock);
+	s->filled_us = now_us;
+	return batch;
+}
+
 /* The keyring's thread. */
 static int stock_fill(struct keyring *kr, enum key_kind kind)
 {
-	size_t n = kr->size / 2;
+	size_t n = next_batch(kr, &kr->stocks[kind]);
 	struct key_entry *entries = secret_alloc(n * sizeof(*entries));
 	int rc;
 
@@ -675,7 +705,9 @@ int keyring_open(struct keyring **ret, const struct keyring_options *options)
 	kr->clock = options->clock;
 	kr->rng = options->rng;
 	kr->size = options->stock == 0 ? STOCK_DEFAULT : options->stock > STOCK_MAX ? STOCK_MAX : options->stock;
-	kr->size += kr->size % 2; /* it is filled by halves */
+	kr->size += kr->size % 2; /* it is filled by halves at most */
+	for (int kind = 0; kind < N_KEY_KINDS; kind++)
+		kr->stocks[kind].batch = batch_min(kr);
 	kr->keep_days = options->keep_days;
 	kr->turn_after_s = options->turn_after_s == 0 ? TURN_AFTER_S_DEFAULT : options->turn_after_s;
 	kr->readonly = options->readonly;

@@ -7,7 +7,7 @@
  *         key        random, one per person, per meeting, per delivery;
  *                    wrapped by the epoch key
  *
- * Keys are made ahead by a thread of the keyring, thousands at a time, and are
+ * Keys are made ahead by a thread of the keyring, hundreds to thousands at a time, and are
  * durable before any is given out; so taking one never waits for a disk unless
  * the stock is empty. Ids are ordered by age, so their writes are sequential.
  *
@@ -34,7 +34,7 @@ struct keyring;
 struct keyring_options {
 	const char *dir;           /* DATA/keys; made (0700) when absent */
 	const char *root_key_path; /* made (0600) when absent and the keyring is new */
-	unsigned stock;            /* keys of each kind made ahead; 0 = 4096 */
+	unsigned stock;            /* most keys of each kind made ahead, when they go fast; 0 = 8192 */
 	unsigned keep_days;        /* age at which delivery keys are shredded; 0: none are made, those there are go */
 	unsigned turn_after_s;     /* longest time from an erasure to the turn of the epoch, when there are too many
 	                            * keys to turn it at once; 0 = 3600 */
