@@ -1,21 +1,12 @@
 /* See projection_file.h. */
 #include "store/projection_file.h"
 
-#include <assert.h>
 #include <sqlite3.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/codec.h"
 #include "base/err.h"
-#include "domain/event.h"
 #include "store/eventlog.h"
-#include "store/seal.h"
-#include "store/sqlfn.h"
-#include "store/tokenizer.h"
-
-#define DECODE_BYTES_MAX (4u << 20)
-#define BIND_BYTES_MAX (1u << 20)
+#include "store/projection_apply.h"
 
 static const char state_ddl[] =
     "create table projection_state ("
@@ -27,68 +18,15 @@ static const char state_ddl[] =
     " clean integer not null,"
     " problem text) strict";
 
-/* One statement of a handler, ready to run. */
-struct step {
-	const struct projection_statement *from;
-	sqlite3_stmt *stmt;
-	struct schema_path *paths; /* by bind; only those of PROJECTION_FIELD are set */
-};
-
-struct handler {
-	const struct event_type_info *type;
-	const struct projection_handler *from;
-	struct step *steps;
-};
-
 struct projection_file {
 	const struct projection *model;
 	sqlite3 *db;
 	uint64_t position, committed;
 	uint8_t last_hash[SHA256_LEN];
-	struct handler *handlers; /* model->n_handlers, ascending by type */
-	sqlite3_stmt **commits;    /* model->n_commits */
+	struct projection_applier *applier;
+	sqlite3_stmt **commits; /* model->n_commits */
 	sqlite3_stmt *begin, *commit, *rollback, *save;
-	struct arena arena; /* of the event at hand */
-	struct buf json;    /* of the parameter at hand */
 };
-
-/* What open() of a field needs to know to open only what the handler binds. */
-struct opening {
-	const struct seal_hooks *hooks;
-	const struct handler *handler;
-};
-
-int projection_sqlite_err(int code)
-{
-	switch (code & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return 0;
-	case SQLITE_NOMEM:
-		return ERR_NOMEM;
-	case SQLITE_FULL:
-		return ERR_DISK_FULL;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return ERR_CORRUPT;
-	case SQLITE_IOERR:
-	case SQLITE_CANTOPEN:
-	case SQLITE_PROTOCOL:
-		return ERR_IO;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return ERR_BUSY;
-	case SQLITE_READONLY:
-	case SQLITE_PERM:
-	case SQLITE_AUTH:
-		return ERR_DENIED;
-	case SQLITE_INTERRUPT:
-		return ERR_CANCELLED;
-	default: /* a constraint, a function's error, a type that does not fit */
-		return ERR_INVALID;
-	}
-}
 
 bool projection_file_is_lost(int err)
 {
@@ -133,13 +71,6 @@ static int ask_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t 
 	return projection_sqlite_err(code);
 }
 
-static int register_functions(sqlite3 *db)
-{
-	int rc = sqlfn_register(db);
-
-	return rc != 0 ? rc : tokenizer_register(db);
-}
-
 /*
  * WAL with synchronous NORMAL: a power cut can take back the newest commits,
  * never tear one, and what it takes back is read from the log again. No
@@ -154,7 +85,7 @@ static int connect_writer(sqlite3 **ret, const char *path, struct buf *problem)
 		return fail(problem, *ret, code, "cannot open the file");
 	sqlite3_extended_result_codes(*ret, 1);
 	sqlite3_busy_timeout(*ret, 2000);
-	rc = register_functions(*ret);
+	rc = projection_register_functions(*ret);
 	if (rc != 0)
 		return rc;
 	return run(*ret,
@@ -255,67 +186,15 @@ static int open_tables(struct projection_file *f, struct buf *problem)
 	return rc;
 }
 
-/* ---- statements --------------------------------------------------------------- */
-
-/* The build has checked all this against the same declarations; a failure here is a broken build. */
-static int prepare_step(struct projection_file *f, const struct handler *h, struct step *s, struct buf *problem)
-{
-	int code = prepare(f->db, s->from->sql, &s->stmt);
-
-	if (code != SQLITE_OK)
-		goto broken;
-	s->paths = calloc(s->from->n_binds + 1, sizeof(*s->paths));
-	if (s->paths == NULL)
-		return ERR_NOMEM;
-	assert(sqlite3_bind_parameter_count(s->stmt) == (int)s->from->n_binds);
-	for (unsigned i = 0; i < s->from->n_binds; i++) {
-		const struct projection_bind *b = &s->from->binds[i];
-
-		if (b->source != PROJECTION_FIELD)
-			continue;
-		if (schema_path_find(h->type->schema, slice_str(b->path), &s->paths[i]) != 0) {
-			if (problem != NULL)
-				buf_printf(problem, "%s:%u: %s has no field %s", f->model->file, s->from->line, h->type->name,
-				    b->path);
-			return ERR_UNSUPPORTED;
-		}
-	}
-	return 0;
-broken:
-	if (problem != NULL)
-		buf_printf(problem, "%s:%u: %s", f->model->file, s->from->line, sqlite3_errmsg(f->db));
-	return projection_sqlite_err(code) == ERR_INVALID ? ERR_UNSUPPORTED : projection_sqlite_err(code);
-}
-
-static int prepare_handler(struct projection_file *f, struct handler *h, const struct projection_handler *from,
-    struct buf *problem)
-{
-	int rc = 0;
-
-	h->from = from;
-	h->type = event_type_by_id(from->type);
-	h->steps = calloc(from->n_statements, sizeof(*h->steps));
-	if (h->steps == NULL || h->type == NULL)
-		return h->steps == NULL ? ERR_NOMEM : ERR_UNSUPPORTED;
-	for (unsigned i = 0; i < from->n_statements && rc == 0; i++) {
-		h->steps[i].from = &from->statements[i];
-		rc = prepare_step(f, h, &h->steps[i], problem);
-	}
-	return rc;
-}
-
 static int prepare_all(struct projection_file *f, struct buf *problem)
 {
-	int rc = 0, code;
+	int code, rc = projection_applier_create(&f->applier, f->model, f->db, problem);
 
-	f->handlers = calloc(f->model->n_handlers + 1, sizeof(*f->handlers));
-	f->commits = calloc(f->model->n_commits + 1, sizeof(*f->commits));
-	if (f->handlers == NULL || f->commits == NULL)
-		return ERR_NOMEM;
-	for (unsigned i = 0; i < f->model->n_handlers && rc == 0; i++)
-		rc = prepare_handler(f, &f->handlers[i], &f->model->handlers[i], problem);
 	if (rc != 0)
 		return rc;
+	f->commits = calloc(f->model->n_commits + 1, sizeof(*f->commits));
+	if (f->commits == NULL)
+		return ERR_NOMEM;
 	code = prepare(f->db, "begin", &f->begin);
 	for (unsigned i = 0; i < f->model->n_commits && code == SQLITE_OK; i++)
 		code = prepare(f->db, f->model->commits[i].sql, &f->commits[i]);
@@ -337,8 +216,6 @@ int projection_file_open(struct projection_file **ret, const struct projection *
 	if (f == NULL)
 		return ERR_NOMEM;
 	f->model = model;
-	f->arena = (struct arena)ARENA_INIT(DECODE_BYTES_MAX);
-	f->json = (struct buf)BUF_INIT(BIND_BYTES_MAX);
 	rc = connect_writer(&f->db, path, problem);
 	if (rc == 0)
 		rc = open_tables(f, problem);
@@ -351,22 +228,11 @@ int projection_file_open(struct projection_file **ret, const struct projection *
 	return rc;
 }
 
-static void finish_handler(struct handler *h)
-{
-	for (unsigned i = 0; h->steps != NULL && i < h->from->n_statements; i++) {
-		sqlite3_finalize(h->steps[i].stmt);
-		free(h->steps[i].paths);
-	}
-	free(h->steps);
-}
-
 void projection_file_close(struct projection_file *f)
 {
 	if (f == NULL)
 		return;
-	for (unsigned i = 0; f->handlers != NULL && i < f->model->n_handlers; i++)
-		finish_handler(&f->handlers[i]);
-	free(f->handlers);
+	projection_applier_destroy(f->applier);
 	for (unsigned i = 0; f->commits != NULL && i < f->model->n_commits; i++)
 		sqlite3_finalize(f->commits[i]);
 	free(f->commits);
@@ -378,203 +244,25 @@ void projection_file_close(struct projection_file *f)
 		sqlite3_exec(f->db, "update projection_state set clean = 1", NULL, NULL, NULL);
 	sqlite3_finalize(f->save);
 	sqlite3_close(f->db);
-	arena_finish(&f->arena);
-	buf_finish(&f->json);
 	free(f);
 }
 
-/* ---- apply ---------------------------------------------------------------------- */
-
-static const struct handler *handler_of(const struct projection_file *f, uint16_t type)
-{
-	unsigned low = 0, high = f->model->n_handlers;
-
-	while (low < high) {
-		unsigned mid = (low + high) / 2;
-
-		if (f->model->handlers[mid].type < type)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < f->model->n_handlers && f->model->handlers[low].type == type ? &f->handlers[low] : NULL;
-}
-
-/* Whether one path leads to the other or through it: "operator" and "operator.user_name". */
-static bool overlaps(const char *a, const char *b)
-{
-	while (*a != '\0' && *a == *b) {
-		a++;
-		b++;
-	}
-	return (*a == '\0' && (*b == '\0' || *b == '.')) || (*b == '\0' && *a == '.');
-}
-
-static bool is_bound(const struct handler *h, const char *field)
-{
-	for (unsigned i = 0; i < h->from->n_statements; i++) {
-		const struct projection_statement *s = &h->from->statements[i];
-
-		for (unsigned k = 0; k < s->n_binds; k++)
-			if (s->binds[k].source == PROJECTION_FIELD && overlaps(s->binds[k].path, field))
-				return true;
-	}
-	return false;
-}
-
-/* Opening costs a decryption; fields no statement asks for stay shut, which looks like erased. */
-static int open_bound(void *arg, const char *field, struct slice sealed, struct arena *arena, struct slice *ret_json)
-{
-	struct opening *o = arg;
-
-	if (!is_bound(o->handler, field))
-		return ERR_ERASED;
-	return o->hooks->open(o->hooks->arg, field, sealed, arena, ret_json);
-}
-
-static int decode(struct projection_file *f, const struct handler *h, const struct log_record *record,
-    struct sealer *sealer, struct event *ret)
-{
-	struct envelope envelope = {0};
-	struct seal_scope scope = {.sealer = sealer};
-	struct seal_hooks hooks = {0}, bound = {.open = open_bound};
-	struct opening opening = {&hooks, h};
-	int rc;
-
-	arena_reset(&f->arena);
-	rc = envelope_decode(record->entry, record->position, &f->arena, &envelope);
-	if (rc != 0)
-		return rc;
-	if (sealer == NULL)
-		return event_decode_data(&envelope, NULL, &f->arena, ret);
-	scope.event_id = envelope.id;
-	seal_scope_hooks(&hooks, &scope);
-	bound.arg = &opening;
-	return event_decode_data(&envelope, &bound, &f->arena, ret);
-}
-
-static int bind_slice(sqlite3_stmt *stmt, int i, struct slice text)
-{
-	return text.ptr == NULL ? sqlite3_bind_null(stmt, i)
-	                        : sqlite3_bind_text(stmt, i, text.ptr, (int)text.len, SQLITE_STATIC);
-}
-
-/* Objects and lists as JSON, copied: the next parameter uses the same buffer. */
-static int bind_json(struct projection_file *f, sqlite3_stmt *stmt, int i, const struct schema_field *field,
-    const void *member)
-{
-	struct json_writer w = JSON_WRITER(&f->json);
-
-	buf_clear(&f->json);
-	if (schema_encode_field(field, member, &w) != 0 || f->json.rc != 0)
-		return SQLITE_TOOBIG;
-	return sqlite3_bind_text(stmt, i, f->json.ptr, (int)f->json.len, SQLITE_TRANSIENT);
-}
-
-static int bind_field(struct projection_file *f, sqlite3_stmt *stmt, int i, const struct schema_path *path,
-    const void *data)
-{
-	const struct schema_field *field = path->fields[path->n - 1];
-	const void *member = schema_path_get(path, data);
-
-	if (member == NULL)
-		return sqlite3_bind_null(stmt, i);
-	switch (field->kind) {
-	case SCHEMA_TEXT:
-	case SCHEMA_JSON:
-		return bind_slice(stmt, i, *(const struct slice *)member);
-	case SCHEMA_INT:
-		return sqlite3_bind_int64(stmt, i, *(const int64_t *)member);
-	case SCHEMA_REAL:
-		return sqlite3_bind_double(stmt, i, *(const double *)member);
-	case SCHEMA_BOOL:
-		return sqlite3_bind_int(stmt, i, *(const bool *)member);
-	default:
-		return bind_json(f, stmt, i, field, member);
-	}
-}
-
-static int bind_one(struct projection_file *f, const struct step *s, unsigned k, const struct log_record *record,
-    const struct event *event)
-{
-	const struct envelope *e = &event->envelope;
-	int i = (int)k + 1;
-
-	switch (s->from->binds[k].source) {
-	case PROJECTION_FIELD:
-		return bind_field(f, s->stmt, i, &s->paths[k], event->data);
-	case PROJECTION_POSITION:
-		return sqlite3_bind_int64(s->stmt, i, (sqlite3_int64)record->position);
-	case PROJECTION_TIME:
-		return sqlite3_bind_int64(s->stmt, i, e->time_us / 1000);
-	case PROJECTION_STREAM:
-		return bind_slice(s->stmt, i, e->subject);
-	case PROJECTION_VERSION:
-		return sqlite3_bind_int64(s->stmt, i, record->stream_version);
-	case PROJECTION_ACTOR:
-		return bind_slice(s->stmt, i, e->actor);
-	case PROJECTION_TYPE:
-		return bind_slice(s->stmt, i, e->type);
-	case PROJECTION_ID:
-		return bind_slice(s->stmt, i, e->id);
-	case PROJECTION_SOURCE:
-		return bind_slice(s->stmt, i, e->source);
-	case PROJECTION_DATA:
-		return bind_slice(s->stmt, i, e->data);
-	}
-	return SQLITE_MISUSE;
-}
-
-/* A statement may give rows (a select run for a function's effect does not exist here); they are passed over. */
-static int run_step(struct projection_file *f, const struct step *s, const struct log_record *record,
-    const struct event *event)
-{
-	int code = SQLITE_OK, reset;
-
-	for (unsigned k = 0; k < s->from->n_binds && code == SQLITE_OK; k++)
-		code = bind_one(f, s, k, record, event);
-	if (code == SQLITE_OK)
-		do
-			code = sqlite3_step(s->stmt);
-		while (code == SQLITE_ROW);
-	reset = sqlite3_reset(s->stmt);
-	return code == SQLITE_DONE ? reset : code;
-}
+/* ---- apply ---- */
 
 int projection_file_apply(struct projection_file *f, const struct log_record *record, struct sealer *sealer,
     struct buf *problem)
 {
-	const struct handler *h = handler_of(f, record->type);
-	struct event event = {0};
-	int rc, code;
+	int rc;
 
 	if (record->position != f->position) {
 		if (problem != NULL)
 			buf_append_str(problem, "the log has a gap");
 		return ERR_CORRUPT;
 	}
-	if (h == NULL) {
+	rc = projection_applier_run(f->applier, record, sealer, problem);
+	if (rc == 0)
 		f->position++;
-		return 0;
-	}
-	rc = decode(f, h, record, sealer, &event);
-	if (rc != 0 || event.data == NULL) {
-		if (problem != NULL)
-			buf_printf(problem, "%s cannot be read: %s", h->type->name, rc == 0 ? "unknown type" : err_text(rc));
-		/* Whatever it is, it is the event's trouble (or its key's), not the file's. */
-		return rc == 0 || projection_file_is_lost(rc) ? ERR_MALFORMED : rc;
-	}
-	for (unsigned i = 0; i < h->from->n_statements; i++) {
-		code = run_step(f, &h->steps[i], record, &event);
-		if (code == SQLITE_OK)
-			continue;
-		if (problem != NULL)
-			buf_printf(problem, "%s:%u: %s: %s", f->model->file, h->steps[i].from->line, h->type->name,
-			    sqlite3_errmsg(f->db));
-		return projection_sqlite_err(code);
-	}
-	f->position++;
-	return 0;
+	return rc;
 }
 
 void projection_file_skip(struct projection_file *f)
@@ -642,59 +330,4 @@ uint64_t projection_file_position(const struct projection_file *f)
 void projection_file_last_hash(const struct projection_file *f, uint8_t ret[SHA256_LEN])
 {
 	memcpy(ret, f->last_hash, SHA256_LEN);
-}
-
-/* ---- readers ------------------------------------------------------------------------ */
-
-int projection_open_readonly(struct sqlite3 **ret, const char *path)
-{
-	const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-	sqlite3 *db = NULL;
-	int rc = projection_sqlite_err(sqlite3_open_v2(path, &db, flags, NULL));
-
-	if (rc == 0) {
-		sqlite3_extended_result_codes(db, 1);
-		sqlite3_busy_timeout(db, 2000);
-		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-		rc = register_functions(db);
-	}
-	if (rc == 0)
-		rc = projection_sqlite_err(sqlite3_exec(db, "pragma query_only = on; pragma mmap_size = 0;"
-		    "pragma cache_size = -8192; pragma temp_store = memory", NULL, NULL, NULL));
-	if (rc == 0)
-		*ret = db;
-	else
-		sqlite3_close(db);
-	return rc;
-}
-
-void projection_close_readonly(struct sqlite3 *db)
-{
-	sqlite3_close(db);
-}
-
-bool projection_read_problem(struct sqlite3 *db, struct buf *out)
-{
-	sqlite3_stmt *stmt = NULL;
-	bool any = false;
-
-	if (prepare(db, "select problem from projection_state where problem is not null", &stmt) == SQLITE_OK &&
-	    sqlite3_step(stmt) == SQLITE_ROW) {
-		any = true;
-		buf_append(out, slice_of(sqlite3_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0)));
-	}
-	sqlite3_finalize(stmt);
-	return any;
-}
-
-int projection_read_position(struct sqlite3 *db, uint64_t *ret_position)
-{
-	int64_t position;
-	int rc = ask_integer(db, "select position from projection_state where id = 1", -1, &position);
-
-	if (rc == ERR_INVALID || (rc == 0 && position < 0))
-		rc = ERR_CORRUPT;
-	if (rc == 0)
-		*ret_position = (uint64_t)position;
-	return rc;
 }

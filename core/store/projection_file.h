@@ -14,7 +14,6 @@
 #ifndef LULAB_STORE_PROJECTION_FILE_H
 #define LULAB_STORE_PROJECTION_FILE_H
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "crypto/crypto.h"
 #include "store/projection.h"
@@ -65,6 +64,8 @@ bool projection_file_is_lost(int err);
 
 /* ERR_* for a result code of SQLite; 0 for OK, ROW and DONE. */
 int projection_sqlite_err(int code);
+/* Our functions and tokenizer on a connection. */
+int projection_register_functions(struct sqlite3 *db);
 /* A connection with our functions and tokenizer that never writes and never checkpoints. */
 int projection_open_readonly(struct sqlite3 **ret, const char *path);
 void projection_close_readonly(struct sqlite3 *db); /* NULL is fine */

@@ -1,0 +1,322 @@
+#include "store/projection_apply.h"
+
+#include <assert.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "domain/event.h"
+#include "store/eventlog.h"
+#include "store/projection_file.h"
+#include "store/seal.h"
+
+#define DECODE_BYTES_MAX (4u << 20)
+#define BIND_BYTES_MAX (1u << 20)
+
+/* One statement of a handler, ready to run. */
+struct step {
+	const struct projection_statement *from;
+	sqlite3_stmt *stmt;
+	struct schema_path *paths; /* by bind; only those of PROJECTION_FIELD are set */
+};
+
+struct handler {
+	const struct event_type_info *type;
+	const struct projection_handler *from;
+	struct step *steps;
+};
+
+struct projection_applier {
+	const struct projection *model;
+	sqlite3 *db;
+	struct handler *handlers; /* model->n_handlers, ascending by type */
+	struct arena arena;       /* of the event at hand */
+	struct buf json;          /* of the parameter at hand */
+};
+
+/* What open() of a field needs to know to open only what the handler binds. */
+struct opening {
+	const struct seal_hooks *hooks;
+	const struct handler *handler;
+};
+
+/* ---- statements --------------------------------------------------------------- */
+
+/* The build has checked all this against the same declarations; a failure here is a broken build. */
+static int prepare_step(struct projection_applier *f, const struct handler *h, struct step *s, struct buf *problem)
+{
+	int code = sqlite3_prepare_v3(f->db, s->from->sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
+
+	if (code != SQLITE_OK)
+		goto broken;
+	s->paths = calloc(s->from->n_binds + 1, sizeof(*s->paths));
+	if (s->paths == NULL)
+		return ERR_NOMEM;
+	assert(sqlite3_bind_parameter_count(s->stmt) == (int)s->from->n_binds);
+	for (unsigned i = 0; i < s->from->n_binds; i++) {
+		const struct projection_bind *b = &s->from->binds[i];
+
+		if (b->source != PROJECTION_FIELD)
+			continue;
+		if (schema_path_find(h->type->schema, slice_str(b->path), &s->paths[i]) != 0) {
+			if (problem != NULL)
+				buf_printf(problem, "%s:%u: %s has no field %s", f->model->file, s->from->line, h->type->name,
+				    b->path);
+			return ERR_UNSUPPORTED;
+		}
+	}
+	return 0;
+broken:
+	if (problem != NULL)
+		buf_printf(problem, "%s:%u: %s", f->model->file, s->from->line, sqlite3_errmsg(f->db));
+	return projection_sqlite_err(code) == ERR_INVALID ? ERR_UNSUPPORTED : projection_sqlite_err(code);
+}
+
+static int prepare_handler(struct projection_applier *f, struct handler *h, const struct projection_handler *from,
+    struct buf *problem)
+{
+	int rc = 0;
+
+	h->from = from;
+	h->type = event_type_by_id(from->type);
+	h->steps = calloc(from->n_statements, sizeof(*h->steps));
+	if (h->steps == NULL || h->type == NULL)
+		return h->steps == NULL ? ERR_NOMEM : ERR_UNSUPPORTED;
+	for (unsigned i = 0; i < from->n_statements && rc == 0; i++) {
+		h->steps[i].from = &from->statements[i];
+		rc = prepare_step(f, h, &h->steps[i], problem);
+	}
+	return rc;
+}
+
+int projection_applier_create(struct projection_applier **ret, const struct projection *model, struct sqlite3 *db,
+    struct buf *problem)
+{
+	struct projection_applier *f = calloc(1, sizeof(*f));
+	int rc = 0;
+
+	if (f == NULL)
+		return ERR_NOMEM;
+	f->model = model;
+	f->db = db;
+	f->arena = (struct arena)ARENA_INIT(DECODE_BYTES_MAX);
+	f->json = (struct buf)BUF_INIT(BIND_BYTES_MAX);
+	f->handlers = calloc(model->n_handlers + 1, sizeof(*f->handlers));
+	if (f->handlers == NULL)
+		rc = ERR_NOMEM;
+	for (unsigned i = 0; i < model->n_handlers && rc == 0; i++)
+		rc = prepare_handler(f, &f->handlers[i], &model->handlers[i], problem);
+	if (rc == 0)
+		*ret = f;
+	else
+		projection_applier_destroy(f);
+	return rc;
+}
+
+static void finish_handler(struct handler *h)
+{
+	for (unsigned i = 0; h->steps != NULL && i < h->from->n_statements; i++) {
+		sqlite3_finalize(h->steps[i].stmt);
+		free(h->steps[i].paths);
+	}
+	free(h->steps);
+}
+
+void projection_applier_destroy(struct projection_applier *f)
+{
+	if (f == NULL)
+		return;
+	for (unsigned i = 0; f->handlers != NULL && i < f->model->n_handlers; i++)
+		finish_handler(&f->handlers[i]);
+	free(f->handlers);
+	arena_finish(&f->arena);
+	buf_finish(&f->json);
+	free(f);
+}
+
+/* ---- apply ---------------------------------------------------------------------- */
+
+static const struct handler *handler_of(const struct projection_applier *f, uint16_t type)
+{
+	unsigned low = 0, high = f->model->n_handlers;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (f->model->handlers[mid].type < type)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < f->model->n_handlers && f->model->handlers[low].type == type ? &f->handlers[low] : NULL;
+}
+
+/* Whether one path leads to the other or through it: "operator" and "operator.user_name". */
+static bool overlaps(const char *a, const char *b)
+{
+	while (*a != '\0' && *a == *b) {
+		a++;
+		b++;
+	}
+	return (*a == '\0' && (*b == '\0' || *b == '.')) || (*b == '\0' && *a == '.');
+}
+
+static bool is_bound(const struct handler *h, const char *field)
+{
+	for (unsigned i = 0; i < h->from->n_statements; i++) {
+		const struct projection_statement *s = &h->from->statements[i];
+
+		for (unsigned k = 0; k < s->n_binds; k++)
+			if (s->binds[k].source == PROJECTION_FIELD && overlaps(s->binds[k].path, field))
+				return true;
+	}
+	return false;
+}
+
+/* Opening costs a decryption; fields no statement asks for stay shut, which looks like erased. */
+static int open_bound(void *arg, const char *field, struct slice sealed, struct arena *arena, struct slice *ret_json)
+{
+	struct opening *o = arg;
+
+	if (!is_bound(o->handler, field))
+		return ERR_ERASED;
+	return o->hooks->open(o->hooks->arg, field, sealed, arena, ret_json);
+}
+
+static int decode(struct projection_applier *f, const struct handler *h, const struct log_record *record,
+    struct sealer *sealer, struct event *ret)
+{
+	struct envelope envelope = {0};
+	struct seal_scope scope = {.sealer = sealer};
+	struct seal_hooks hooks = {0}, bound = {.open = open_bound};
+	struct opening opening = {&hooks, h};
+	int rc;
+
+	arena_reset(&f->arena);
+	rc = envelope_decode(record->entry, record->position, &f->arena, &envelope);
+	if (rc != 0)
+		return rc;
+	if (sealer == NULL)
+		return event_decode_data(&envelope, NULL, &f->arena, ret);
+	scope.event_id = envelope.id;
+	seal_scope_hooks(&hooks, &scope);
+	bound.arg = &opening;
+	return event_decode_data(&envelope, &bound, &f->arena, ret);
+}
+
+static int bind_slice(sqlite3_stmt *stmt, int i, struct slice text)
+{
+	return text.ptr == NULL ? sqlite3_bind_null(stmt, i)
+	                        : sqlite3_bind_text(stmt, i, text.ptr, (int)text.len, SQLITE_STATIC);
+}
+
+/* Objects and lists as JSON, copied: the next parameter uses the same buffer. */
+static int bind_json(struct projection_applier *f, sqlite3_stmt *stmt, int i, const struct schema_field *field,
+    const void *member)
+{
+	struct json_writer w = JSON_WRITER(&f->json);
+
+	buf_clear(&f->json);
+	if (schema_encode_field(field, member, &w) != 0 || f->json.rc != 0)
+		return SQLITE_TOOBIG;
+	return sqlite3_bind_text(stmt, i, f->json.ptr, (int)f->json.len, SQLITE_TRANSIENT);
+}
+
+static int bind_field(struct projection_applier *f, sqlite3_stmt *stmt, int i, const struct schema_path *path,
+    const void *data)
+{
+	const struct schema_field *field = path->fields[path->n - 1];
+	const void *member = schema_path_get(path, data);
+
+	if (member == NULL)
+		return sqlite3_bind_null(stmt, i);
+	switch (field->kind) {
+	case SCHEMA_TEXT:
+	case SCHEMA_JSON:
+		return bind_slice(stmt, i, *(const struct slice *)member);
+	case SCHEMA_INT:
+		return sqlite3_bind_int64(stmt, i, *(const int64_t *)member);
+	case SCHEMA_REAL:
+		return sqlite3_bind_double(stmt, i, *(const double *)member);
+	case SCHEMA_BOOL:
+		return sqlite3_bind_int(stmt, i, *(const bool *)member);
+	default:
+		return bind_json(f, stmt, i, field, member);
+	}
+}
+
+static int bind_one(struct projection_applier *f, const struct step *s, unsigned k, const struct log_record *record,
+    const struct event *event)
+{
+	const struct envelope *e = &event->envelope;
+	int i = (int)k + 1;
+
+	switch (s->from->binds[k].source) {
+	case PROJECTION_FIELD:
+		return bind_field(f, s->stmt, i, &s->paths[k], event->data);
+	case PROJECTION_POSITION:
+		return sqlite3_bind_int64(s->stmt, i, (sqlite3_int64)record->position);
+	case PROJECTION_TIME:
+		return sqlite3_bind_int64(s->stmt, i, e->time_us / 1000);
+	case PROJECTION_STREAM:
+		return bind_slice(s->stmt, i, e->subject);
+	case PROJECTION_VERSION:
+		return sqlite3_bind_int64(s->stmt, i, record->stream_version);
+	case PROJECTION_ACTOR:
+		return bind_slice(s->stmt, i, e->actor);
+	case PROJECTION_TYPE:
+		return bind_slice(s->stmt, i, e->type);
+	case PROJECTION_ID:
+		return bind_slice(s->stmt, i, e->id);
+	case PROJECTION_SOURCE:
+		return bind_slice(s->stmt, i, e->source);
+	case PROJECTION_DATA:
+		return bind_slice(s->stmt, i, e->data);
+	}
+	return SQLITE_MISUSE;
+}
+
+/* A statement may give rows (a select run for a function's effect does not exist here); they are passed over. */
+static int run_step(struct projection_applier *f, const struct step *s, const struct log_record *record,
+    const struct event *event)
+{
+	int code = SQLITE_OK, reset;
+
+	for (unsigned k = 0; k < s->from->n_binds && code == SQLITE_OK; k++)
+		code = bind_one(f, s, k, record, event);
+	if (code == SQLITE_OK)
+		do
+			code = sqlite3_step(s->stmt);
+		while (code == SQLITE_ROW);
+	reset = sqlite3_reset(s->stmt);
+	return code == SQLITE_DONE ? reset : code;
+}
+
+int projection_applier_run(struct projection_applier *f, const struct log_record *record, struct sealer *sealer,
+    struct buf *problem)
+{
+	const struct handler *h = handler_of(f, record->type);
+	struct event event = {0};
+	int rc, code;
+
+	if (h == NULL)
+		return 0;
+	rc = decode(f, h, record, sealer, &event);
+	if (rc != 0 || event.data == NULL) {
+		if (problem != NULL)
+			buf_printf(problem, "%s cannot be read: %s", h->type->name, rc == 0 ? "unknown type" : err_text(rc));
+		/* Whatever it is, it is the event's trouble (or its key's), not the file's. */
+		return rc == 0 || projection_file_is_lost(rc) ? ERR_MALFORMED : rc;
+	}
+	for (unsigned i = 0; i < h->from->n_statements; i++) {
+		code = run_step(f, &h->steps[i], record, &event);
+		if (code == SQLITE_OK)
+			continue;
+		if (problem != NULL)
+			buf_printf(problem, "%s:%u: %s: %s", f->model->file, h->steps[i].from->line, h->type->name,
+			    sqlite3_errmsg(f->db));
+		return projection_sqlite_err(code);
+	}
+	return 0;
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""A read model with a mistake does not build, and the message names file, line and cause."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+GENERATOR = os.path.join(ROOT, "tools", "gen_projections.py")
+
+EVENTS = {
+    "thing.made": {"id": 900, "fields": {"thing_id": {}, "name": {}, "owner": {}, "owner.name": {},
+                                         "subjects.owner.id": {}}},
+    "thing.gone": {"id": 901, "fields": {"thing_id": {}}},
+}
+
+GOOD = """-- Things.
+-- table
+create table things (id text primary key, name text, owner text, at integer not null) strict;
+create virtual table things_search using fts5(row unindexed, text, tokenize = 'lulab');
+-- on thing.made
+insert into things values (:thing_id, :owner_name, :owner_subject, :position)
+on conflict (id) do update set name = excluded.name;
+-- on thing.*
+update things set at = :time where id = :thing_id;
+-- commit
+delete from things_search;
+-- query thing_by_id
+select id, name, at as "madeAt:time" from things where id = :id;
+-- list things
+--   filter owner, name A|B
+--   range since..until = at
+--   search things_search
+--   sort -madeAt = at
+select id, name from things where name is not null;
+"""
+
+
+def generate(text, name="things.sql"):
+    with tempfile.TemporaryDirectory() as work:
+        for path, content in (("model.json", json.dumps(EVENTS)), (name, text)):
+            with open(os.path.join(work, path), "w") as f:
+                f.write(content)
+        out = os.path.join(work, "out.c")
+        done = subprocess.run([sys.executable, GENERATOR, "--model", os.path.join(work, "model.json"), "--source", out,
+                               os.path.join(work, name)], capture_output=True, text=True)
+        source = ""
+        if done.returncode == 0:
+            with open(out) as f:
+                source = f.read()
+        return done.returncode, done.stderr.strip(), source
+
+
+class Generator(unittest.TestCase):
+    def test_a_good_file_becomes_tables(self):
+        status, problem, source = generate(GOOD)
+        self.assertEqual((status, problem), (0, ""))
+        for part in ('"owner.name"', '"subjects.owner.id"', "PROJECTION_POSITION", '{"madeAt", COLUMN_TIME}',
+                     '"owner = :owner"', '"things", "select id, name, owner, at from things order by id"'):
+            self.assertIn(part, source)
+        self.assertEqual(source, generate(GOOD)[2], "equal input, equal output")
+
+    def test_the_version_is_that_of_the_text(self):
+        versions = {generate(text)[2].split('"projections/things.sql", "')[1][:16]
+                    for text in (GOOD, GOOD, GOOD + "-- a remark\n")}
+        self.assertEqual(len(versions), 2)
+
+    def test_mistakes_are_named(self):
+        cases = [
+            ("-- on thing.made", "-- on thing.mode", 5, "there is no event 'thing.mode'"),
+            (":owner_name", ":owner_nam", 6, "thing.made has no field for :owner_nam"),
+            ("update things set at = :time", "update things set at = :name", 9, "thing.gone has no field for :name"),
+            ("set at = :time", "set ad = :time", 9, "no such column: ad"),
+            ("-- query thing_by_id\nselect id, name", "-- query thing_by_id\nselect id, title", 13, "no such column: title"),
+            ("madeAt:time\"", "madeAt:date\"", 13, "a column is of kind"),
+            ("at as \"madeAt", "at as \"made_at", 13, "not a camelCase name"),
+            ("--   sort -madeAt = at", "--   sort -madeAt = made", 19, "no such column: made"),
+            ("--   sort -madeAt = at\n", "", 14, "needs a 'sort' clause"),
+            ("--   filter owner", "--   fitler owner", 15, "'fitler' is not"),
+            ("search things_search", "search things_index", 19, "no such table: things_index"),
+            ("is not null;\n", "is not null order by id;\n", 19, "the list's own"),
+            ("delete from things_search;", "delete from things_search where row = :id;", 11, "no event to take :id from"),
+            ("create virtual", "create table loose (a text) strict;\ncreate virtual", 1, "needs a primary key"),
+            ("delete from things_search;", "delete from things_search", 11, "does not end with a semicolon"),
+            ("insert into things values", "select * from things where 1 in", 6, "only insert, update and delete"),
+            ("create table things (", "create table thing s (", 3, "syntax error"),
+        ]
+        for old, new, line, says in cases:
+            with self.subTest(new):
+                self.assertIn(old, GOOD)
+                status, problem, _ = generate(GOOD.replace(old, new, 1))
+                self.assertEqual(status, 1, problem)
+                self.assertTrue(problem.startswith("gen_projections: projections/things.sql:%d: " % line), problem)
+                self.assertIn(says, problem)
+
+
+if __name__ == "__main__":
+    unittest.main()
