@@ -74,4 +74,7 @@ int projection_read_position(struct sqlite3 *db, uint64_t *ret_position);
 /* Appends why it stopped; false when it did not. */
 bool projection_read_problem(struct sqlite3 *db, struct buf *out);
 
+/* Takes a file away, with its -wal and -shm; absent is fine. */
+void projection_file_remove(const char *path);
+
 #endif

@@ -2,6 +2,7 @@
 #include <sqlite3.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "store/projection_file.h"
 #include "store/sqlfn.h"
 #include "store/tokenizer.h"
@@ -101,4 +102,17 @@ int projection_read_position(struct sqlite3 *db, uint64_t *ret_position)
 	if (rc == 0)
 		*ret_position = (uint64_t)position;
 	return rc;
+}
+
+void projection_file_remove(const char *path)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm"};
+	struct buf name = BUF_INIT(4096);
+
+	for (unsigned i = 0; i < 3; i++) {
+		buf_clear(&name);
+		if (buf_printf(&name, "%s%s", path, suffixes[i]) == 0)
+			io_calls->unlink(name.ptr);
+	}
+	buf_finish(&name);
 }

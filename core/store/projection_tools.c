@@ -15,19 +15,6 @@ int projection_path(struct buf *out, const char *dir, const struct projection *m
 	return buf_printf(out, "%s/read/%s-%s.db", dir, model->name, model->version);
 }
 
-static void remove_file(const char *path)
-{
-	static const char *const suffixes[] = {"", "-wal", "-shm"};
-	struct buf name = BUF_INIT(PATH_BYTES_MAX);
-
-	for (unsigned i = 0; i < 3; i++) {
-		buf_clear(&name);
-		if (buf_printf(&name, "%s%s", path, suffixes[i]) == 0)
-			io_calls->unlink(name.ptr);
-	}
-	buf_finish(&name);
-}
-
 int projection_inspect(const char *dir, const struct projection *model, struct projection_status *ret)
 {
 	struct buf path = BUF_INIT(PATH_BYTES_MAX), problem = BUF_INIT(sizeof(ret->problem) - 1);
@@ -103,15 +90,15 @@ int projection_rebuild(const struct projector_options *options, const struct pro
 		rc = buf_printf(&fresh, "%s.new", path.ptr);
 	if (rc != 0)
 		goto out;
-	remove_file(fresh.ptr);
+	projection_file_remove(fresh.ptr);
 	rc = projection_build(options, model, fresh.ptr, UINT64_MAX, progress, arg, problem);
 	if (rc == 0) {
-		remove_file(path.ptr);
+		projection_file_remove(path.ptr);
 		if (io_calls->rename(fresh.ptr, path.ptr) != 0)
 			rc = ERR_IO;
 	}
 	if (rc != 0)
-		remove_file(fresh.ptr);
+		projection_file_remove(fresh.ptr);
 out:
 	buf_finish(&path);
 	buf_finish(&fresh);
@@ -135,11 +122,11 @@ int projection_verify(const struct projector_options *options, const struct proj
 		rc = buf_printf(&fresh, "%s.verify", path.ptr);
 	if (rc != 0)
 		goto out;
-	remove_file(fresh.ptr);
+	projection_file_remove(fresh.ptr);
 	rc = projection_build(options, model, fresh.ptr, verdict.position, progress, arg, problem);
 	if (rc == 0)
 		rc = projection_digest(fresh.ptr, model, verdict.fresh, &position);
-	remove_file(fresh.ptr);
+	projection_file_remove(fresh.ptr);
 	if (rc == 0) {
 		/* A log shorter than the file was read from cannot give the same rows. */
 		verdict.equal = position == verdict.position && memcmp(verdict.stored, verdict.fresh, SHA256_LEN) == 0;

@@ -137,19 +137,6 @@ static void note_trouble(struct model *m, enum projection_state state, int err, 
 	tell(m);
 }
 
-static void remove_with_journal(const char *path)
-{
-	static const char *const suffixes[] = {"", "-wal", "-shm"};
-	struct buf name = BUF_INIT(PATH_BYTES_MAX);
-
-	for (unsigned i = 0; i < 3; i++) {
-		buf_clear(&name);
-		if (buf_printf(&name, "%s%s", path, suffixes[i]) == 0)
-			io_calls->unlink(name.ptr);
-	}
-	buf_finish(&name);
-}
-
 /* ---- files of older versions -------------------------------------------------- */
 
 /* "<name>-<16 hex digits>.db", but not of this version. */
@@ -214,7 +201,7 @@ static void remove_old(struct model *m, const char *path, void *arg)
 {
 	(void)m;
 	(void)arg;
-	remove_with_journal(path);
+	projection_file_remove(path);
 }
 
 /* Which file answers from now: this version's once it has caught up, or when there is no other. */
@@ -254,7 +241,7 @@ static void set_aside(struct model *m)
 	uv_mutex_unlock(&m->p->lock);
 	if (buf_printf(&bad, "%s.bad", m->path.ptr) == 0)
 		io_calls->rename(m->path.ptr, bad.ptr);
-	remove_with_journal(m->path.ptr);
+	projection_file_remove(m->path.ptr);
 	buf_finish(&bad);
 }
 
