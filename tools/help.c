@@ -87,13 +87,22 @@ static void option_entry(struct buf *out, const struct option *o)
 	buf_finish(&text);
 }
 
+static void example(struct buf *out, const struct example *e)
+{
+	buf_printf(out, "  %s\n      %s\n", e->line, e->says);
+}
+
+/* A group without examples of its own shows the first one of each of its commands. */
 static void examples(struct buf *out, const struct command *c, bool colour)
 {
-	if (c->examples == NULL)
-		return;
 	heading(out, "Examples", colour);
-	for (const struct example *e = c->examples; e->line != NULL; e++)
-		buf_printf(out, "  %s\n      %s\n", e->line, e->says);
+	for (const struct example *e = c->examples; e != NULL && e->line != NULL; e++)
+		example(out, e);
+	if (c->examples != NULL)
+		return;
+	for (const struct command *const *s = c->commands; s != NULL && *s != NULL; s++)
+		if ((*s)->examples != NULL)
+			example(out, &(*s)->examples[0]);
 }
 
 static void usage(struct buf *out, const struct command *c, const char *path, bool colour)

@@ -95,8 +95,8 @@ Options
             text = self.lulab(*path, "--help").stdout
             with self.subTest(path=path):
                 self.assertTrue(text.startswith(" ".join(["lulab", *path]) + " - "))
-                if "\nCommands\n" not in text:
-                    self.assertLess(text.index("\nExamples\n"), text.index("\nUsage\n"))
+                self.assertRegex(text, r"\nExamples\n  \S")
+                self.assertLess(text.index("\nExamples\n"), text.index("\nUsage\n"))
                 for line in text.split("\nUsage\n")[1].splitlines():
                     self.assertLessEqual(len(line), 100, line)
 
