@@ -412,11 +412,17 @@ static int report(struct invocation *in, const struct export *e)
 {
 	struct buf out = BUF_INIT(4096);
 	struct json_writer w = JSON_WRITER(&out);
+	uint64_t log_size = eventlog_size(e->log), uncovered = log_size > e->size ? log_size - e->size : 0;
 	int rc;
 
 	if (!option_is_set(in, "json")) {
 		printf("exported %" PRIu64 " events (%" PRIu64 " new, %" PRIu64 " blobs, %" PRIu64 " checkpoints) to %s\n", e->size,
 		    e->size - e->old_size, e->n_blobs, e->n_notes, e->dir);
+		if (uncovered > 0)
+			fprintf(stderr,
+			    "%" PRIu64 " newer ones are not under a checkpoint yet: the service signs within a second; export again "
+			    "to add them\n",
+			    uncovered);
 		return STATUS_OK;
 	}
 	json_begin_object(&w);
@@ -430,6 +436,8 @@ static int report(struct invocation *in, const struct export *e)
 	json_put_u64(&w, e->n_notes);
 	json_name(&w, "bytes");
 	json_put_u64(&w, e->n_bytes);
+	json_name(&w, "uncovered"); /* newer than the checkpoint, not exported */
+	json_put_u64(&w, uncovered);
 	json_end_object(&w);
 	rc = buf_append_char(&out, '\n');
 	if (rc == 0 && fwrite(out.ptr, 1, out.len, stdout) != out.len)

@@ -1,3 +1,4 @@
+/* See projection_apply.h. */
 #include "store/projection_apply.h"
 
 #include <assert.h>
