@@ -14,6 +14,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "base/planted.h"
 #include "base/thread.h"
 #include "domain/envelope.h"
 #include "store/log_format.h"
@@ -106,6 +107,8 @@ static int decide_event(struct eventlog *log, struct append *a, const struct eve
 	*ret_new = false;
 	if (d->has_once) {
 		rc = log_find_once(log, d->once, ret_position);
+		if (PLANTED(forget_tail) && rc == 0 && *ret_position >= atomic_load(&log->index_position))
+			rc = ERR_NOT_FOUND;
 		if (rc != ERR_NOT_FOUND)
 			return rc;
 	}
@@ -167,6 +170,8 @@ static int put_record(struct eventlog *log, struct turn *t, const struct event_d
 	struct merkle_hash leaf;
 	int rc;
 
+	if (PLANTED(skip_position) && t->size % 5000 == 4999)
+		t->size++;
 	h->time_us = time_us;
 	envelope_patch(d->entry, d->time_at, time_us, d->sequence_at, t->size);
 	assert(sequence_is(d->entry + d->sequence_at, t->size));
@@ -234,7 +239,7 @@ static int append_events(struct eventlog *log, struct turn *t, struct append *a,
 		return 0;
 
 	now_us = clock_wall_us(log->o.clock);
-	if (now_us < log->last_time_us)
+	if (now_us < log->last_time_us && !PLANTED(time_falls))
 		now_us = log->last_time_us; /* time in the log never goes backwards */
 	log->last_time_us = now_us;
 	rc = begin(log);
@@ -330,6 +335,8 @@ static int look_at_index(struct eventlog *log)
 	return rc;
 }
 
+static void answer(struct eventlog *log, struct list *appends, int rc, bool grown);
+
 static int write_turn(struct eventlog *log, struct turn *t)
 {
 	static _Thread_local struct record_header headers[APPEND_EVENTS_MAX];
@@ -343,6 +350,8 @@ static int write_turn(struct eventlog *log, struct turn *t)
 	log_env_done(&log->index.env, &log->index_txn);
 	if (rc == 0 && t->wrote)
 		rc = log_tiles_flush(log);
+	if (PLANTED(ack_before_commit) && rc == 0)
+		answer(log, &t->appends, 0, false);
 	if (rc == 0 && t->wrote) {
 		rc = mdb_err(mdb_txn_commit(log->txn));
 		log->txn = NULL;

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/err.h"
+#include "base/planted.h"
 
 #define TABLES_MAX 16
 #define MAP_BYTES_LEAST ((uint64_t)16 << 30)
@@ -40,8 +41,10 @@ int mdb_err(int code)
 static int env_open(MDB_env **ret, const char *dir, uint64_t map_bytes, bool readonly)
 {
 	MDB_env *env = NULL;
+	unsigned flags = MDB_NOTLS | (readonly ? MDB_RDONLY : 0);
 	int dead, rc;
 
+	flags |= PLANTED(nosync) ? MDB_NOSYNC : 0;
 	rc = mdb_err(mdb_env_create(&env));
 	if (rc != 0)
 		return rc;
@@ -51,7 +54,7 @@ static int env_open(MDB_env **ret, const char *dir, uint64_t map_bytes, bool rea
 	if (rc == 0 && map_bytes != 0)
 		rc = mdb_err(mdb_env_set_mapsize(env, map_bytes));
 	if (rc == 0)
-		rc = mdb_err(mdb_env_open(env, dir, MDB_NOTLS | (readonly ? MDB_RDONLY : 0), 0600));
+		rc = mdb_err(mdb_env_open(env, dir, flags, 0600));
 	if (rc == 0)
 		rc = mdb_err(mdb_reader_check(env, &dead));
 	if (rc != 0)

@@ -22,6 +22,7 @@ import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("LULAB", os.path.join(ROOT, "build", "lulab"))
+PLANTED = os.environ.get("LULAB_PLANTED", os.path.join(os.path.dirname(BINARY), "tests", "lulab_planted"))
 TOKEN = "e2eTokenForTheTests123456"
 AES_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 ACK = b"successfully received callback"
@@ -115,9 +116,11 @@ def free_port():
 
 
 class Server:
-    """One `lulab serve`. Use as a context manager; stop() checks for a clean exit."""
+    """One `lulab serve`. Use as a context manager; stop() checks for a clean exit.
 
-    def __init__(self, data=None, env=None, port=None, args=()):
+    planted: the name of a bug (core/base/planted.h) that this one shall have."""
+
+    def __init__(self, data=None, env=None, port=None, args=(), planted=None):
         self.own_data = data is None
         self.data = data or tempfile.mkdtemp(prefix="lulab-e2e-")
         self.port = port or free_port()
@@ -133,13 +136,17 @@ class Server:
             if name in os.environ:
                 self.env[name] = os.environ[name]
         self.env.update(env or {})
+        self.binary = BINARY
+        if planted is not None:
+            self.binary = PLANTED
+            self.env["PLANTED_BUG"] = planted
         self.process = None
         self.log_path = self.data.rstrip("/") + ".stderr"
 
     def start(self, wait=True, timeout_s=30):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--data", self.data, "--listen", "127.0.0.1:%d" % self.port]
+                [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:%d" % self.port]
                 + self.args,
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env, cwd=self.data)
         if wait:

@@ -26,7 +26,8 @@ BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi", "gets", "
 SEAMS = ["time", "gettimeofday", r"clock_gettime(?=\s*\(\s*CLOCK_REALTIME)", "rand", "random", "srand", "getrandom"]
 SEAM_FILES = {"core/base/clock.c", "core/base/rng.c"}
 
-# They weaken commits (integrity.md 11.1): in no environment of ours, not even a test's.
+# They weaken commits (integrity.md 11.1): in no environment of ours, not even a test's. But where a bug
+# is planted (core/base/planted.h), which no program that is used contains, they may be the bug.
 FLAGS = ["MDB_NOSYNC", "MDB_NOMETASYNC", "MDB_WRITEMAP", "MDB_MAPASYNC", "MDB_NOLOCK", "MDB_NOMEMINIT"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
@@ -86,7 +87,16 @@ def banned_calls(path, text):
 
 
 def weakening_flags(text):
-    return re.findall(r"\b(%s)\b" % "|".join(FLAGS), blank_out(text))
+    code = re.sub(r"[^\n]*\bPLANTED\(\w+\)[^\n]*", "", blank_out(text))
+    return re.findall(r"\b(%s)\b" % "|".join(FLAGS), code)
+
+
+def planted_names():
+    return set(re.findall(r"\bX\((\w+),", read("core/base/planted.h")))
+
+
+def planted_in(text):
+    return set(re.findall(r"\bPLANTED\((\w+)\)", blank_out(text)))
 
 
 def says_its_purpose(path, text):
@@ -122,6 +132,15 @@ class Rules(unittest.TestCase):
         for path in tracked(".c", ".h"):
             with self.subTest(path=path):
                 self.assertEqual(weakening_flags(read(path)), [])
+
+    def test_planted_bugs_bite(self):
+        planted = {p: planted_in(read(p)) for p in tracked(".c") if not p.startswith("tests/")}
+        files = {p for p, names in planted.items() if names}
+        built = set(re.findall(r"'\.\./([\w/]+\.c)'", read("tests/meson.build")))
+        self.assertEqual(files, built, "planted_files in tests/meson.build")
+        for name in planted_names():
+            with self.subTest(bug=name):
+                self.assertTrue(any(name in names for names in planted.values()), "is nowhere planted")
 
     def test_every_c_file_says_what_it_is_for(self):
         for path in tracked(".c", ".h"):
@@ -163,6 +182,11 @@ class TheRulesThemselves(unittest.TestCase):
 
     def test_flags(self):
         self.assertEqual(weakening_flags("open(env, MDB_NOTLS | MDB_NOSYNC); /* MDB_NOLOCK */"), ["MDB_NOSYNC"])
+        self.assertEqual(weakening_flags("flags |= PLANTED(nosync) ? MDB_NOSYNC : 0;\nopen(MDB_NOLOCK)"), ["MDB_NOLOCK"])
+
+    def test_planted(self):
+        self.assertEqual(planted_in("x = PLANTED(a_bug) && y; /* PLANTED(b) */"), {"a_bug"})
+        self.assertIn("skip_position", planted_names())
 
     def test_purpose(self):
         self.assertFalse(says_its_purpose("tools/x.c", "#include <stdio.h>\n"))

@@ -1,0 +1,46 @@
+/*
+ * Bugs planted on purpose, for one use: to show that a test which judges the
+ * service would notice. A check that has never failed proves nothing.
+ *
+ *     if (PLANTED(ack_before_commit))
+ *             answer(log, &t->appends, 0, false);
+ *
+ * In the program and everything else that is built this is `false` and leaves
+ * no code. Only `lulab_planted` (tests/meson.build), the same program with the
+ * files that hold a PLANTED compiled once more, has the bugs in it, and shows
+ * the one named in the environment:
+ *
+ *     PLANTED_BUG=ack_before_commit build/tests/lulab_planted serve ...
+ *
+ * A new one: a line below, the PLANTED where it bites, its file in
+ * `planted_files` of tests/meson.build, and a test that it is caught
+ * (tests/scripts/test_rules.py looks that none of these was forgotten).
+ */
+#ifndef LULAB_BASE_PLANTED_H
+#define LULAB_BASE_PLANTED_H
+
+#include <stdbool.h>
+
+#define PLANTED_BUGS(X) \
+	X(ack_before_commit, "appends are answered before their commit") \
+	X(forget_tail, "duplicates are not recognised until their first is in the index") \
+	X(nosync, "the log's commits are not synced") \
+	X(skip_event, "read models pass over one event in a thousand") \
+	X(skip_position, "now and then a position of the log is left out") \
+	X(time_falls, "events are stamped with what the clock says, even when it went back")
+
+enum planted_bug {
+	PLANTED_none,
+#define PLANTED_ENUM(name, what) PLANTED_##name,
+	PLANTED_BUGS(PLANTED_ENUM)
+#undef PLANTED_ENUM
+};
+
+#ifdef LULAB_PLANTED
+extern enum planted_bug planted_bug; /* tests/lib/planted.c; set before main() */
+#define PLANTED(name) (planted_bug == PLANTED_##name)
+#else
+#define PLANTED(name) ((void)PLANTED_##name, false) /* a name that is none does not compile here either */
+#endif
+
+#endif
