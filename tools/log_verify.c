@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit/verify.h"
 #include "base/codec.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
 #include "log_commands.h"
 #include "progress.h"
-#include "verify.h"
 
 #define KEY_FILE_MAX 1024
 #define JSON_MAX (1u << 20)
@@ -43,12 +43,19 @@ static void on_finding(void *arg, const struct verify_finding *f)
 	json_end_object(run->findings);
 }
 
-static void on_progress(void *arg, uint64_t done, uint64_t total)
+static void on_progress(void *arg, const struct verify_summary *so_far, uint64_t done, uint64_t total)
 {
 	struct run *run = arg;
 
+	(void)so_far;
 	(void)total;
 	progress_set(&run->progress, done);
+}
+
+static bool is_interrupted(void *arg)
+{
+	(void)arg;
+	return command_interrupted();
 }
 
 /* ---- keys -------------------------------------------------------------------------- */
@@ -226,7 +233,7 @@ static int verify_source(struct invocation *in, const struct verify_source *sour
 
 	o->on_finding = on_finding;
 	o->on_progress = on_progress;
-	o->stopped = command_interrupted;
+	o->stopped = is_interrupted;
 	o->arg = &run;
 	o->threads = (unsigned)option_number(in, "threads");
 	json_begin_array(&w);

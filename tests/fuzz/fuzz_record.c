@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "domain/envelope.h"
-#include "verify_record.h"
+#include "audit/verify_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,9 +14,10 @@ MAY_SEE = {
     "base": set(),
     "crypto": {"base"},
     "domain": {"base", "crypto"},
+    "audit": {"base", "crypto", "domain"},
     "store": {"base", "crypto", "domain"},
     "net": {"base", "crypto"},
-    "app": {"base", "crypto", "domain", "store", "net"},
+    "app": {"base", "crypto", "domain", "audit", "store", "net"},
 }
 
 BANNED = ["strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi", "gets", "gmtime"]

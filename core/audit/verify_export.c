@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "audit/verify.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "verify.h"
 
 #define READ_LEN 65536
 

@@ -11,8 +11,8 @@
 
 #include <lmdb.h>
 
+#include "audit/verify.h"
 #include "base/err.h"
-#include "verify.h"
 
 #define HEADER_LEN 32
 #define CHUNK 16 /* hashes */

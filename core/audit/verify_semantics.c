@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit/verify.h"
+#include "audit/verify_record.h"
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/id.h"
 #include "base/json.h"
-#include "verify.h"
-#include "verify_record.h"
 
 #define SLOTS (UINT64_C(1) << 21) /* 32 MiB */
 #define KEYS_PER_PASS (SLOTS / 3 * 2)
@@ -41,7 +41,7 @@ struct semantics {
 	struct erasure *erasures; /* few: looked through from the newest back */
 	size_t n_erasures, cap_erasures;
 	struct buf other; /* a second bundle, to compare with */
-	verify_found *found;
+	verify_found_cb *found;
 	void *arg;
 	uint64_t n_unreadable;
 };
@@ -175,7 +175,7 @@ static int look_at(struct semantics *s, uint64_t index, struct slice record)
 	return 0;
 }
 
-static int one_pass(struct semantics *s, bool (*stopped)(void), struct buf *bundle)
+static int one_pass(struct semantics *s, const struct verify_options *options, struct buf *bundle)
 {
 	memset(s->slots, 0, SLOTS * sizeof(*s->slots));
 	for (uint64_t tile = 0; tile * MERKLE_TILE_WIDTH < s->size; tile++) {
@@ -193,14 +193,14 @@ static int one_pass(struct semantics *s, bool (*stopped)(void), struct buf *bund
 			if (rc != 0)
 				return rc;
 		}
-		if (stopped != NULL && stopped())
+		if (options->stopped != NULL && options->stopped(options->arg))
 			return ERR_CANCELLED;
 	}
 	return 0;
 }
 
 int verify_semantics(const struct verify_source *source, uint64_t size, struct verify_summary *summary,
-    bool (*stopped)(void), verify_found *found, void *arg)
+    const struct verify_options *options, verify_found_cb *found, void *arg)
 {
 	struct semantics s = {.source = source, .size = size, .found = found, .arg = arg, .other = BUF_INIT(BUNDLE_LEN_MAX)};
 	struct buf bundle = BUF_INIT(BUNDLE_LEN_MAX);
@@ -211,7 +211,7 @@ int verify_semantics(const struct verify_source *source, uint64_t size, struct v
 	if (s.slots == NULL)
 		return ERR_NOMEM;
 	for (; rc == 0 && s.pass < s.n_passes; s.pass++)
-		rc = one_pass(&s, stopped, &bundle);
+		rc = one_pass(&s, options, &bundle);
 	for (size_t i = 0; i < s.n_erasures; i++)
 		summary->open_erasures += !s.erasures[i].completed;
 	free(s.erasures);

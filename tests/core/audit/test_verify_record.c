@@ -1,5 +1,5 @@
 /* What the verifier takes for a record, and what it does not. */
-#include "verify_record.h"
+#include "audit/verify_record.h"
 
 #include <stdio.h>
 

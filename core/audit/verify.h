@@ -1,15 +1,16 @@
 /*
- * The offline verifier: reads every byte of a log and says whether it is what
+ * The verifier: reads every byte of a log and says whether it is what
  * was signed (integrity.md section 9). It shares with the server only the tree
  * arithmetic, the note format and the JSON scanner; what a record looks like
- * and how an export or a store lies on disk it knows from the specification.
+ * and how an export or a store lies on disk it knows from the specification, so
+ * this layer sees neither the store nor what encodes records.
  *
  * Two threads take turns at tiles of 256 records; what they found is merged in
  * the order of the log. Memory does not grow with the log, but for eight bytes
  * a stored checkpoint.
  */
-#ifndef LULAB_TOOLS_VERIFY_H
-#define LULAB_TOOLS_VERIFY_H
+#ifndef LULAB_AUDIT_VERIFY_H
+#define LULAB_AUDIT_VERIFY_H
 
 #include "base/buf.h"
 #include "domain/merkle.h"
@@ -53,31 +54,32 @@ struct verify_finding {
 	char text[240];
 };
 
+struct verify_summary {
+	char origin[NOTE_NAME_MAX + 1];
+	uint64_t size; /* of the newest checkpoint */
+	struct merkle_hash root; /* rebuilt from the records, at that size; zero when it could not be */
+	bool has_root;
+	uint64_t records, unsigned_records, bytes, blobs, blob_bytes, checkpoints, tiles;
+	uint64_t n_evidence, n_unknown; /* findings, also those beyond what was told */
+	bool has_bad;
+	uint64_t first_bad; /* lowest index with evidence against it */
+	uint64_t once_keys; /* seen; compared with each other when semantics were asked for */
+	uint64_t open_erasures; /* requested and not completed; semantics only */
+};
+
 struct verify_options {
 	struct note_key keys[VERIFY_KEYS_MAX]; /* the log's, then the witnesses' */
 	unsigned n_log_keys, n_witness_keys;
 	unsigned witnesses_needed;
 	struct slice old_checkpoint; /* a note, or empty */
 	bool semantics;
-	unsigned threads; /* 0 = 2 */
+	unsigned threads; /* 0 = 2; 1 = the caller's own alone */
 	/* Called in the order of the log, from one thread at a time. */
 	void (*on_finding)(void *arg, const struct verify_finding *finding);
-	void (*on_progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
-	bool (*stopped)(void); /* may be NULL; true ends the work with ERR_CANCELLED */
+	/* After every tile; may be NULL, and may take its time. */
+	void (*on_progress)(void *arg, const struct verify_summary *so_far, uint64_t done, uint64_t total);
+	bool (*stopped)(void *arg); /* may be NULL; true ends the work with ERR_CANCELLED */
 	void *arg;
-};
-
-struct verify_summary {
-	char origin[NOTE_NAME_MAX + 1];
-	uint64_t size; /* of the newest checkpoint */
-	struct merkle_hash root; /* rebuilt from the records, at that size; zero when it could not be */
-	bool has_root;
-	uint64_t records, unsigned_records, bytes, blobs, checkpoints, tiles;
-	uint64_t n_evidence, n_unknown; /* findings, also those beyond what was told */
-	bool has_bad;
-	uint64_t first_bad; /* lowest index with evidence against it */
-	uint64_t once_keys; /* seen; compared with each other when semantics were asked for */
-	uint64_t open_erasures; /* requested and not completed; semantics only */
 };
 
 /*
@@ -87,9 +89,9 @@ struct verify_summary {
 int verify_log(const struct verify_source *source, const struct verify_options *options, struct verify_summary *ret);
 
 /* Of verify_log(): the semantic pass; private to verify*.c. */
-typedef void verify_found(void *arg, bool evidence, uint64_t index, const char *text);
+typedef void verify_found_cb(void *arg, bool evidence, uint64_t index, const char *text);
 int verify_semantics(const struct verify_source *source, uint64_t size, struct verify_summary *summary,
-    bool (*stopped)(void), verify_found *found, void *arg);
+    const struct verify_options *options, verify_found_cb *found, void *arg);
 
 /* Walks over the records of a bundle of `entries`. False at the end; a cut one ends it too, with *ret_cut set. */
 bool bundle_next(struct slice *bundle, struct slice *ret_record, bool *ret_cut);

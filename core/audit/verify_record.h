@@ -2,8 +2,8 @@
  * What a verifier knows about one record (integrity.md 2.4), read from the
  * specification and not from the code that writes them.
  */
-#ifndef LULAB_TOOLS_VERIFY_RECORD_H
-#define LULAB_TOOLS_VERIFY_RECORD_H
+#ifndef LULAB_AUDIT_VERIFY_RECORD_H
+#define LULAB_AUDIT_VERIFY_RECORD_H
 
 #include "base/slice.h"
 

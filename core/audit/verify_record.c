@@ -1,6 +1,5 @@
-/* The form of one record, checked from the specification; see verify_record.h. */
 /* See verify_record.h. */
-#include "verify_record.h"
+#include "audit/verify_record.h"
 
 #include "base/clock.h"
 #include "base/codec.h"

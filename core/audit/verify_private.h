@@ -1,0 +1,89 @@
+/*
+ * Of verify_*.c alone: what one run of the verifier is made of.
+ *
+ * verify.c begins and ends it, verify_tile.c checks one tile of 256 records on
+ * its own, verify_tree.c adds what was found to the whole in the order of the log.
+ */
+#ifndef LULAB_AUDIT_VERIFY_PRIVATE_H
+#define LULAB_AUDIT_VERIFY_PRIVATE_H
+
+#include <pthread.h>
+
+#include "audit/verify.h"
+
+#define TOLD_PER_TILE 32   /* findings of one tile that are told; the rest are counted */
+#define NOTES_PER_TILE 256 /* one size each */
+
+/* A tile and what was found in it. One thread's, until its turn comes. */
+struct verify_tile {
+	uint64_t number;
+	unsigned width;
+	struct merkle_hash leaves[MERKLE_TILE_WIDTH];  /* of the records */
+	struct merkle_hash stored[MERKLE_TILE_WIDTH];  /* level 0 as it is kept */
+	bool has_leaf[MERKLE_TILE_WIDTH], has_stored;
+	int64_t first_us, last_us; /* of the readable records; INT64_MIN: none */
+	uint64_t bytes, blobs, blob_bytes, once_keys, records;
+	struct {
+		uint64_t size;
+		struct merkle_hash root;
+		uint64_t cosigned_at; /* by the first witness; 0 = not */
+		bool good;
+	} notes[NOTES_PER_TILE];
+	unsigned n_notes;
+	struct verify_finding findings[TOLD_PER_TILE];
+	unsigned n_findings;
+	uint64_t n_evidence, n_unknown, first_bad;
+	struct buf bundle;
+	uint64_t blob_index; /* of the record whose blobs are looked at */
+};
+
+struct verify {
+	const struct verify_source *source;
+	const struct verify_options *options;
+	struct verify_summary *summary;
+	uint64_t *note_sizes; /* ascending */
+	size_t n_note_sizes;
+	uint64_t total, n_tiles; /* records to read */
+	struct checkpoint newest, old;
+	bool has_newest, has_old;
+
+	pthread_mutex_t lock; /* guards all below, and summary */
+	pthread_cond_t turn;
+	uint64_t next_tile, next_merge;
+	int rc;
+	uint64_t n_told;
+
+	/* Of the thread whose turn it is. */
+	struct merkle_builder rebuilt, stored;
+	bool split;       /* `stored` has gone its own way */
+	bool rebuilt_gap; /* records that could not be read are in `rebuilt` by their stored hash, or not at all */
+	bool stored_gap;
+	int64_t last_us;
+	uint64_t last_cosigned_at;
+	uint64_t agreed, disagreed; /* the greatest size a note agreed at, the least it did not; the latter 0 = none */
+	bool newest_rebuilt, newest_stored, newest_seen;
+};
+
+/* verify.c. Where there is no index to name: NO_INDEX. Under the lock, or while there are no threads. */
+#define NO_INDEX UINT64_MAX
+void verify_found(struct verify *v, bool evidence, uint64_t index, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void verify_tell(struct verify *v, const struct verify_finding *finding);
+
+/*
+ * verify_tile.c. A note signed by the log under one of the keys given, for the log those keys are of;
+ * *ret_by has a bit for every key that signed. `ret` and `ret_note` borrow from the bytes.
+ */
+int verify_note_open(const struct verify *v, struct slice bytes, struct checkpoint *ret, struct note *ret_note,
+    uint64_t *ret_by);
+/* Index of the first note size above `size`. */
+size_t verify_notes_above(const struct verify *v, uint64_t size);
+/* Reads and checks t->number, t->width. Any thread; touches nothing but the tile. */
+void verify_tile_check(const struct verify *v, struct verify_tile *t);
+
+/* verify_tree.c. Under the lock, in the order of the log. */
+void verify_tile_merge(struct verify *v, const struct verify_tile *t);
+/* Behind the last tile: what the two trees, together, say. */
+void verify_conclude(struct verify *v);
+
+#endif
