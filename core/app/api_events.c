@@ -34,15 +34,9 @@ static void write_pagination(struct json_writer *w, const struct event_listing *
 	json_name(w, "limit");
 	json_put_u64(w, l->limit);
 	json_name(w, "total");
-	if (p->has_total)
-		json_put_u64(w, p->total);
-	else
-		json_put_null(w);
+	json_put_u64(w, p->total);
 	json_name(w, "totalPages");
-	if (p->has_total)
-		json_put_u64(w, (p->total + l->limit - 1) / l->limit);
-	else
-		json_put_null(w);
+	json_put_u64(w, (p->total + l->limit - 1) / l->limit);
 	json_name(w, "nextCursor");
 	snprintf(cursor, sizeof(cursor), "%" PRIu64, p->next);
 	json_put_str(w, p->more ? cursor : NULL);
@@ -71,6 +65,7 @@ static void on_listed(struct event_page *p)
 	}
 	answer_position(rq, p->size);
 	if (format != QUERY_JSON) {
+		http_header_printf(rq, "Lulab-Total", "%" PRIu64, p->total);
 		if (p->more)
 			http_header_printf(rq, "Lulab-Next-Cursor", "%" PRIu64, p->next);
 		buf_append(&body, buf_slice(&p->out));
@@ -151,7 +146,7 @@ void api_list_events(struct http_request *rq, struct slice stream)
 	p = &l->page;
 	if (!api_event_filter(rq, params.type, stream.len > 0 ? stream : params.stream, &p->filter))
 		return;
-	p->from = params.has_from ? (uint64_t)params.from : 0;
+	p->from = p->total_from = params.has_from ? (uint64_t)params.from : 0;
 	l->limit = (uint64_t)params.limit;
 	if (params.cursor.len > 0) {
 		if (slice_to_u64(params.cursor, &p->from) != 0) {

@@ -94,6 +94,7 @@ static void answer_page(struct listing *l)
 	if (q->stale)
 		http_header(rq, "Lulab-Stale", SLICE("true"));
 	if (format != QUERY_JSON) {
+		http_header_printf(rq, "Lulab-Total", "%" PRIu64, q->total);
 		if (q->next_cursor.len > 0)
 			http_header(rq, "Lulab-Next-Cursor", buf_slice(&q->next_cursor));
 		body = q->out;

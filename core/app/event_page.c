@@ -94,17 +94,6 @@ static int walk(struct event_page *p)
 	return rc == ERR_END ? 0 : rc;
 }
 
-static int count(struct event_page *p)
-{
-	if (!p->want_total || p->filter.type != 0)
-		return 0;
-	p->has_total = true;
-	if (p->filter.stream.len > 0)
-		return eventlog_stream_version(p->log, p->filter.stream, &p->total);
-	p->total = p->size;
-	return 0;
-}
-
 static void on_work(uv_work_t *work)
 {
 	struct event_page *p = work->data;
@@ -119,8 +108,8 @@ static void on_work(uv_work_t *work)
 	p->rc = p->pieces && p->items == NULL ? ERR_NOMEM : walk(p);
 	if (p->format == QUERY_JSON && !p->pieces)
 		buf_append_char(&p->out, ']');
-	if (p->rc == 0)
-		p->rc = count(p);
+	if (p->rc == 0 && p->want_total)
+		p->rc = eventlog_count(p->log, &p->filter, p->total_from, &p->total);
 	if (p->rc == 0)
 		p->rc = p->out.rc;
 }
@@ -138,7 +127,7 @@ void event_page_start(struct event_page *p, uv_loop_t *loop)
 {
 	p->rc = 0;
 	p->n = 0;
-	p->more = p->has_total = false;
+	p->more = false;
 	p->items = NULL;
 	if (p->out.max == 0)
 		p->out = (struct buf)BUF_INIT(EVENT_PAGE_BYTES_MAX * 2);

@@ -26,6 +26,7 @@ struct event_page {
 	size_t limit;              /* events at most */
 	size_t bytes_max;          /* stop after so many, 0 = EVENT_PAGE_BYTES_MAX */
 	bool want_total;
+	uint64_t total_from;       /* the total counts from here on */
 	enum query_format format;  /* JSON array, lines, or CSV with its head */
 	bool pieces;               /* one by one, for a stream: see `items` */
 	event_page_cb *cb;         /* on the loop, exactly once */
@@ -37,8 +38,7 @@ struct event_page {
 	size_t n;
 	uint64_t next;   /* where to go on */
 	bool more;       /* something may follow now: not stopped by the end of the log */
-	bool has_total;
-	uint64_t total;
+	uint64_t total;  /* when want_total: of the filter, not of the page */
 	uint64_t size;   /* events in the log */
 	struct event_item {
 		uint64_t position;

@@ -180,8 +180,8 @@ static void put_cors(struct exchange *x, struct buf *out)
 		return;
 	buf_append(out, SLICE("Access-Control-Allow-Origin: "));
 	buf_append(out, x->cors_origin);
-	buf_append(out, SLICE("\r\nAccess-Control-Expose-Headers: ETag, Link, Location, Lulab-Position, RateLimit, "
-			      "RateLimit-Policy, Retry-After, X-Request-Id\r\n"));
+	buf_append(out, SLICE("\r\nAccess-Control-Expose-Headers: ETag, Link, Location, Lulab-Next-Cursor, Lulab-Position, Lulab-Stale, "
+			      "Lulab-Total, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id\r\n"));
 	if (x->cors_credentials)
 		buf_append(out, SLICE("Access-Control-Allow-Credentials: true\r\n"));
 }

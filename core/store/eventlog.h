@@ -264,6 +264,11 @@ int eventlog_find_once(struct eventlog *log, const uint8_t once[ONCE_KEY_LEN], u
 int eventlog_find_claim(struct eventlog *log, struct slice claim, uint64_t *ret_position);
 /* Events in the stream; 0 when there is none. */
 int eventlog_stream_version(struct eventlog *log, struct slice stream, uint64_t *ret_version);
+/*
+ * How many events from a position on pass the filter. Everything, one stream or one type from 0 is one
+ * look-up and at most the events not indexed yet; any other is walked.
+ */
+int eventlog_count(struct eventlog *log, const struct log_filter *filter, uint64_t from, uint64_t *ret_n);
 /* The subject id last given to this reference; ERR_NOT_FOUND. Sees appends still on their way to disk:
  * a key handed out for a lost event harms nobody, two keys for one person would. */
 int eventlog_find_subject(struct eventlog *log, const uint8_t ref[SUBJECT_REF_LEN], struct id *ret_id);

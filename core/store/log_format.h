@@ -38,6 +38,7 @@
  *     streams        the name                     number (8), events in it (8)
  *     stream_events  stream number (8), position (8)   -
  *     types          type (2), position (8)       -
+ *     type_counts    type (2)                     events of it (8)
  *     subjects       ref (32)                     subject id (16), position (8)
  */
 #ifndef LULAB_STORE_LOG_FORMAT_H
@@ -46,7 +47,7 @@
 #include "base/slice.h"
 
 #define LOG_FORMAT 1u
-#define INDEX_FORMAT 1u
+#define INDEX_FORMAT 2u
 
 #define RECORD_HEADER_LEN 32
 #define TILE_CHUNK 16 /* hashes */

@@ -20,6 +20,7 @@ static int tables_open(struct log_index *x, MDB_txn *txn)
 	    {"streams", &x->streams},
 	    {"stream_events", &x->stream_events},
 	    {"types", &x->types},
+	    {"type_counts", &x->type_counts},
 	    {"subjects", &x->subjects},
 	};
 	int rc = 0;
@@ -122,6 +123,18 @@ static int put(struct log_index_batch *b, MDB_dbi dbi, struct slice key, const v
 	return mdb_err(mdb_put(b->txn, dbi, &k, &v, 0));
 }
 
+static int count_type(struct log_index_batch *b, const uint8_t type[2], uint16_t number)
+{
+	uint8_t value[8];
+	uint64_t n;
+	int rc = log_index_type_count(b->x, b->txn, number, &n);
+
+	if (rc != 0)
+		return rc;
+	put_le(value, n + 1, 8);
+	return put(b, b->x->type_counts, slice_of(type, 2), value, sizeof(value));
+}
+
 static int fold_event(struct log_index_batch *b, const struct log_fact *fact, uint64_t *ret_stream,
     uint32_t *ret_version)
 {
@@ -154,6 +167,8 @@ static int fold_event(struct log_index_batch *b, const struct log_fact *fact, ui
 	put_be16(type, fact->type);
 	put_be64(type + 2, fact->position);
 	rc = put(b, x->types, slice_of(type, sizeof(type)), "", 0);
+	if (rc == 0)
+		rc = count_type(b, type, fact->type);
 	if (rc != 0)
 		return rc;
 	if (ret_stream != NULL)
@@ -234,27 +249,27 @@ static int get(MDB_txn *txn, MDB_dbi dbi, struct slice key, size_t len, const ui
 	return 0;
 }
 
-static int get_position(MDB_txn *txn, MDB_dbi dbi, struct slice key, uint64_t *ret_position)
+static int get_number(MDB_txn *txn, MDB_dbi dbi, struct slice key, uint64_t *ret)
 {
 	const uint8_t *value;
 	int rc;
 
 	rc = get(txn, dbi, key, 8, &value);
 	if (rc == 0)
-		*ret_position = get_le(value, 8);
+		*ret = get_le(value, 8);
 	return rc;
 }
 
 int log_index_once(struct log_index *x, MDB_txn *txn, const uint8_t once[ONCE_KEY_LEN], uint64_t *ret_position)
 {
-	return get_position(txn, x->once, slice_of(once, ONCE_KEY_LEN), ret_position);
+	return get_number(txn, x->once, slice_of(once, ONCE_KEY_LEN), ret_position);
 }
 
 int log_index_claim(struct log_index *x, MDB_txn *txn, struct slice claim, uint64_t *ret_position)
 {
 	if (claim.len == 0 || claim.len > CLAIM_LEN_MAX)
 		return ERR_NOT_FOUND;
-	return get_position(txn, x->claims, claim, ret_position);
+	return get_number(txn, x->claims, claim, ret_position);
 }
 
 int log_index_stream(struct log_index *x, MDB_txn *txn, struct slice stream, uint64_t *ret_number,
@@ -269,6 +284,20 @@ int log_index_stream(struct log_index *x, MDB_txn *txn, struct slice stream, uin
 	if (rc == 0) {
 		*ret_number = get_le(value, 8);
 		*ret_version = get_le(value + 8, 8);
+	}
+	return rc;
+}
+
+int log_index_type_count(struct log_index *x, MDB_txn *txn, uint16_t type, uint64_t *ret_n)
+{
+	uint8_t key[2];
+	int rc;
+
+	put_be16(key, type);
+	rc = get_number(txn, x->type_counts, slice_of(key, sizeof(key)), ret_n);
+	if (rc == ERR_NOT_FOUND) {
+		*ret_n = 0;
+		return 0;
 	}
 	return rc;
 }

@@ -17,7 +17,7 @@
 
 struct log_index {
 	struct log_env env;
-	MDB_dbi meta, once, claims, streams, stream_events, types, subjects;
+	MDB_dbi meta, once, claims, streams, stream_events, types, type_counts, subjects;
 };
 
 /* Readonly: ERR_NOT_FOUND when there is none. ERR_VERSION, ERR_CORRUPT, ERR_IO, ERR_DISK_FULL. */
@@ -57,6 +57,8 @@ int log_index_once(struct log_index *x, MDB_txn *txn, const uint8_t once[ONCE_KE
 int log_index_claim(struct log_index *x, MDB_txn *txn, struct slice claim, uint64_t *ret_position);
 int log_index_stream(struct log_index *x, MDB_txn *txn, struct slice stream, uint64_t *ret_number,
     uint64_t *ret_version);
+/* Events of a type; 0 when there are none. */
+int log_index_type_count(struct log_index *x, MDB_txn *txn, uint16_t type, uint64_t *ret_n);
 int log_index_subject(struct log_index *x, MDB_txn *txn, const uint8_t ref[SUBJECT_REF_LEN], struct id *ret_id);
 
 /*

@@ -19,6 +19,7 @@ static const struct table tables[] = {
     {"streams", offsetof(struct log_index, streams)},
     {"stream_events", offsetof(struct log_index, stream_events)},
     {"types", offsetof(struct log_index, types)},
+    {"type_counts", offsetof(struct log_index, type_counts)},
     {"subjects", offsetof(struct log_index, subjects)},
 };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
@@ -132,6 +133,6 @@ int log_index_count(struct log_index *x, struct log_index_counts *ret)
 	}
 	log_env_done(&x->env, &txn);
 	if (rc == 0)
-		*ret = (struct log_index_counts){counts[0], counts[1], counts[2], counts[4], counts[5]};
+		*ret = (struct log_index_counts){counts[0], counts[1], counts[2], counts[4], counts[6]};
 	return rc;
 }

@@ -177,7 +177,13 @@ class Api(unittest.TestCase):
                                     page["pagination"]["nextCursor"])
             seen += page["data"]
         self.assertEqual([e["version"] for e in seen], [1, 2, 3, 4, 5])
+        updated = self.server.json("/api/v1/events?type=meeting.updated&limit=2")
         self.assertTrue(all(e["type"] == "meeting.updated" for e in self.events("type=meeting.updated")))
+        self.assertEqual(updated["pagination"]["total"], len(self.events("type=meeting.updated")))
+        both = "/api/v1/events?type=meeting.updated&stream=meeting/TENCENT/by-stream&limit=2"
+        self.assertEqual(self.server.json(both)["pagination"]["total"], 5)
+        self.assertEqual(self.server.json(both + "&from=%d" % seen[3]["position"])["pagination"]["total"], 2)
+        self.assertEqual(self.server.get(both, headers={"Accept": "text/csv"}).headers["Lulab-Total"], "5")
         first = self.server.json("/api/v1/events?limit=1")["data"][0]
         self.assertEqual((first["position"], first["type"]), (0, "log.created"))
         second = self.server.json("/api/v1/events?limit=1&page=2")["data"][0]

@@ -293,23 +293,26 @@ START_TEST(blobs_come_back)
 }
 END_TEST
 
-/* Positions a cursor gives, as text: "0 2 5". */
+/* Positions a cursor gives, as text: "0 2 5". The log counts as many. */
 static const char *walk(uint64_t from, const char *stream, uint16_t type)
 {
 	static char text[256];
 	struct log_filter filter = {.type = type, .stream = slice_str(stream)};
 	struct eventlog_cursor c;
 	struct log_record r;
+	uint64_t n = 0, counted;
 	size_t len = 0;
 	int rc;
 
 	text[0] = '\0';
 	eventlog_cursor_init(&c, f.log, from, &filter);
-	while ((rc = eventlog_cursor_next(&c, &r)) == 0)
+	for (; (rc = eventlog_cursor_next(&c, &r)) == 0; n++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", len == 0 ? "" : " ",
 		    (unsigned long long)r.position);
 	ck_assert_int_eq(rc, ERR_END);
 	eventlog_cursor_finish(&c);
+	ck_assert_int_eq(eventlog_count(f.log, &filter, from, &counted), 0);
+	ck_assert_uint_eq(counted, n);
 	return text;
 }
 

@@ -547,13 +547,14 @@ START_TEST(reindex_finds_and_cures)
 	log_fixture_close(&f);
 	spoil_index("claims", SLICE("n:2"), SLICE("\0\0\0\0\0\0\0\0"));
 	spoil_index("claims", SLICE("n:1"), SLICE("\3\0\0\0\0\0\0\0"));
+	spoil_index("type_counts", SLICE("\0\7"), SLICE("\5\0\0\0\0\0\0\0"));
 	tamper(swap_position);
 	ck_assert_int_eq(eventlog_open(&f.log, &f.options), ERR_CORRUPT);
 	buf_clear(&f.problem);
 	f.log = NULL;
 	tamper(swap_position); /* back again: flipping twice */
 	ck_assert_int_eq(eventlog_reindex(&f.options, &report, NULL, NULL), 0);
-	ck_assert_uint_eq(report.differences, 2);
+	ck_assert_uint_eq(report.differences, 3);
 	ck_assert_msg(strstr(report.first, "claims") != NULL, "%s", report.first);
 	ck_assert_uint_eq(report.claims, 1);
 	ck_assert_uint_eq(report.streams, 2);
