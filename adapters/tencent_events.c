@@ -178,7 +178,7 @@ static void keep(struct translating *t, struct slice raw_name, struct json_value
 		json_begin_object(&t->extra);
 	}
 	/* The raw name is between quotes in the text: as a string value its escapes are resolved. */
-	if (json_string((struct json_value){JSON_STRING, {raw_name.ptr - 1, raw_name.len + 2}}, t->arena, &name) != 0) {
+	if (json_string(json_value_of_name(raw_name), t->arena, &name) != 0) {
 		t->rc = ERR_NOMEM;
 		return;
 	}

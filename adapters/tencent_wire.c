@@ -229,13 +229,12 @@ int tencent_parse(struct slice plain, struct arena *a, struct tencent_envelope *
 {
 	struct tencent_envelope e = {0};
 	const char *reason = NULL;
-	int rc = json_scan(plain, NULL, NULL);
+	int rc = json_index(plain, NULL, a, &e.root, NULL);
 
-	*ret = e;
+	*ret = (struct tencent_envelope){0};
 	*ret_reason = "the decrypted text is not JSON";
 	if (rc != 0)
 		return rc == ERR_TOO_BIG ? ERR_TOO_BIG : ERR_MALFORMED;
-	e.root = json_root(plain);
 	if (e.root.type != JSON_OBJECT) {
 		reason = "the decrypted JSON is not an object";
 		goto out;

@@ -24,7 +24,7 @@ static void write_masked_object(struct json_value v, struct arena *a, struct jso
 			struct slice text;
 
 			/* Between its quotes the name is a string value. */
-			if (json_string((struct json_value){JSON_STRING, {name.ptr - 1, name.len + 2}}, a, &text) != 0) {
+			if (json_string(json_value_of_name(name), a, &text) != 0) {
 				w->out->rc = ERR_NOMEM;
 				break;
 			}

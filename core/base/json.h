@@ -2,6 +2,7 @@
  * JSON (RFC 8259), strict. Three ways in, one way out:
  *
  *   json_scan     checks a whole text against the limits, keeps nothing
+ *   json_index    the same, and notes where each container ends
  *   json_reader   walks a text that json_scan accepted, member by member,
  *                 without building anything; integers exact to 64 bits,
  *                 longer ones as their digits
@@ -43,11 +44,26 @@ int json_scan(struct slice text, const struct json_limits *limits, struct json_e
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
+/* Where a container of an indexed text ends, and how many there are in it, itself included. */
+struct json_span {
+	const char *end;
+	size_t n;
+};
+
 /* One value inside a scanned text. `text` is its source, quotes and brackets included. */
 struct json_value {
 	enum json_type type;
 	struct slice text;
+	const struct json_span *span; /* of a container in an indexed text; those inside follow. Else NULL */
 };
+
+/*
+ * json_scan(), and the text's value with its containers indexed, in the arena:
+ * walking it then looks at each byte once, however deep it lies. A text with
+ * thousands of containers, or an arena without room, leaves it without.
+ */
+int json_index(struct slice text, const struct json_limits *limits, struct arena *a, struct json_value *ret_root,
+    struct json_error *ret_error);
 
 /*
  * Cursor over the members of an object or the elements of an array. The text
@@ -55,6 +71,7 @@ struct json_value {
  */
 struct json_reader {
 	const char *at, *end;
+	const struct json_span *span; /* of the next container, when known */
 	bool is_object;
 };
 
@@ -70,6 +87,12 @@ void json_enter(struct json_reader *r, struct json_value v);
  * may be NULL for arrays.
  */
 bool json_next(struct json_reader *r, struct slice *ret_name, struct json_value *ret_value);
+
+/* A raw member name as the string it is: in the text it has its quotes around it. */
+static inline struct json_value json_value_of_name(struct slice raw_name)
+{
+	return (struct json_value){.type = JSON_STRING, .text = {raw_name.ptr - 1, raw_name.len + 2}};
+}
 
 /* Compares a raw member name, resolving escapes. */
 bool json_name_is(struct slice raw_name, struct slice name);

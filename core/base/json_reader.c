@@ -137,28 +137,17 @@ static const char *skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* Nonzero when one of the 8 bytes is a quote or a backslash. */
-static uint64_t has_end_or_escape(uint64_t x)
-{
-	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-	uint64_t quote = x ^ (ones * '"'), backslash = x ^ (ones * '\\');
-
-	return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & high;
-}
-
 /* From the opening quote to past the closing one. */
 static const char *skip_string(const char *at, const char *end)
 {
 	at++;
 	/* Most strings are short: a call of memchr() would cost more than looking at eight bytes at a time. */
 	for (int i = 0; i < SHORT_WORDS && end - at >= 8; i++, at += 8) {
-		uint64_t word;
+		uint64_t marks = json_mark_ends(json_word(at));
 
-		memcpy(&word, at, 8);
-		if (has_end_or_escape(word) == 0)
+		if (marks == 0)
 			continue;
-		while (*at != '"' && *at != '\\')
-			at++;
+		at += json_first(marks);
 		if (*at == '"')
 			return at + 1;
 		break;
@@ -228,20 +217,26 @@ static enum json_type type_at(const char *at)
 	}
 }
 
-static struct json_value value_at(const char *at, const char *end)
+/* The value at `at`; *span is its own if it is a container, and moves past it. */
+static struct json_value value_at(const char *at, const char *end, const struct json_span **span)
 {
-	enum json_type type;
+	struct json_value v = {.type = type_at(at)};
 	const char *past;
 
-	assert(at < end);
-	type = type_at(at);
-	if (type == JSON_STRING)
+	if (v.type == JSON_STRING) {
 		past = skip_string(at, end);
-	else if (type == JSON_OBJECT || type == JSON_ARRAY)
-		past = skip_container(at, end);
-	else
+	} else if (v.type != JSON_OBJECT && v.type != JSON_ARRAY) {
 		past = skip_scalar(at, end);
-	return (struct json_value){type, slice_of(at, (size_t)(past - at))};
+	} else if (*span == NULL) {
+		past = skip_container(at, end);
+	} else {
+		v.span = *span;
+		past = v.span->end;
+		*span += v.span->n;
+	}
+	assert(past > at && past <= end);
+	v.text = slice_of(at, (size_t)(past - at));
+	return v;
 }
 
 struct json_value json_root(struct slice scanned)
@@ -250,7 +245,7 @@ struct json_value json_root(struct slice scanned)
 
 	/* The one value of the text ends where the text does: nothing to look for. */
 	assert(text.len > 0);
-	return (struct json_value){type_at(text.ptr), text};
+	return (struct json_value){.type = type_at(text.ptr), .text = text};
 }
 
 void json_enter(struct json_reader *r, struct json_value v)
@@ -259,6 +254,7 @@ void json_enter(struct json_reader *r, struct json_value v)
 	assert(v.text.len >= 2);
 	r->at = v.text.ptr + 1;
 	r->end = v.text.ptr + v.text.len - 1;
+	r->span = v.span == NULL ? NULL : v.span + 1;
 	r->is_object = v.type == JSON_OBJECT;
 }
 
@@ -281,7 +277,8 @@ bool json_next(struct json_reader *r, struct slice *ret_name, struct json_value 
 	} else if (ret_name != NULL) {
 		*ret_name = (struct slice){0};
 	}
-	*ret_value = value_at(at, r->end);
+	assert(at < r->end);
+	*ret_value = value_at(at, r->end, &r->span);
 	at = skip_space(ret_value->text.ptr + ret_value->text.len, r->end);
 	if (at < r->end) {
 		assert(*at == ',');

@@ -18,6 +18,8 @@
 #include "base/rng.h"
 
 #define NAMES_FIXED 128 /* names held without allocating */
+#define SPANS_MIN 32
+#define SPANS_MAX 4096 /* containers that are indexed */
 #define LINEAR_MAX 24   /* members compared one by one; beyond, by hash */
 
 struct name {
@@ -34,6 +36,9 @@ struct scan {
 	struct name *names; /* of all open objects, outermost first */
 	size_t n_names, names_cap;
 	struct name names_fixed[NAMES_FIXED];
+	struct arena *arena; /* of the spans; NULL: none are kept */
+	struct json_span *spans; /* of all containers, in the order they begin */
+	size_t n_spans, spans_cap;
 	const char *reason;
 };
 
@@ -42,7 +47,7 @@ static const uint8_t plain[256] = {
 #define ROW 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
     [0x20] = ROW, [0x30] = ROW, [0x40] = ROW, [0x50] = ROW, [0x60] = ROW, [0x70] = ROW,
 #undef ROW
-    /* The quote and the backslash are taken out in scan_string(). */
+    /* The quote and the backslash are taken out in skip_plain(). */
 };
 
 static int scan_value(struct scan *s);
@@ -60,26 +65,17 @@ static void skip_space(struct scan *s)
 		s->at++;
 }
 
-/* Nonzero when one of the 8 bytes is a control, '"', '\' or above ASCII (may say so wrongly). */
-static uint64_t not_plain(uint64_t x)
-{
-	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-	uint64_t quote = x ^ (ones * '"'), backslash = x ^ (ones * '\\');
-
-	return ((x - ones * 0x20) | (quote - ones) | (backslash - ones) | x) & high;
-}
-
 static void skip_plain(struct scan *s)
 {
 	const char *at = s->at;
 
-	while (s->end - at >= 8) {
-		uint64_t word;
+	for (; s->end - at >= 8; at += 8) {
+		uint64_t marks = json_mark_special(json_word(at));
 
-		memcpy(&word, at, 8);
-		if (not_plain(word))
-			break;
-		at += 8;
+		if (marks != 0) {
+			s->at = at + json_first(marks);
+			return;
+		}
 	}
 	while (at < s->end && plain[(uint8_t)*at] && *at != '"' && *at != '\\')
 		at++;
@@ -397,11 +393,29 @@ static int scan_member(struct scan *s, struct name_table *t, size_t base)
 	return scan_value(s);
 }
 
+/* Another container begins. Where there is no room for so many, none are kept: a walk is then only longer. */
+static void begin_span(struct scan *s)
+{
+	if (s->arena != NULL && s->n_spans == s->spans_cap) {
+		size_t cap = s->spans_cap == 0 ? SPANS_MIN : s->spans_cap * 2;
+		struct json_span *spans = cap > SPANS_MAX ? NULL : arena_calloc(s->arena, cap, sizeof(*spans));
+
+		if (spans != NULL && s->n_spans > 0)
+			memcpy(spans, s->spans, s->n_spans * sizeof(*spans));
+		if (spans == NULL)
+			s->arena = NULL;
+		s->spans = spans;
+		s->spans_cap = cap;
+	}
+	s->n_spans++;
+}
+
 /* After '{' or '[': the first thing, or the end of an empty one (then *ret_done). */
 static int scan_open(struct scan *s, char close, bool *ret_done)
 {
 	if (++s->depth > s->limits.depth_max)
 		return fail(s, ERR_TOO_BIG, "nested too deeply");
+	begin_span(s);
 	s->at++;
 	skip_space(s);
 	*ret_done = s->at < s->end && *s->at == close;
@@ -430,10 +444,17 @@ static int scan_comma(struct scan *s, char close, bool *ret_done)
 	return fail(s, ERR_MALFORMED, close == '}' ? "',' or '}' expected" : "',' or ']' expected");
 }
 
+/* The container that began as number `first` ends here. */
+static void end_span(struct scan *s, size_t first)
+{
+	if (s->arena != NULL)
+		s->spans[first] = (struct json_span){.end = s->at, .n = s->n_spans - first};
+}
+
 static int scan_object(struct scan *s)
 {
 	struct name_table table = {0};
-	size_t base = s->n_names;
+	size_t base = s->n_names, first = s->n_spans;
 	bool done;
 	int rc = scan_open(s, '}', &done);
 
@@ -444,11 +465,14 @@ static int scan_object(struct scan *s)
 	}
 	free(table.slots);
 	s->n_names = base;
+	if (rc == 0)
+		end_span(s, first);
 	return rc;
 }
 
 static int scan_array(struct scan *s)
 {
+	size_t first = s->n_spans;
 	bool done;
 	int rc = scan_open(s, ']', &done);
 
@@ -457,6 +481,8 @@ static int scan_array(struct scan *s)
 		if (rc == 0)
 			rc = scan_comma(s, ']', &done);
 	}
+	if (rc == 0)
+		end_span(s, first);
 	return rc;
 }
 
@@ -499,7 +525,9 @@ static int scan_value(struct scan *s)
 	}
 }
 
-int json_scan(struct slice text, const struct json_limits *limits, struct json_error *ret_error)
+/* The spans of the text's containers are made in `a` unless that is NULL. */
+static int scan_text(struct slice text, const struct json_limits *limits, struct arena *a,
+    const struct json_span **ret_spans, struct json_error *ret_error)
 {
 	struct scan s;
 	int rc;
@@ -512,6 +540,9 @@ int json_scan(struct slice text, const struct json_limits *limits, struct json_e
 	s.names = s.names_fixed;
 	s.n_names = 0;
 	s.names_cap = NAMES_FIXED;
+	s.arena = a;
+	s.spans = NULL;
+	s.n_spans = s.spans_cap = 0;
 	s.reason = NULL;
 
 	skip_space(&s);
@@ -526,5 +557,26 @@ int json_scan(struct slice text, const struct json_limits *limits, struct json_e
 		*ret_error = (struct json_error){(size_t)(s.at - s.start), s.reason};
 	if (s.names != s.names_fixed)
 		free(s.names);
+	*ret_spans = s.spans;
 	return rc;
+}
+
+int json_scan(struct slice text, const struct json_limits *limits, struct json_error *ret_error)
+{
+	const struct json_span *none;
+
+	return scan_text(text, limits, NULL, &none, ret_error);
+}
+
+int json_index(struct slice text, const struct json_limits *limits, struct arena *a, struct json_value *ret_root,
+    struct json_error *ret_error)
+{
+	const struct json_span *spans;
+	int rc = scan_text(text, limits, a, &spans, ret_error);
+
+	if (rc != 0)
+		return rc;
+	*ret_root = json_root(text);
+	ret_root->span = spans; /* none, when it is no container */
+	return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/codec.h"
+#include "base/json_text.h"
 
 #define DEPTH_MAX 63
 
@@ -90,6 +91,26 @@ static void put_escape(struct buf *out, uint8_t c)
 	}
 }
 
+/* Up to where the text can be written as it is. */
+static size_t plain_len(struct slice text)
+{
+	size_t i = 0;
+
+	for (; text.len - i >= 8; i += 8) {
+		uint64_t marks = json_mark_special(json_word(text.ptr + i));
+
+		if (marks != 0)
+			return i + json_first(marks);
+	}
+	for (; i < text.len; i++) {
+		uint8_t c = (uint8_t)text.ptr[i];
+
+		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+			break;
+	}
+	return i;
+}
+
 static void put_quoted(struct buf *out, struct slice text)
 {
 	size_t run = 0, i = 0;
@@ -97,19 +118,14 @@ static void put_quoted(struct buf *out, struct slice text)
 	buf_append_char(out, '"');
 	while (i < text.len) {
 		uint8_t c = (uint8_t)text.ptr[i];
-		size_t n = 1;
-		bool invalid = false;
+		size_t n = c >= 0x80 ? utf8_sequence(text.ptr + i, text.len - i)
+				     : plain_len(slice_of(text.ptr + i, text.len - i));
 
-		if (c >= 0x80) {
-			n = utf8_sequence(text.ptr + i, text.len - i);
-			invalid = n == 0;
-		}
-		if (!invalid && c >= 0x20 && c != '"' && c != '\\') {
-			i += n;
+		i += n;
+		if (n > 0)
 			continue;
-		}
 		buf_append(out, slice_of(text.ptr + run, i - run));
-		if (invalid)
+		if (c >= 0x80)
 			buf_append(out, SLICE("\xef\xbf\xbd"));
 		else
 			put_escape(out, c);

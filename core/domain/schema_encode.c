@@ -115,8 +115,7 @@ static int extra_write(struct slice extra, struct json_writer *w)
 
 	json_enter(&r, json_root(extra));
 	while (rc == 0 && json_next(&r, &raw_name, &v)) {
-		rc = json_string((struct json_value){JSON_STRING, slice_of(raw_name.ptr - 1, raw_name.len + 2)}, &scratch,
-		    &name);
+		rc = json_string(json_value_of_name(raw_name), &scratch, &name);
 		if (rc != 0)
 			break;
 		json_name_slice(w, name);

@@ -75,7 +75,7 @@ static void put_segment(struct buf *out, struct slice name, bool raw)
 	struct arena scratch = ARENA_INIT(PATH_LEN_MAX * 8);
 
 	if (raw && name.len < PATH_LEN_MAX)
-		(void)json_string((struct json_value){JSON_STRING, slice_of(name.ptr - 1, name.len + 2)}, &scratch, &text);
+		(void)json_string(json_value_of_name(name), &scratch, &text);
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
 

@@ -470,7 +470,7 @@ static void copy(struct json_value v, struct arena *a, struct json_writer *w)
 	case JSON_OBJECT:
 		json_begin_object(w);
 		for (json_enter(&r, v); json_next(&r, &name, &child);) {
-			struct json_value as_string = {JSON_STRING, slice_of(name.ptr - 1, name.len + 2)};
+			struct json_value as_string = json_value_of_name(name);
 
 			ck_assert_int_eq(json_string(as_string, a, &text), 0);
 			json_name_slice(w, text);
@@ -493,6 +493,111 @@ static void copy(struct json_value v, struct arena *a, struct json_writer *w)
 		break;
 	}
 }
+
+/* An index changes how far a walk has to look, not what it finds; `a_len`: room for one. */
+static void check_index(struct slice text, size_t a_len, struct slice expected)
+{
+	struct arena index = ARENA_INIT(a_len), a = ARENA_INIT(1 << 16);
+	struct buf out = BUF_INIT(1 << 18);
+	struct json_writer w = JSON_WRITER(&out);
+	struct json_value root;
+
+	ck_assert_int_eq(json_index(text, NULL, &index, &root, NULL), 0);
+	copy(root, &a, &w);
+	ck_assert_int_eq(out.rc, 0);
+	ck_assert_slice_eq(buf_slice(&out), expected);
+	buf_finish(&out);
+	arena_finish(&a);
+	arena_finish(&index);
+}
+
+START_TEST(index_of_many_containers)
+{
+	struct buf text = BUF_INIT(1 << 18);
+	struct arena a = ARENA_INIT(1 << 20);
+	struct json_value root;
+
+	for (unsigned n = 1; n < 20000; n = n * 3 + 1) {
+		buf_clear(&text);
+		buf_append_str(&text, "[[],{\"a\":[{}]}");
+		for (unsigned i = 0; i < n; i++)
+			buf_append_str(&text, ",[[1],{}]");
+		buf_append_str(&text, "]");
+		ck_assert_int_eq(text.rc, 0);
+		check_index(buf_slice(&text), 1 << 20, buf_slice(&text));
+		check_index(buf_slice(&text), 5000, buf_slice(&text)); /* no room for all */
+		check_index(buf_slice(&text), 0, buf_slice(&text));
+	}
+	ck_assert_int_eq(json_index(SLICE("[1,]"), NULL, &a, &root, NULL), ERR_MALFORMED);
+	ck_assert_int_eq(json_index(SLICE("[[2],3]"), NULL, &a, &root, NULL), 0);
+	ck_assert_ptr_nonnull(root.span);
+	ck_assert_uint_eq(root.span->n, 2);
+	ck_assert_int_eq(json_index(SLICE(" 3 "), NULL, &a, &root, NULL), 0);
+	ck_assert_int_eq(root.type, JSON_NUMBER);
+	arena_finish(&a);
+	buf_finish(&text);
+}
+END_TEST
+
+/* Strings are looked at eight bytes at a time: each special byte at each place of a word and behind one. */
+START_TEST(special_bytes_at_every_place)
+{
+	static const char *const specials[] = {"\"", "\\", "\x01", "\x1f", " ", "!", "#", "[", "]", "\x7f",
+	    "\xc2\x80", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "\\\"", "\"\"", "\n\n"};
+
+	for (size_t i = 0; i < COUNT(specials); i++) {
+		for (size_t before = 0; before < 45; before++) {
+			struct buf text = BUF_INIT(100), out = BUF_INIT(400);
+			struct arena a = ARENA_INIT(1 << 12);
+			struct json_writer w = JSON_WRITER(&out);
+			struct json_reader r;
+			struct json_value v;
+			struct slice read;
+
+			for (size_t n = 0; n < before; n++)
+				buf_append_char(&text, (char)('a' + n % 26));
+			buf_append_str(&text, specials[i]);
+			for (size_t n = 0; n < (before * 7 + i) % 19; n++)
+				buf_append_char(&text, 'z');
+			json_begin_array(&w);
+			json_put_string(&w, buf_slice(&text));
+			json_put_i64(&w, 5);
+			json_end_array(&w);
+			ck_assert_int_eq(json_index(buf_slice(&out), NULL, &a, &v, NULL), 0);
+			json_enter(&r, v);
+			ck_assert(json_next(&r, NULL, &v));
+			ck_assert_int_eq(json_string(v, &a, &read), 0);
+			ck_assert_slice_eq(read, buf_slice(&text));
+			ck_assert(json_next(&r, NULL, &v));
+			ck_assert_slice_eq(v.text, SLICE("5"));
+			arena_finish(&a);
+			buf_finish(&text);
+			buf_finish(&out);
+		}
+	}
+}
+END_TEST
+
+/* What must not be in a string is found wherever it stands. */
+START_TEST(bad_bytes_at_every_place)
+{
+	static const char bad[] = {'\x01', '\x1f', '\x80', '\xff', '\xc0'};
+
+	for (size_t i = 0; i < sizeof(bad); i++) {
+		for (size_t at = 1; at < 30; at++) {
+			char text[33];
+			struct json_error error;
+
+			memset(text, 'x', sizeof(text));
+			text[0] = text[32] = '"';
+			ck_assert_int_eq(json_scan(slice_of(text, sizeof(text)), NULL, NULL), 0);
+			text[at] = bad[i];
+			ck_assert_int_eq(json_scan(slice_of(text, sizeof(text)), NULL, &error), ERR_MALFORMED);
+			ck_assert_uint_eq(error.offset, at);
+		}
+	}
+}
+END_TEST
 
 /*
  * Random edits of valid texts: what the scanner passes must be walkable, its
@@ -526,6 +631,7 @@ START_TEST(mutants_agree_with_cjson)
 			n_accepted++;
 			copy(json_root(slice_of(text, len)), &a, &w);
 			ck_assert_int_eq(out.rc, 0);
+			check_index(slice_of(text, len), 1 << 14, buf_slice(&out));
 			ck_assert_int_eq(json_tree(buf_slice(&out), NULL, &after, NULL), 0);
 			printed_before = cJSON_PrintUnformatted(before);
 			printed_after = cJSON_PrintUnformatted(after);
@@ -562,6 +668,9 @@ int main(void)
 	tcase_add_test(t, writer_writes);
 	tcase_add_test(t, writer_doubles_read_back);
 	tcase_add_test(t, writer_failure_sticks_in_the_buffer);
+	tcase_add_test(t, index_of_many_containers);
+	tcase_add_test(t, special_bytes_at_every_place);
+	tcase_add_test(t, bad_bytes_at_every_place);
 	tcase_add_test(t, mutants_agree_with_cjson);
 	suite_add_tcase(s, t);
 	return run_suite(s);
