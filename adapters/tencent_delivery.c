@@ -420,7 +420,7 @@ static bool is_conflict(struct delivery *d)
 	if (log_read_start(&read, d->tencent->app->log) == 0 &&
 	    eventlog_read_one(&read, d->first_position, &record) == 0 &&
 	    envelope_decode(record.entry, record.position, d->rq->arena, &envelope) == 0 &&
-	    json_member(json_root(envelope.data), "fingerprint", &v) &&
+	    json_member(envelope.data_value, "fingerprint", &v) &&
 	    json_string(v, d->rq->arena, &first) == 0 && first.len == BASE64URL_LEN(SHA256_LEN))
 		memcpy(d->first_fingerprint, first.ptr, first.len);
 	log_read_stop(&read);

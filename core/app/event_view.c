@@ -108,7 +108,7 @@ int event_view_write(const struct event_view *view, const struct log_record *rec
 	write_text(w, "dataschema", e.dataschema);
 	json_name(w, "data");
 	if (!write_opened(view, &e, a, w))
-		write_masked(json_root(e.data), a, w);
+		write_masked(e.data_value, a, w);
 	json_end_object(w);
 	if (ret_shown != NULL)
 		*ret_shown = (struct event_shown){e.id, e.type, e.subject, e.source, e.actor, slice_str(time)};

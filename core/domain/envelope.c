@@ -297,6 +297,7 @@ static int read_member(struct envelope *e, enum member m, struct json_value v)
 
 	if (m == M_DATA) {
 		e->data = v.text;
+		e->data_value = v;
 		return v.type == JSON_OBJECT ? 0 : ERR_MALFORMED;
 	}
 	if (v.type != JSON_STRING)
@@ -337,7 +338,9 @@ static int read_members(struct envelope *e, struct json_value root, const char *
 	return 0;
 }
 
-static int decode(struct slice entry, uint64_t position, struct envelope *ret, const char **ret_reason)
+/* arena NULL: the data is not going to be walked. */
+static int decode(struct slice entry, uint64_t position, struct arena *arena, struct envelope *ret,
+    const char **ret_reason)
 {
 	struct json_limits limits = JSON_LIMITS_DEFAULT;
 	struct envelope e = {0};
@@ -351,12 +354,13 @@ static int decode(struct slice entry, uint64_t position, struct envelope *ret, c
 	}
 	/* The scanner would allow white space, but one fact has one text. */
 	limits.compact = true;
-	rc = json_scan(entry, &limits, &error);
+	rc = arena != NULL ? json_index(entry, &limits, arena, &root, &error) : json_scan(entry, &limits, &error);
 	if (rc != 0) {
 		*ret_reason = error.reason;
 		return rc;
 	}
-	root = json_root(entry);
+	if (arena == NULL)
+		root = json_root(entry);
 	if (root.type != JSON_OBJECT) {
 		*ret_reason = "not an object";
 		return ERR_MALFORMED;
@@ -376,15 +380,15 @@ int envelope_decode(struct slice entry, uint64_t position, struct arena *arena, 
 {
 	const char *reason;
 
-	(void)arena; /* no member has escapes, so all point into the entry */
-	return decode(entry, position, ret, &reason);
+	/* No member has escapes, so all point into the entry; the arena is for the index of the data. */
+	return decode(entry, position, arena, ret, &reason);
 }
 
 int envelope_check(struct slice entry, uint64_t position, const char **ret_reason)
 {
 	struct envelope ignored;
 	const char *reason = NULL;
-	int rc = decode(entry, position, &ignored, &reason);
+	int rc = decode(entry, position, NULL, &ignored, &reason);
 
 	if (rc != 0 && ret_reason != NULL)
 		*ret_reason = reason;

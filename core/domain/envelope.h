@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "domain/event_draft.h"
 
 #define EVENT_TYPE_LEN_MAX 64
@@ -26,6 +27,7 @@ struct envelope {
 	uint8_t once[ONCE_KEY_LEN];
 	struct slice dataschema; /* "meeting.started/1" */
 	struct slice data;       /* JSON object */
+	struct json_value data_value; /* set by envelope_decode(): the same, to be walked */
 };
 
 /*

@@ -375,7 +375,7 @@ int event_decode_data(const struct envelope *envelope, const struct seal_hooks *
 		if (event.data == NULL)
 			return ERR_NOMEM;
 		/* The entry was scanned with its envelope. */
-		rc = schema_decode_value(event.type->schema, json_root(envelope->data), "", hooks, arena, event.data, NULL);
+		rc = schema_decode_value(event.type->schema, envelope->data_value, "", hooks, arena, event.data, NULL);
 		if (rc != 0)
 			return rc;
 	}

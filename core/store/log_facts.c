@@ -133,7 +133,7 @@ static int facts_of_envelope(const struct envelope *e, uint64_t position, uint16
     fact_sink *sink, void *arg)
 {
 	struct log_fact fact = {.position = position, .type = type};
-	struct fact_members members = find_members(json_root(e->data));
+	struct fact_members members = find_members(e->data_value);
 	int rc;
 
 	fact.kind = FACT_EVENT;
