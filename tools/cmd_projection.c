@@ -2,6 +2,7 @@
  * lulab projection: the read models, which are folds of the log and can be made
  * again at any time. `status` and `verify` also work beside a running server.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "app/config.h"
@@ -12,6 +13,7 @@
 #include "domain/event.h"
 #include "nearest.h"
 #include "progress.h"
+#include "projection_commands.h"
 #include "settings.h"
 #include "store/checkpoint.h"
 #include "store/eventlog.h"
@@ -118,20 +120,26 @@ static void stores_close(struct stores *s)
 
 /* ---- which ones ------------------------------------------------------------------ */
 
+enum exit_status projection_check_name(const struct invocation *in, const char *name)
+{
+	struct nearest near = NEAREST_INIT(slice_str(name));
+
+	if (projection_find(name) != NULL)
+		return STATUS_OK;
+	for (unsigned k = 0; projections[k] != NULL; k++)
+		nearest_offer(&near, projections[k]->name);
+	return command_fail(in, STATUS_NOT_FOUND, "there is no read model '%s'%s%s%s", name,
+	    near.name != NULL ? "; did you mean " : "", near.name != NULL ? near.name : "",
+	    near.name != NULL ? "?" : "");
+}
+
 static enum exit_status check_names(const struct invocation *in)
 {
-	for (unsigned i = 0; i < in->n_arguments; i++) {
-		struct nearest near = NEAREST_INIT(slice_str(in->arguments[i]));
+	enum exit_status status = STATUS_OK;
 
-		if (projection_find(in->arguments[i]) != NULL)
-			continue;
-		for (unsigned k = 0; projections[k] != NULL; k++)
-			nearest_offer(&near, projections[k]->name);
-		return command_fail(in, STATUS_NOT_FOUND, "there is no read model '%s'%s%s%s", in->arguments[i],
-		    near.name != NULL ? "; did you mean " : "", near.name != NULL ? near.name : "",
-		    near.name != NULL ? "?" : "");
-	}
-	return STATUS_OK;
+	for (unsigned i = 0; i < in->n_arguments && status == STATUS_OK; i++)
+		status = projection_check_name(in, in->arguments[i]);
+	return status;
 }
 
 static bool is_named(const struct invocation *in, const struct projection *model)
@@ -155,7 +163,9 @@ static const struct table_column status_columns[] = {
 	{0},
 };
 
-static bool put_status(struct table *t, const char *dir, const struct projection *model, uint64_t size)
+/* A row; ways_out gets what to type where one has stopped. */
+static bool put_status(struct table *t, const char *dir, const struct projection *model, uint64_t size,
+    struct buf *ways_out)
 {
 	struct projection_status status;
 	int rc = projection_inspect(dir, model, &status);
@@ -171,6 +181,11 @@ static bool put_status(struct table *t, const char *dir, const struct projection
 	} else if (status.state == PROJECTION_LIVE && behind > 0) {
 		state = "behind";
 	}
+	if (status.state == PROJECTION_STOPPED)
+		buf_printf(ways_out,
+		    "%s%s has stopped. `lulab log show %" PRIu64 "` prints the event. When a newer program cannot apply it "
+		    "either, let it be passed over: lulab projection skip %s %" PRIu64 " --reason TEXT",
+		    ways_out->len > 0 ? "\n" : "", model->name, status.position, model->name, status.position);
 	table_put_str(t, model->name);
 	table_put_str(t, state);
 	table_put_u64(t, status.position);
@@ -185,6 +200,7 @@ static int run_status(struct invocation *in)
 	struct stores s = {.in = in};
 	struct table *t = NULL;
 	bool good = true;
+	struct buf ways_out = BUF_INIT(8192);
 	enum exit_status status = check_names(in);
 	int rc;
 
@@ -195,9 +211,12 @@ static int run_status(struct invocation *in)
 	rc = table_open(&t, stdout, status_columns, option_is_set(in, "json"));
 	for (unsigned i = 0; rc == 0 && projections[i] != NULL; i++)
 		if (is_named(in, projections[i]))
-			good &= put_status(t, option_data_dir(in), projections[i], eventlog_size(s.log));
+			good &= put_status(t, option_data_dir(in), projections[i], eventlog_size(s.log), &ways_out);
 	if (rc == 0)
 		rc = table_close(t);
+	if (ways_out.len > 0)
+		command_note(in, "%s", ways_out.ptr);
+	buf_finish(&ways_out);
 	if (rc != 0)
 		status = command_fail_err(in, rc, "cannot list");
 	else
@@ -387,7 +406,7 @@ static const struct command cmd_verify = {
 	.run = run_verify,
 };
 
-static const struct command *const commands[] = {&cmd_status, &cmd_rebuild, &cmd_verify, NULL};
+static const struct command *const commands[] = {&cmd_status, &cmd_rebuild, &cmd_verify, &projection_skip, NULL};
 
 const struct command cmd_projection = {
 	.name = "projection",

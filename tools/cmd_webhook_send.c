@@ -267,19 +267,10 @@ static int report(struct sending *s, int status)
 static int target(const struct invocation *in, const struct config_loaded *config, struct buf *url)
 {
 	const char *to = option_text(in, "to"), *host;
-	struct arena a = ARENA_INIT(4096);
+	int rc = to == NULL ? settings_url(&config->values, url) : buf_append_str(url, to);
 
-	if (to == NULL) {
-		const char *listen = config_listen(&config->values, &a);
-
-		buf_printf(url, "%s://%s", config->values.tls_cert.ptr == NULL ? "http" : "https",
-		    listen == NULL ? "127.0.0.1:3000" : listen);
-	} else {
-		buf_append_str(url, to);
-	}
-	arena_finish(&a);
-	if (url->rc != 0)
-		return url->rc;
+	if (rc != 0)
+		return rc;
 	host = strstr(url->ptr, "://");
 	if (host == NULL)
 		return ERR_INVALID;

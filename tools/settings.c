@@ -20,3 +20,25 @@ enum exit_status settings_load(const struct invocation *in, const struct config_
 			command_note(in, "%s: %s", ret->remarks.items[i].path, ret->remarks.items[i].message);
 	return STATUS_OK;
 }
+
+int settings_url(const struct config *config, struct buf *url)
+{
+	static const struct {
+		struct slice everywhere, here;
+	} wildcards[] = {{SLICE_INIT("0.0.0.0:"), SLICE_INIT("127.0.0.1:")}, {SLICE_INIT("[::]:"), SLICE_INIT("[::1]:")}};
+	struct arena a = ARENA_INIT(4096);
+	struct slice listen = slice_str(config_listen(config, &a));
+
+	buf_append_str(url, config->tls_cert.len == 0 ? "http://" : "https://");
+	for (size_t i = 0; i < sizeof(wildcards) / sizeof(wildcards[0]); i++) {
+		if (!slice_starts_with(listen, wildcards[i].everywhere))
+			continue;
+		buf_append(url, wildcards[i].here);
+		listen = slice_of(listen.ptr + wildcards[i].everywhere.len, listen.len - wildcards[i].everywhere.len);
+	}
+	if (listen.ptr == NULL)
+		url->rc = ERR_NOMEM;
+	buf_append(url, listen);
+	arena_finish(&a);
+	return url->rc;
+}

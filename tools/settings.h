@@ -3,6 +3,7 @@
 #define LULAB_TOOLS_SETTINGS_H
 
 #include "app/config.h"
+#include "base/buf.h"
 #include "command.h"
 
 /*
@@ -12,5 +13,8 @@
  */
 enum exit_status settings_load(const struct invocation *in, const struct config_sources *sources,
     struct config_loaded *ret);
+
+/* Appends "http://127.0.0.1:3000": how a command on this machine reaches the server these settings describe. */
+int settings_url(const struct config *config, struct buf *url);
 
 #endif

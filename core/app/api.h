@@ -10,6 +10,7 @@ extern const struct route api_event_stream_routes[];
 extern const struct route api_events_routes[];
 extern const struct route api_meetings_legacy_routes[];
 extern const struct route api_meetings_routes[];
+extern const struct route api_projections_routes[];
 extern const struct route api_recordings_routes[];
 extern const struct route api_webhooks_routes[];
 extern const struct route health_routes[];
