@@ -25,7 +25,7 @@
 	X(ack_before_commit, "appends are answered before their commit") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
 	X(nosync, "the log's commits are not synced") \
-	X(skip_event, "read models pass over one event in a thousand") \
+	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \
 	X(time_falls, "events are stamped with what the clock says, even when it went back")
 

@@ -106,7 +106,7 @@ static int apply_some(struct fold *f, uint64_t until)
 			rc = log_error(f, rc == ERR_END ? 0 : rc);
 			break;
 		}
-		if (PLANTED(skip_event) && record.position % 1000 == 999) {
+		if (PLANTED(skip_event) && record.position % 100 == 99) {
 			projection_file_skip(f->file);
 			continue;
 		}

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Each instrument of this folder that starts the whole program is shown bugs of the kind it looks for
+(core/base/planted.h) and must fail of them, with a finding that tells what is wrong."""
+
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import crash  # noqa: E402
+from crash import load  # noqa: E402
+
+
+class Planted(unittest.TestCase):
+    def setUp(self):
+        self.tempdir = tempfile.tempdir
+        tempfile.tempdir = tempfile.mkdtemp(prefix="lulab-planted-")
+
+    def tearDown(self):
+        shutil.rmtree(tempfile.tempdir)
+        tempfile.tempdir = self.tempdir
+
+    def crash_finds(self, bug, finding):
+        with self.assertRaisesRegex(load.Breach, finding):
+            crash.run(40, seed=1, epoch_rounds=20, planted=bug)
+
+    def test_crash_finds_an_answer_before_its_commit(self):
+        self.crash_finds("ack_before_commit", "acknowledged webhooks are lost")
+
+    def test_crash_finds_a_missing_position(self):
+        self.crash_finds("skip_position", "position 499 is missing, 500 follows")
+
+    def test_crash_finds_an_event_that_a_read_model_passed_over(self):
+        self.crash_finds("skip_event", "projection verify")
+
+    def test_crash_finds_a_repeat_stored_again(self):
+        self.crash_finds("forget_tail", "is in the log twice")
+
+    def test_crash_finds_nothing_in_the_program_as_it_should_be(self):
+        crash.run(10, seed=1, planted="none")
+
+
+if __name__ == "__main__":
+    unittest.main()
