@@ -136,12 +136,12 @@ static int decode(uint8_t *out, struct slice text, const uint8_t *values, bool u
 	uint32_t v;
 
 	for (; left >= 4; left -= 4, in += 4) {
-		uint8_t a = values[in[0]], b = values[in[1]], c = values[in[2]], d = values[in[3]];
+		uint32_t a = values[in[0]], b = values[in[1]], c = values[in[2]], d = values[in[3]];
 
-		if (a == 0 || b == 0 || c == 0 || d == 0)
+		/* 0 stands for what is not in the alphabet, and one less than that is more than 63. */
+		if (((a - 1) | (b - 1) | (c - 1) | (d - 1)) > 63)
 			return ERR_MALFORMED;
-		v = (uint32_t)(a - 1) << 18 | (uint32_t)(b - 1) << 12 | (uint32_t)(c - 1) << 6 |
-		    (uint32_t)(d - 1);
+		v = (a << 18) + (b << 12) + (c << 6) + d - 0x41041;
 		*out++ = (uint8_t)(v >> 16);
 		*out++ = (uint8_t)(v >> 8);
 		*out++ = (uint8_t)v;

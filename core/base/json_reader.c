@@ -292,7 +292,12 @@ bool json_name_is(struct slice raw_name, struct slice name)
 {
 	struct unescaped u;
 
-	if (raw_name.len == 0 || memchr(raw_name.ptr, '\\', raw_name.len) == NULL)
+	/* An escape is longer than what it stands for, so the usual other name is told by its length or its front. */
+	if (raw_name.len < name.len || raw_name.len == 0)
+		return slice_eq(raw_name, name);
+	if (raw_name.ptr[0] != '\\' && (name.len == 0 || raw_name.ptr[0] != name.ptr[0]))
+		return false;
+	if (memchr(raw_name.ptr, '\\', raw_name.len) == NULL)
 		return slice_eq(raw_name, name);
 	u = (struct unescaped){.at = raw_name.ptr, .end = raw_name.ptr + raw_name.len};
 	for (size_t i = 0; i < name.len; i++) {

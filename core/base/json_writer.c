@@ -111,7 +111,8 @@ static size_t plain_len(struct slice text)
 	return i;
 }
 
-static void put_quoted(struct buf *out, struct slice text)
+/* Some of the text cannot be written as it is. */
+static void put_escaped(struct buf *out, struct slice text)
 {
 	size_t run = 0, i = 0;
 
@@ -136,12 +137,33 @@ static void put_quoted(struct buf *out, struct slice text)
 	buf_append_char(out, '"');
 }
 
+/* Names and most values are short and need no escapes: quotes and all in one go. */
+static void put_quoted(struct buf *out, struct slice text, bool colon)
+{
+	char *at;
+
+	if (plain_len(text) < text.len) {
+		put_escaped(out, text);
+		if (colon)
+			buf_append_char(out, ':');
+		return;
+	}
+	at = buf_reserve(out, text.len + 2 + colon);
+	if (at == NULL)
+		return;
+	at[0] = '"';
+	if (text.len > 0)
+		memcpy(at + 1, text.ptr, text.len);
+	at[text.len + 1] = '"';
+	at[text.len + 2] = ':'; /* where none is wanted, in the place of the buffer's NUL */
+	buf_commit(out, text.len + 2 + colon);
+}
+
 void json_name_slice(struct json_writer *w, struct slice name)
 {
 	assert(!w->after_name);
 	before_value(w);
-	put_quoted(w->out, name);
-	buf_append_char(w->out, ':');
+	put_quoted(w->out, name, true);
 	w->after_name = true;
 }
 
@@ -153,7 +175,7 @@ void json_name(struct json_writer *w, const char *name)
 void json_put_string(struct json_writer *w, struct slice text)
 {
 	before_value(w);
-	put_quoted(w->out, text);
+	put_quoted(w->out, text, false);
 }
 
 void json_put_str(struct json_writer *w, const char *text)

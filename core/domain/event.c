@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "crypto/crypto.h"
 
+#define ENTRY_LEN_USUAL 4000 /* most are shorter and then written without growing the buffer */
 #define CLAIMS_MAX 32 /* of one event, and as many releases */
 
 /* ---- the table ------------------------------------------------------------------- */
@@ -345,7 +346,7 @@ int event_draft_make(const struct event_context *ctx, enum event_type type_id, c
 	if (rc == 0)
 		rc = collect_subjects(type->schema, data, arena, &draft);
 	if (rc == 0)
-		rc = put_entry(ctx, type, data, meta, &draft, &entry);
+		rc = buf_reserve(&entry, ENTRY_LEN_USUAL) != NULL ? put_entry(ctx, type, data, meta, &draft, &entry) : entry.rc;
 	if (rc != 0)
 		goto out;
 	copy = arena_dup(arena, buf_slice(&entry));

@@ -33,7 +33,7 @@ bool schema_field_present(const struct schema_field *f, const void *data)
 
 struct encoding {
 	const struct seal_hooks *hooks;
-	struct buf plain, sealed, text; /* of the member being sealed */
+	struct buf plain, sealed; /* of the member being sealed */
 };
 
 static int encode_object(struct encoding *e, const struct schema *s, const void *data, struct json_writer *w);
@@ -89,19 +89,15 @@ static int encode_sealed(struct encoding *e, const struct schema_field *f, const
 
 	buf_clear(&e->plain);
 	buf_clear(&e->sealed);
-	buf_clear(&e->text);
 	/* Sealed as a whole: nothing inside is sealed once more. */
 	rc = encode_value(&clear, f, member, &inner);
 	if (rc == 0)
 		rc = e->hooks->seal(e->hooks->arg, f->path, f->subject, buf_slice(&e->plain), &e->sealed);
 	if (rc != 0)
 		return rc;
-	(void)buf_append_str(&e->text, "{\"$sealed\":\"");
-	(void)base64url_encode(&e->text, buf_slice(&e->sealed));
-	if (buf_append_str(&e->text, "\"}") != 0)
-		return e->text.rc;
-	json_put_raw(w, buf_slice(&e->text));
-	return w->out->rc;
+	json_put_raw(w, SLICE("{\"$sealed\":\""));
+	(void)base64url_encode(w->out, buf_slice(&e->sealed));
+	return buf_append(w->out, SLICE("\"}"));
 }
 
 /* A raw member name is the inside of a string: give it its quotes back to resolve it. */
@@ -155,12 +151,11 @@ static int encode_object(struct encoding *e, const struct schema *s, const void 
 int schema_encode(const struct schema *s, const void *data, const struct seal_hooks *hooks, struct json_writer *w)
 {
 	struct encoding e = {.hooks = s->any_sealed ? hooks : NULL, .plain = BUF_INIT(PLAIN_MAX),
-	    .sealed = BUF_INIT(PLAIN_MAX), .text = BUF_INIT(2 * PLAIN_MAX)};
+	    .sealed = BUF_INIT(PLAIN_MAX)};
 	int rc = encode_object(&e, s, data, w);
 
 	buf_wipe(&e.plain);
 	buf_finish(&e.sealed);
-	buf_finish(&e.text);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #define PAD_TO 32
 #define PLAIN_MAX (64u << 20)
 #define AAD_MAX 640
+#define AAD_USUAL 120 /* long enough for most, so that it is allocated once */
 #define HEADER_LEN (1 + ID_LEN + XCHACHA_NONCE_LEN)
 
 /* What was given out lately, until the log's index knows it: four-way sets. */
@@ -159,6 +160,7 @@ void sealer_fingerprint(struct sealer *s, struct slice text, uint8_t ret[SHA256_
 
 static int additional_data(struct buf *out, const struct sealer *s, struct slice event_id, struct slice field)
 {
+	buf_reserve(out, AAD_USUAL);
 	buf_append(out, SLICE("field/v1\0"));
 	buf_append(out, slice_str(s->origin));
 	buf_append_char(out, '\0');
@@ -171,9 +173,8 @@ int seal_field(struct sealer *s, const struct id *subject, struct slice event_id
     struct slice plain, struct buf *out)
 {
 	size_t padded_len = (plain.len / PAD_TO + 1) * PAD_TO, sealed_len = SEALED_LEN(plain.len);
-	struct buf padded = BUF_INIT(PLAIN_MAX + PAD_TO), aad = BUF_INIT(AAD_MAX);
-	uint8_t key[KEYRING_KEY_LEN];
-	char *pad, *at;
+	struct buf aad = BUF_INIT(AAD_MAX);
+	uint8_t key[KEYRING_KEY_LEN], *at, *padded;
 	int rc;
 
 	if (plain.len > PLAIN_MAX)
@@ -181,27 +182,22 @@ int seal_field(struct sealer *s, const struct id *subject, struct slice event_id
 	rc = keyring_get(s->keyring, subject, key);
 	if (rc != 0)
 		return rc;
-	pad = buf_reserve(&padded, padded_len);
-	at = buf_reserve(out, sealed_len);
-	rc = additional_data(&aad, s, event_id, field);
-	if (pad == NULL || at == NULL)
-		rc = pad == NULL ? padded.rc : out->rc;
+	at = (uint8_t *)buf_reserve(out, sealed_len);
+	rc = at == NULL ? out->rc : additional_data(&aad, s, event_id, field);
 	if (rc == 0) {
-		uint8_t *bytes = (uint8_t *)at;
-
+		/* Padded where it is going to lie, and sealed in place. */
+		padded = at + HEADER_LEN;
 		if (plain.len > 0)
-			memcpy(pad, plain.ptr, plain.len);
-		pad[plain.len] = (char)0x80;
-		memset(pad + plain.len + 1, 0, padded_len - plain.len - 1);
-		bytes[0] = 0x01;
-		memcpy(bytes + 1, subject->bytes, ID_LEN);
-		rng_fill(s->rng, bytes + 1 + ID_LEN, XCHACHA_NONCE_LEN);
-		xchacha_seal(bytes + HEADER_LEN, slice_of(pad, padded_len), buf_slice(&aad), bytes + 1 + ID_LEN, key);
+			memcpy(padded, plain.ptr, plain.len);
+		padded[plain.len] = 0x80;
+		memset(padded + plain.len + 1, 0, padded_len - plain.len - 1);
+		at[0] = 0x01;
+		memcpy(at + 1, subject->bytes, ID_LEN);
+		rng_fill(s->rng, at + 1 + ID_LEN, XCHACHA_NONCE_LEN);
+		xchacha_seal(padded, slice_of(padded, padded_len), buf_slice(&aad), at + 1 + ID_LEN, key);
 		buf_commit(out, sealed_len);
-		buf_commit(&padded, padded_len);
 	}
 	crypto_wipe(key, sizeof(key));
-	buf_wipe(&padded);
 	buf_finish(&aad);
 	return rc;
 }
