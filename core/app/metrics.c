@@ -23,20 +23,35 @@ static void counter(struct buf *out, const char *name, const char *help, uint64_
 	metric_u64(out, name, NULL, value);
 }
 
-/* A histogram of the log's; scale turns its unit into the metric's. */
+/* Counts that are not cumulative, the last one past all bounds; scale turns their unit into the metric's. */
+static void plain_histogram(struct buf *out, const char *name, const char *labels, const uint64_t *counts,
+    const uint32_t *bounds, unsigned n_counts, double sum, double scale)
+{
+	struct buf full = BUF_INIT(256);
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < n_counts; i++) {
+		n += counts[i];
+		buf_printf(out, "%s_bucket{%s%sle=\"", name, labels == NULL ? "" : labels, labels == NULL ? "" : ",");
+		if (i + 1 < n_counts)
+			buf_printf(out, "%g", (double)bounds[i] * scale);
+		else
+			buf_append_str(out, "+Inf");
+		buf_printf(out, "\"} %" PRIu64 "\n", n);
+	}
+	buf_printf(&full, "%s_sum", name);
+	metric_double(out, full.ptr, labels, sum * scale);
+	buf_clear(&full);
+	buf_printf(&full, "%s_count", name);
+	metric_u64(out, full.ptr, labels, n);
+	buf_finish(&full);
+}
+
 static void log_histogram(struct buf *out, const char *name, const char *help, const struct log_histogram *h,
     const uint32_t *bounds, double scale)
 {
-	uint64_t n = 0;
-
 	metric_head(out, name, "histogram", help);
-	for (unsigned i = 0; i < LOG_BUCKETS - 1; i++) {
-		n += h->counts[i];
-		buf_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)bounds[i] * scale, n);
-	}
-	n += h->counts[LOG_BUCKETS - 1];
-	buf_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.9g\n%s_count %" PRIu64 "\n", name, n, name,
-	    (double)h->sum * scale, name, n);
+	plain_histogram(out, name, NULL, h->counts, bounds, LOG_BUCKETS, (double)h->sum, scale);
 }
 
 static void write_log(struct buf *out, struct app *app)
@@ -88,14 +103,31 @@ static void write_queries(struct buf *out, struct app *app)
 
 	query_pool_stats(app->queries, &q);
 	metric_head(out, "db_queries_total", "counter", "Questions to the read models.");
-	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"answered\"", q.answered);
-	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"failed\"", q.failed);
-	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"refused\"", q.refused_busy);
-	metric_u64(out, "db_queries_total", "operation=\"select\",table=\"all\",outcome=\"timed_out\"", q.timed_out);
-	/* A summary without quantiles: the pool keeps the sum and the number. */
-	metric_head(out, "db_query_duration_seconds", "summary", "Time spent answering questions to the read models.");
-	buf_printf(out, "db_query_duration_seconds_sum %.6f\ndb_query_duration_seconds_count %" PRIu64 "\n",
-	    (double)q.busy_us / 1e6, q.answered + q.failed);
+	for (unsigned i = 0; i < q.n_models; i++) {
+		const struct query_stats *s = &q.models[i];
+		const struct {
+			const char *name;
+			uint64_t n;
+		} outcomes[] = {{"answered", s->answered}, {"failed", s->failed}, {"refused", s->refused_busy},
+		    {"timed_out", s->timed_out}};
+
+		for (size_t k = 0; k < sizeof(outcomes) / sizeof(outcomes[0]); k++) {
+			char labels[PROJECTION_NAME_MAX + 96];
+
+			snprintf(labels, sizeof(labels), "operation=\"select\",table=\"%s\",outcome=\"%s\"", s->model->name,
+			    outcomes[k].name);
+			metric_u64(out, "db_queries_total", labels, outcomes[k].n);
+		}
+	}
+	metric_head(out, "db_query_duration_seconds", "histogram", "Time spent answering a question to a read model.");
+	for (unsigned i = 0; i < q.n_models; i++) {
+		const struct query_stats *s = &q.models[i];
+		char labels[PROJECTION_NAME_MAX + 32];
+
+		snprintf(labels, sizeof(labels), "table=\"%s\"", s->model->name);
+		plain_histogram(out, "db_query_duration_seconds", labels, s->took, query_bounds_us, QUERY_BUCKETS,
+		    (double)s->took_us, 1e-6);
+	}
 }
 
 static void write_models(struct buf *out, struct app *app)

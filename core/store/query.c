@@ -23,6 +23,8 @@
 #define ANSWER_DEFAULT (32u << 20)
 #define WAIT_MS_DEFAULT 2000
 
+const uint32_t query_bounds_us[QUERY_BUCKETS - 1] = {1000, 5000, 10000, 50000, 100000, 500000, 1000000, 2000000};
+
 struct query_pool {
 	struct query_pool_options options;
 	uv_thread_t threads[THREADS_MAX];
@@ -184,6 +186,37 @@ static int64_t expire(struct query_pool *pool, int64_t now_us)
 
 /* ---- the threads ------------------------------------------------------------------------- */
 
+/* With the lock. The program has a handful of read models; were there too many, the last would stand for the rest. */
+static struct query_stats *stats_of(struct query_pool *pool, const struct query *q)
+{
+	struct query_pool_stats *all = &pool->stats;
+	unsigned i = 0;
+
+	while (i < all->n_models && all->models[i].model != model_of(q))
+		i++;
+	if (i == QUERY_MODELS_MAX)
+		return &all->models[i - 1];
+	if (i == all->n_models)
+		all->models[all->n_models++].model = model_of(q);
+	return &all->models[i];
+}
+
+static void count(struct query_stats *s, int rc, int64_t spent_us)
+{
+	unsigned bucket = 0;
+
+	while (bucket < QUERY_BUCKETS - 1 && spent_us > (int64_t)query_bounds_us[bucket])
+		bucket++;
+	s->took[bucket]++;
+	s->took_us += (uint64_t)spent_us;
+	if (rc == 0 || rc == ERR_NOT_FOUND)
+		s->answered++;
+	else if (rc == ERR_TIMEOUT)
+		s->timed_out++;
+	else
+		s->failed++;
+}
+
 /* With the lock on both sides. */
 static void answer(struct query_pool *pool, struct reader *r, struct query *q)
 {
@@ -200,10 +233,7 @@ static void answer(struct query_pool *pool, struct reader *r, struct query *q)
 	spent_us = clock_monotonic_us(clock) - start_us;
 	uv_mutex_lock(&pool->lock);
 	pool->stats.running--;
-	pool->stats.answered += rc == 0 || rc == ERR_NOT_FOUND;
-	pool->stats.timed_out += rc == ERR_TIMEOUT;
-	pool->stats.failed += rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_TIMEOUT;
-	pool->stats.busy_us += (uint64_t)spent_us;
+	count(stats_of(pool, q), rc, spent_us);
 	uv_mutex_unlock(&pool->lock);
 	finish(pool, q);
 	uv_mutex_lock(&pool->lock);
@@ -316,7 +346,7 @@ static int enqueue(struct query_pool *pool, struct query *q)
 	uv_mutex_lock(&pool->lock);
 	if (pool->stopping || pool->n_queued >= pool->options.queue_max) {
 		rc = pool->stopping ? ERR_CANCELLED : ERR_BUSY;
-		pool->stats.refused_busy += rc == ERR_BUSY;
+		stats_of(pool, q)->refused_busy += rc == ERR_BUSY;
 	} else {
 		pool->n_queued++;
 		q->deadline_us = clock_monotonic_us(pool->options.clock) + (int64_t)wait_ms * 1000;

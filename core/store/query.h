@@ -153,10 +153,22 @@ int query_run(struct query_pool *pool, struct query *q);
 /* Frees out and next_cursor. */
 void query_finish(struct query *q);
 
-struct query_pool_stats {
+#define QUERY_BUCKETS 9
+extern const uint32_t query_bounds_us[QUERY_BUCKETS - 1];
+#define QUERY_MODELS_MAX 32
+
+/* Of one read model, since the pool was opened. */
+struct query_stats {
+	const struct projection *model;
 	uint64_t answered, failed, refused_busy, timed_out;
+	/* How long answering took: bucket i counts up to query_bounds_us[i], the last one the rest; not cumulative. */
+	uint64_t took[QUERY_BUCKETS], took_us;
+};
+
+struct query_pool_stats {
 	unsigned waiting, running;
-	uint64_t busy_us; /* time spent answering */
+	unsigned n_models;
+	struct query_stats models[QUERY_MODELS_MAX]; /* those that were asked something */
 };
 void query_pool_stats(struct query_pool *pool, struct query_pool_stats *ret);
 

@@ -8,6 +8,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -229,12 +230,20 @@ class Api(unittest.TestCase):
     # ---- what the service says of itself --------------------------------------------------
 
     def test_metrics_are_clean(self):
-        self.server.get("/api/v1/meetings")
+        for path in ("/api/v1/meetings", "/api/v1/meetings/nope", "/api/v1/webhooks"):
+            self.server.get(path)
         text = self.server.get("/metrics", token=None).body
         for name in ("http_requests_total{", "http_request_duration_seconds_bucket{", "db_queries_total{",
-                     "db_query_duration_seconds_sum", "active_users", 'queue_length{queue_name="append"}',
+                     'db_queries_total{operation="select",table="meetings",outcome="answered"}',
+                     'db_query_duration_seconds_bucket{table="webhooks",le="0.01"}',
+                     "# TYPE db_query_duration_seconds histogram", "active_users", 'queue_length{queue_name="append"}',
                      "lulab_log_events", "lulab_log_commit_duration_seconds_bucket", "lulab_projection_lag_events"):
             self.assertIn(name, text.decode())
+        for table in ("meetings", "webhooks"):  # every question is in the histogram, whatever became of it
+            counts = dict(re.findall(r'db_query_duration_seconds_(count|bucket){table="%s"(?:,le="\+Inf")?} (\d+)'
+                                     % table, text.decode()))
+            self.assertGreaterEqual(int(counts["count"]), 1)
+            self.assertEqual(counts["bucket"], counts["count"])
         if shutil.which("promtool") is None:
             self.skipTest("promtool is not installed")
         done = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE,
