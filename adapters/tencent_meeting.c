@@ -22,7 +22,7 @@ extern const struct adapter adapter_tencent_meeting;
 
 static const char *const refusal_names[TENCENT_REFUSALS] = {
 	"not_configured", "missing_headers", "malformed_body", "bad_signature", "stale_timestamp", "undecryptable",
-	"not_stored",
+	"not_stored", "body_too_big", "too_slow", "head_too_big", "malformed_request",
 };
 
 /* --- refusing -------------------------------------------------------------------- */
@@ -52,6 +52,31 @@ void tencent_refuse(struct tencent *t, struct http_request *rq, enum tencent_ref
 		http_header(rq, "Retry-After", SLICE("60"));
 	http_problem(rq, refusals[why].status, refusals[why].code, detail == NULL ? refusals[why].detail : detail, NULL,
 	    0);
+}
+
+/* The server's own refusals, by the status it answered with. */
+static void count_refused(void *state, const struct route *route, int status)
+{
+	struct tencent *t = state;
+	enum tencent_refusal why = TENCENT_REFUSED_REQUEST;
+
+	(void)route;
+	switch (status) {
+	case 408:
+		why = TENCENT_REFUSED_TOO_SLOW;
+		break;
+	case 413:
+		why = TENCENT_REFUSED_TOO_BIG;
+		break;
+	case 414:
+	case 431:
+		why = TENCENT_REFUSED_HEAD;
+		break;
+	case 503:
+		why = TENCENT_REFUSED_STORE;
+		break;
+	}
+	tally_refuse(&t->tally, why);
 }
 
 /* The three headers; false when one is missing and the answer was sent. */
@@ -300,6 +325,7 @@ const struct adapter adapter_tencent_meeting = {
 	.routes = routes,
 	.start = start,
 	.stop = stop,
+	.refused = count_refused,
 	.tick = tick,
 	.unready = unready,
 	.metrics = write_metrics,

@@ -23,6 +23,11 @@ struct adapter {
 	/* After the last request was answered, and the last append too. NULL state is never passed. */
 	void (*stop)(void *state);
 
+	/*
+	 * The server itself refused a request to one of these routes: too big, too
+	 * slow, malformed. No handler saw it. Loop threads; may be NULL.
+	 */
+	void (*refused)(void *state, const struct route *route, int status);
 	/* Now and then on the main loop (every 5 s, and once before stop with last true); may be NULL. */
 	void (*tick)(void *state, bool last);
 	/* Why it does not work at the moment, static text for doctor and health, or NULL; may be NULL itself. */

@@ -192,11 +192,26 @@ static bool is_probe(const struct http_request *rq)
 	return rq->route != NULL && rq->route->tag != NULL && strcmp(rq->route->tag, "service") == 0;
 }
 
+/* An adapter counts what was refused at its door, whoever refused it. */
+static void tell_adapter(struct app *app, const struct route *route, int status)
+{
+	for (unsigned i = 0; i < app->n_adapters_started; i++) {
+		const struct adapter *a = app->adapters[i];
+
+		if (a->routes == NULL || a->refused == NULL)
+			continue;
+		for (const struct route *r = a->routes; r->method != HTTP_NONE; r++)
+			if (r == route)
+				a->refused(app->adapter_states[i], route, status);
+	}
+}
+
 static void on_answered(void *arg, const struct http_request *rq, const struct http_outcome *outcome)
 {
 	struct app_loop *l = rq->loop_data;
 
-	(void)arg;
+	if (!outcome->handled && outcome->status >= 400 && rq->route != NULL)
+		tell_adapter(arg, rq->route, outcome->status);
 	if (l == NULL)
 		return;
 	metrics_http_count(l->metrics, rq, outcome);

@@ -94,7 +94,9 @@ struct http_request {
 	struct uv_loop_s *loop;
 	unsigned loop_index;
 
-	const struct route *route; /* NULL only in on_answered, for what no route took */
+	/* NULL only in on_answered, for what no route took. There it may also be what a refused head asked for,
+	 * as far as its request line told. */
+	const struct route *route;
 	enum http_method method;
 	bool head;                 /* HEAD: answer as for GET, the server drops the body */
 	bool http_1_0;
@@ -241,6 +243,7 @@ struct http_rate {
 
 struct http_outcome {
 	int status;          /* 0: the client went before an answer */
+	bool handled;        /* the handler had the request; else the server itself refused it or answered OPTIONS */
 	uint64_t bytes;      /* of the body, as sent */
 	int64_t duration_us; /* first byte of the request to the last byte handed to the system */
 };

@@ -129,6 +129,7 @@ void exchange_end(struct exchange *x)
 	const struct http_options *options = &l->server->options;
 
 	x->outcome.duration_us = loop_now_us(l) - x->rq.started_us;
+	x->outcome.handled = x->handed;
 	if (options->on_answered != NULL && x->rq.request_id.len > 0)
 		options->on_answered(options->app, &x->rq, &x->outcome);
 	c->x = NULL;

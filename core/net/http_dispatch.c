@@ -289,6 +289,20 @@ static const char *refusal_text(int status)
 	}
 }
 
+/* For the counts: which route would have been asked. Nothing else of the head is used. */
+static void guess_route(struct exchange *x)
+{
+	struct http_target target;
+	struct slice text;
+	const char *code;
+
+	if (!http_parser_target(&x->parser, &text) ||
+	    http_target_parse(&target, text, SLICE(""), false, &x->arena, &code) != 0)
+		return;
+	router_find(&x->conn->loop->server->router, x->parser.head.verb, target.path, &x->match);
+	x->rq.route = x->match.route;
+}
+
 void dispatch_refused(struct conn *c, int status, const char *code)
 {
 	struct exchange *x = c->x;
@@ -300,6 +314,7 @@ void dispatch_refused(struct conn *c, int status, const char *code)
 		x->rq.head = x->parser.head.is_head;
 		x->rq.method = x->parser.head.verb;
 		identify(x);
+		guess_route(x);
 	}
 	refuse_and_close(x, status, code, refusal_text(status));
 }

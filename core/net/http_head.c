@@ -82,6 +82,15 @@ bool http_parser_begun(const struct http_parser *p)
 	return p->text.len > 0 || p->stage != HTTP_STAGE_HEAD;
 }
 
+/* head.target may point to where the text was before it grew; where it begins in it stays. */
+bool http_parser_target(const struct http_parser *p, struct slice *ret)
+{
+	if (p->n_lines == 0 || p->head.target.len == 0)
+		return false;
+	*ret = slice_of(p->text.ptr + p->head.method.len + 1, p->head.target.len);
+	return true;
+}
+
 void http_parser_refuse(struct http_parser *p, int status, const char *code)
 {
 	assert(status >= 400);

@@ -94,6 +94,9 @@ void http_parser_reset(struct http_parser *p);
 /* Has any byte of a request come in? */
 bool http_parser_begun(const struct http_parser *p);
 
+/* The target, once the request line is in; also of a head that was refused later on. False before. */
+bool http_parser_target(const struct http_parser *p, struct slice *ret);
+
 /*
  * Takes bytes and tells how many it used. It uses all of them unless the head
  * or the request ended (stage changed) or was refused.

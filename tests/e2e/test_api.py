@@ -2,6 +2,7 @@
 """The API from outside: lists, events, streams, proofs, the compatible paths, what the service says of itself."""
 
 import base64
+import collections
 import csv
 import hashlib
 import http.client
@@ -10,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import unittest
 
@@ -86,6 +88,46 @@ class Api(unittest.TestCase):
         self.assertEqual([(r["verdict"], r["duplicates"]) for r in rows], [("ACCEPTED", 1)])
         alarm = [line for line in self.server.log().splitlines() if "refused within five minutes" in line]
         self.assertLessEqual(len(alarm), 1)
+
+    def test_what_the_server_itself_refuses_is_counted_too(self):
+        server = harness.Server()
+        self.addCleanup(server.__exit__, None, None, None)
+        server.start()
+
+        def send(text, rest=b""):
+            s = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            s.sendall(b"POST /webhooks/tencent HTTP/1.1\r\nHost: x\r\n" + text + b"\r\n" + rest)
+            return s
+
+        def status(s):
+            with s:
+                return int(s.makefile("rb").readline().split()[1])
+
+        slow = send(b"Content-Length: 100\r\n", b"{")  # cut off after its grace, while the others are sent
+        cases = [
+            (413, "body_too_big", b"Content-Length: 2000000\r\n", b""),
+            (413, "body_too_big", b"Transfer-Encoding: chunked\r\n", b"100001\r\n" + b"x" * 0x100001),
+            (431, "head_too_big", b"".join(b"X-%d: y\r\n" % i for i in range(80)), b""),
+            (400, "malformed_request", b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", b""),
+            (400, "malformed_request", b"Transfer-Encoding: chunked\r\n", b"nonsense\r\n"),
+            (415, "malformed_request", b"Content-Encoding: gzip\r\nContent-Length: 3\r\n", b"abc"),
+        ]
+        for code, reason, head, body in cases:
+            self.assertEqual(status(send(head, body)), code, reason)
+        self.assertEqual(status(slow), 408)
+        # A refused head that asked for something else is nobody's webhook.
+        s = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        s.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n")
+        self.assertEqual(status(s), 400)
+
+        def counts():
+            rows = server.json("/api/v1/webhooks?verdict=REFUSED&limit=100")["data"]
+            found = collections.Counter()
+            for row in rows:
+                found[row["reason"]] += row["items"]
+            names = ("body_too_big", "head_too_big", "malformed_request", "too_slow")
+            return found["too_slow"] and [found[name] for name in names]
+        self.assertEqual(eventually(counts, timeout_s=20), [2, 1, 3, 1])
 
     def test_an_old_time_stamp_is_refused(self):
         answer = self.server.post_event(meeting_event(trace_id="old", meeting_id="old"), timestamp="1760000401234")
