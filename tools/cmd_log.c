@@ -32,6 +32,7 @@ static const struct command *const commands[] = {
     &log_export,
     &log_proof,
     &log_verify,
+    &log_cosign,
     &log_reindex,
     NULL,
 };

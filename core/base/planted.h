@@ -27,7 +27,9 @@
 	X(nosync, "the log's commits are not synced") \
 	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \
-	X(time_falls, "events are stamped with what the clock says, even when it went back")
+	X(time_falls, "events are stamped with what the clock says, even when it went back") \
+	X(witness_race, "a witness compares and stores its record without a lock") \
+	X(witness_unstored, "a witness signs and keeps the record in memory only")
 
 enum planted_bug {
 	PLANTED_none,
