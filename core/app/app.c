@@ -266,6 +266,19 @@ out:
 	return rc;
 }
 
+static int start_log_check(struct app *app, struct buf *problem)
+{
+	struct log_check_options o = {.log = app->log, .data_dir = app->data_dir, .clock = app->clock, .n_keys = 1,
+	    .interval_s = (unsigned)app->config->verify_interval, .bytes_per_s = (uint64_t)app->config->verify_rate};
+	int rc;
+
+	o.keys[0] = *signer_key(app->signer);
+	rc = log_check_start(&app->log_check, &o);
+	if (rc != 0)
+		buf_printf(problem, "the verification of the log in %s cannot start: %s", app->data_dir, err_text(rc));
+	return rc;
+}
+
 static int start_reading(struct app *app, struct buf *problem)
 {
 	struct projector_options p = {.dir = app->data_dir, .log = app->log, .sealer = app->sealer, .clock = app->clock};
@@ -310,7 +323,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		begin_log, start_reading, start_adapters, app_http_start,
+		begin_log, start_log_check, start_reading, start_adapters, app_http_start,
 	};
 	int rc;
 
@@ -353,6 +366,7 @@ void app_stop(struct app *app)
 	}
 	query_pool_close(app->queries);
 	projector_stop(app->projector);
+	log_check_stop(app->log_check);
 	signer_stop(app->signer);
 	eventlog_close(app->log);
 	sealer_destroy(app->sealer);
@@ -362,6 +376,7 @@ void app_stop(struct app *app)
 	loop_finish(app);
 	app->queries = NULL;
 	app->projector = NULL;
+	app->log_check = NULL;
 	app->signer = NULL;
 	app->log = NULL;
 	app->sealer = NULL;

@@ -8,8 +8,8 @@
  * finished; then the read models; then the log, which writes what waits.
  *
  * Threads: the main one runs the loop of signals and timers; HTTP loops run
- * the handlers; the log, the signer, the keyring and each read model have one
- * of their own. What handlers share is read-only, or says how it is guarded.
+ * the handlers; the log, the signer, the log's verification, the keyring and
+ * each read model have one of their own. What handlers share is read-only, or says how it is guarded.
  */
 #ifndef LULAB_APP_APP_H
 #define LULAB_APP_APP_H
@@ -21,6 +21,7 @@
 #include "app/adapter.h"
 #include "app/auth.h"
 #include "app/config.h"
+#include "app/log_check.h"
 #include "app/metrics_http.h"
 #include "net/http.h"
 #include "store/checkpoint.h"
@@ -63,6 +64,7 @@ struct app {
 	struct sealer *sealer;
 	struct eventlog *log;
 	struct signer *signer;
+	struct log_check *log_check;
 	struct projector *projector;
 	struct query_pool *queries;
 	const struct adapter *const *adapters;

@@ -49,6 +49,27 @@ static void check_log(struct checks *c, struct app *app, struct arena *a)
 	    arena_printf(a, "%" PRIu64 " %% used%s", used, s.disk_low ? "; new events are refused until there is room" : ""));
 }
 
+/* Damage found is also why the log is read-only; readiness hears of it there. */
+static void check_verification(struct checks *c, struct app *app, struct arena *a)
+{
+	char when[TIME_TEXT_MS_LEN + 1];
+	struct log_check_status s;
+	const char *last, *now = "";
+
+	log_check_status(app->log_check, &s);
+	time_format_ms(when, s.ended_us / 1000);
+	if (s.running)
+		now = arena_printf(a, "; reading, %" PRIu64 " of %" PRIu64 " events", s.done, s.total);
+	if (s.problem[0] != '\0')
+		last = s.problem;
+	else if (s.verdict == LOG_GOOD)
+		last = arena_printf(a, "%" PRIu64 " events are as they were signed, verified at %s", s.size, when);
+	else
+		last = "not verified yet since the start";
+	add(c, "log", "verification", s.verdict != LOG_BAD && s.verdict != LOG_UNCLEAR, false,
+	    arena_printf(a, "%s%s", last, now));
+}
+
 static void check_models(struct checks *c, struct app *app, struct arena *a)
 {
 	struct projection_status s;
@@ -87,6 +108,7 @@ static void look(struct checks *c, struct app *app, struct arena *a)
 {
 	*c = (struct checks){0};
 	check_log(c, app, a);
+	check_verification(c, app, a);
 	check_models(c, app, a);
 	check_rest(c, app, a);
 }

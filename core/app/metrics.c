@@ -83,6 +83,25 @@ static void write_log(struct buf *out, struct app *app)
 	gauge(out, "lulab_disk_total_bytes", "Size of the disk where the log is.", s.disk_total_bytes);
 }
 
+static void write_verification(struct buf *out, struct app *app)
+{
+	struct log_check_status s;
+
+	log_check_status(app->log_check, &s);
+	metric_head(out, "lulab_verify_runs_total", "counter", "Verifications of the whole log that ended, by outcome.");
+	metric_u64(out, "lulab_verify_runs_total", "outcome=\"good\"", s.runs[LOG_GOOD]);
+	metric_u64(out, "lulab_verify_runs_total", "outcome=\"unclear\"", s.runs[LOG_UNCLEAR]);
+	metric_u64(out, "lulab_verify_runs_total", "outcome=\"bad\"", s.runs[LOG_BAD]);
+	gauge(out, "lulab_verify_damaged", "1 when damage was found in the log.", s.verdict == LOG_BAD);
+	if (s.has_bad)
+		gauge(out, "lulab_verify_first_bad_position", "The first event that is not as it was signed.", s.first_bad);
+	gauge(out, "lulab_verify_last_good_timestamp_seconds", "When the log was last found to be as it was signed; 0 = not yet.",
+	    (uint64_t)(s.good_us / 1000000));
+	metric_head(out, "lulab_verify_duration_seconds", "gauge", "How long the last verification took.");
+	metric_double(out, "lulab_verify_duration_seconds", NULL, s.seconds);
+	gauge(out, "lulab_verify_events", "Events read by the verification at work.", s.running ? s.done : 0);
+}
+
 static void write_queues(struct buf *out, struct app *app)
 {
 	struct eventlog_stats s;
@@ -202,6 +221,7 @@ static void metrics(struct http_request *rq)
 	write_queues(&body, app);
 	gauge(&body, "active_users", "Principals that can sign in: the operator, until there are users.", 1);
 	write_log(&body, app);
+	write_verification(&body, app);
 	write_models(&body, app);
 	write_keys(&body, app);
 	app_memory(app, &used, &limit);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -87,6 +88,82 @@ class Audit(unittest.TestCase):
             # An auditor who holds the newer checkpoint sees what is missing.
         finally:
             s.stop()
+
+    @staticmethod
+    def damage(data, index, old, new):
+        """One record altered where it lies, in every copy the store has of it; how many those were."""
+        assert len(old) == len(new)
+        mark, n = b'"sequence":"%020d"' % index, 0
+        with open(os.path.join(data, "log", "data.mdb"), "r+b") as f:
+            content = f.read()
+            at = content.find(mark)
+            while at >= 0:
+                where = content.find(old, at, at + 400)
+                if where >= 0:
+                    f.seek(where)
+                    f.write(new)
+                    n += 1
+                at = content.find(mark, at + 1)
+        return n
+
+    def test_a_record_damaged_under_the_service_is_found_and_nothing_more_is_written(self):
+        data = os.path.join(self.top, "data")
+        os.mkdir(data)
+        env = {"LULAB_VERIFY_INTERVAL": "1", "LULAB_VERIFY_RATE": "0"}
+
+        def verification(s):
+            ready = s.get("/readyz?verbose")
+            return ready.status, re.search(r"\[(.*)\] verification: (.*)", ready.body.decode()).groups()
+
+        def verified(s, n):
+            status, (kind, text) = verification(s)
+            found = re.match(r"(\d+) events are as they were signed", text)
+            return status == 200 and kind == "ok" and found is not None and int(found[1]) >= n
+
+        with Server(data=data, env=env) as s:
+            post(s, 0, 300)
+            eventually(lambda: verified(s, 301), timeout_s=30)
+            metrics = s.get("/metrics").body.decode()
+            self.assertRegex(metrics, r'lulab_verify_runs_total\{outcome="good"\} [1-9]')
+            self.assertIn("lulab_verify_damaged 0", metrics)
+            self.assertGreater(self.damage(data, 217, b"webhook:tencent", b"webhook:tencenu"), 0)
+            eventually(lambda: s.get("/readyz").status == 503, timeout_s=30)
+            self.check_damage_is_told(s, 217)
+            self.assertIn("the log is damaged", s.log())
+        with open(os.path.join(data, "log.damage")) as f:
+            self.assertIn("at index 217", f.read())
+        # Mended, it is still not believed before a verification has come to its end.
+        self.damage(data, 217, b"webhook:tencenu", b"webhook:tencent")
+        s = Server(data=data, env={"LULAB_VERIFY_RATE": "1024"})
+        s.start(wait=False)
+        try:
+            eventually(lambda: self.is_live(s), timeout_s=20)
+            self.check_damage_is_told(s, 217)
+        finally:
+            s.stop()
+        # Verified, it writes again from the next start on.
+        s = Server(data=data, env=env)
+        s.start(wait=False)
+        try:
+            eventually(lambda: not os.path.exists(os.path.join(data, "log.damage")), timeout_s=30)
+            self.assertEqual(s.post_event(meeting_event(trace_id="t-early")).status, 503)
+        finally:
+            s.stop()
+        with Server(data=data, env=env) as s:
+            post(s, 300, 1)
+
+    def check_damage_is_told(self, s, index):
+        answer = s.post_event(meeting_event(trace_id="t-late"))
+        self.assertEqual(answer.status, 503)
+        ready, health = s.get("/readyz?verbose"), s.get("/health")
+        self.assertEqual((ready.status, health.status), (503, 503))
+        self.assertIn("[not ready] log: read-only: verification found damage at index %d" % index, ready.body.decode())
+        told = json.loads(health.body)["checks"]["log"]["verification"]
+        self.assertEqual(told["status"], "error")
+        self.assertIn("at index %d" % index, told["note"])
+        metrics = s.get("/metrics").body.decode()
+        self.assertIn("lulab_verify_damaged 1", metrics)
+        self.assertEqual(s.get("/api/v1/meetings").status, 200)  # reading goes on
 
     @staticmethod
     def is_live(server):
