@@ -1,11 +1,10 @@
 /*
- * libFuzzer: bytes through the request parser. The first byte says where the
+ * Fuzz entry: bytes through the request parser. The first byte says where the
  * rest is cut in two; whole and cut must come to the same. What we take,
  * llhttp must not read as more, or as another body.
  */
-#include <stdlib.h>
-
 #include "net/http_parser.h"
+#include "fuzz.h"
 
 #define HTTP_GET LLHTTP_GET
 #define HTTP_POST LLHTTP_POST
@@ -15,14 +14,6 @@
 #include <llhttp.h>
 
 #define BODY_MAX 4096
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static size_t run(struct http_parser *p, struct slice bytes, size_t cut)
 {
@@ -84,21 +75,21 @@ static void check_target(const struct http_parser *p)
 	arena_finish(&arena);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(struct slice input)
 {
 	static struct http_limits limits;
 	struct http_parser whole, cut;
 	struct slice bytes;
 	size_t n_whole, n_cut;
 
-	if (size < 2)
-		return 0;
+	if (input.len < 2)
+		return;
 	http_limits_complete(&limits);
-	bytes = slice_of(data + 1, size - 1);
+	bytes = slice_of(input.ptr + 1, input.len - 1);
 	http_parser_init(&whole, &limits);
 	http_parser_init(&cut, &limits);
 	n_whole = run(&whole, bytes, bytes.len);
-	n_cut = run(&cut, bytes, data[0] % (bytes.len + 1));
+	n_cut = run(&cut, bytes, (uint8_t)input.ptr[0] % (bytes.len + 1));
 	check(whole.stage == cut.stage && whole.status == cut.status);
 	if (whole.stage == HTTP_STAGE_DONE) {
 		check(n_whole == n_cut && slice_eq(buf_slice(&whole.body), buf_slice(&cut.body)));
@@ -110,5 +101,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(whole.status >= 400 && whole.code != NULL);
 	http_parser_finish(&whole);
 	http_parser_finish(&cut);
-	return 0;
 }

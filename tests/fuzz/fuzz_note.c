@@ -1,24 +1,10 @@
 /*
- * libFuzzer: bytes as a note, a checkpoint, a verifier key and a proof file.
+ * Fuzz entry: bytes as a note, a checkpoint, a verifier key and a proof file.
  * What is read must be inside the bytes, and what is written back must read
  * the same.
  */
-#include <stdlib.h>
-
 #include "domain/note.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-static bool inside(struct slice part, struct slice whole)
-{
-	return part.len <= whole.len && part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len;
-}
+#include "fuzz.h"
 
 static void try_note(struct slice bytes)
 {
@@ -70,13 +56,10 @@ static void try_proof(struct slice bytes)
 	buf_finish(&again);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(struct slice input)
 {
-	struct slice bytes = slice_of(data, size);
-
 	check(crypto_init() == 0);
-	try_note(bytes);
-	try_key(bytes);
-	try_proof(bytes);
-	return 0;
+	try_note(input);
+	try_key(input);
+	try_proof(input);
 }

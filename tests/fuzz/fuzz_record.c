@@ -1,23 +1,19 @@
 /*
- * libFuzzer: bytes as a record, read twice: by the envelope's own check and by
+ * Fuzz entry: bytes as a record, read twice: by the envelope's own check and by
  * the verifier's, which were written apart. They must agree on what a record
  * is; the sequence is taken from the bytes, so that it can be right.
  */
-#include <stdlib.h>
-
-#include "base/err.h"
-#include "domain/envelope.h"
 #include "audit/verify_record.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "base/err.h"
+#include "domain/event.h"
+#include "fuzz.h"
 
 static int on_blob(void *arg, struct slice hex, uint64_t size)
 {
 	unsigned *n = arg;
 
 	(void)size;
-	if (hex.len != 64)
-		abort();
+	check(hex.len == 64);
 	++*n;
 	return 0;
 }
@@ -33,18 +29,31 @@ static uint64_t sequence_in(struct slice record)
 	return sequence;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* The decoder of the service, all the way into the struct of the event. */
+static void decode(struct slice record, uint64_t sequence, bool is_record)
 {
-	struct slice record = slice_of(data, size);
-	uint64_t sequence = size == 0 ? 0 : sequence_in(record);
+	struct arena a = ARENA_INIT(16 << 20);
+	struct event event;
+	int rc = event_decode(record, sequence, NULL, &a, &event);
+
+	check(is_record || rc != 0);
+	if (is_record)
+		check(rc == 0 || rc == ERR_INVALID || rc == ERR_TOO_BIG || rc == ERR_NOMEM);
+	if (rc == 0)
+		check((event.type == NULL) == (event.data == NULL) && event.envelope.sequence == sequence);
+	arena_finish(&a);
+}
+
+void fuzz_one(struct slice input)
+{
+	uint64_t sequence = input.len == 0 ? 0 : sequence_in(input);
 	const char *reason = NULL, *other = NULL;
 	struct record_facts facts;
 	unsigned n_blobs = 0;
-	int ours = record_check(record, sequence, &facts, &reason), theirs = envelope_check(record, sequence, &other);
+	int ours = record_check(input, sequence, &facts, &reason), theirs = envelope_check(input, sequence, &other);
 
-	if ((ours == 0) != (theirs == 0) || (ours != 0 && reason == NULL))
-		abort();
+	check((ours == 0) == (theirs == 0) && (ours == 0 || (reason != NULL && other != NULL)));
 	if (ours == 0)
 		record_blobs(&facts, on_blob, &n_blobs);
-	return 0;
+	decode(input, sequence, theirs == 0);
 }

@@ -1,21 +1,12 @@
 /*
- * libFuzzer: bytes as the body of a webhook, and as the text inside. Whatever
+ * Fuzz entry: bytes as the body of a webhook, and as the text inside. Whatever
  * the vendor says must become a record that reads back, or be told to be none
  * of ours; nothing may be read outside the bytes.
  */
-#include <stdlib.h>
-
 #include "adapters/tencent_events.h"
 #include "base/err.h"
 #include "crypto/crypto.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "fuzz.h"
 
 static int seal_in_clear(void *arg, const char *field, const char *subject, struct slice json, struct buf *out)
 {
@@ -91,13 +82,12 @@ static void try_body(struct slice bytes, struct arena *a)
 	tencent_keys_finish(&keys);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void fuzz_one(struct slice input)
 {
 	struct arena a = ARENA_INIT(64 << 20);
 
 	check(crypto_init() == 0);
-	try_body(slice_of(data, size), &a);
-	try_text(slice_of(data, size), &a);
+	try_body(input, &a);
+	try_text(input, &a);
 	arena_finish(&a);
-	return 0;
 }

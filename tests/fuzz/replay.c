@@ -1,16 +1,14 @@
 /*
  * Runs a fuzz entry over files: its seeds and what once broke it. This is how
- * fuzz entries are part of every test run; finding new inputs needs clang and
- * -Dfuzz=true (see meson.build here).
+ * fuzz entries are part of every test run; finding new inputs is run.py's.
  */
 #include <dirent.h>
 #include <stdio.h>
 
 #include "base/io.h"
+#include "fuzz.h"
 
 #define INPUT_MAX ((size_t)1 << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int main(int argc, char **argv)
 {
@@ -29,7 +27,10 @@ int main(int argc, char **argv)
 
 			buf_printf(&path, "%s/%s", argv[i], entry->d_name);
 			if (entry->d_name[0] != '.' && file_read(&input, path.ptr) == 0) {
-				LLVMFuzzerTestOneInput((const uint8_t *)input.ptr, input.len);
+				char *copy = fuzz_copy(buf_slice(&input));
+
+				LLVMFuzzerTestOneInput((const uint8_t *)copy, input.len);
+				free(copy);
 				n++;
 			}
 			buf_finish(&path);

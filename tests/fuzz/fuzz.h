@@ -1,0 +1,41 @@
+/*
+ * What the fuzz entries share. An entry is fuzz_x.c, which defines fuzz_one();
+ * fuzz_entry.c is what libFuzzer and replay.c call, and measures it.
+ */
+#ifndef LULAB_TESTS_FUZZ_H
+#define LULAB_TESTS_FUZZ_H
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/slice.h"
+
+/* One input. Whatever must not be ends in abort(), as a sanitizer's finding does. */
+void fuzz_one(struct slice input);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static inline void check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* part lies within whole. */
+static inline bool inside(struct slice part, struct slice whole)
+{
+	return part.len <= whole.len && part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len;
+}
+
+/* A copy of its own size, so that the address sanitizer sees a read of one byte too many. free() it. */
+static inline char *fuzz_copy(struct slice bytes)
+{
+	char *copy = malloc(bytes.len == 0 ? 1 : bytes.len);
+
+	check(copy != NULL);
+	if (bytes.len > 0)
+		memcpy(copy, bytes.ptr, bytes.len);
+	return copy;
+}
+
+#endif

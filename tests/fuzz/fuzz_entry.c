@@ -1,0 +1,74 @@
+/*
+ * Between libFuzzer (or replay.c) and an entry: takes the processor time of
+ * every input, tells the slowest at the end, and, when FUZZ_UNIT_US_MAX is
+ * set, stops at an input that needs more. Such an input is run again first,
+ * and its best time counts: memory taken for the first time, or a cache gone
+ * cold, is not the parser's doing.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "fuzz.h"
+
+#define RUNS_MAX 5
+
+static int64_t slowest_us, limit_us = -1;
+static size_t slowest_len;
+
+/* Of the whole process: an entry may have threads of its own. */
+static int64_t processor_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int64_t timed(struct slice input)
+{
+	int64_t before_us = processor_us();
+
+	fuzz_one(input);
+	return processor_us() - before_us;
+}
+
+static void tell_slowest(void)
+{
+	fprintf(stderr, "slowest input: %lld us of processor time, %zu bytes\n", (long long)slowest_us, slowest_len);
+}
+
+static void start(void)
+{
+	const char *text = getenv("FUZZ_UNIT_US_MAX");
+
+	limit_us = text == NULL ? INT64_MAX : strtoll(text, NULL, 10);
+	atexit(tell_slowest);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice input = slice_of(data, size);
+	int64_t took_us;
+
+	if (limit_us < 0)
+		start();
+	took_us = timed(input);
+	if (took_us <= slowest_us)
+		return 0;
+	for (int i = 1; i < RUNS_MAX && took_us > slowest_us; i++) {
+		int64_t again_us = timed(input);
+
+		if (again_us < took_us)
+			took_us = again_us;
+	}
+	if (took_us <= slowest_us)
+		return 0;
+	slowest_us = took_us;
+	slowest_len = size;
+	if (took_us > limit_us) {
+		fprintf(stderr, "an input of %zu bytes takes %lld us of processor time, more than %lld\n", size,
+		    (long long)took_us, (long long)limit_us);
+		abort();
+	}
+	return 0;
+}

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Searches for inputs that break a parser.
+
+    tests/fuzz/run.py --seconds 60              all targets, shared out over the processors
+    tests/fuzz/run.py --executions 1000000000   until the parsers have run so often in all;
+                                                the count is kept, so it can be stopped and resumed
+    --target NAME     only this one (repeatable)
+    --seed N          repeats a run: the same seed and the same build give the same inputs
+    --build DIR       where the programs are or are to be made (default: build-fuzz, made when absent)
+
+Whatever is found is kept in BUILD/fuzz-found; put it into tests/fuzz/corpus/TARGET together with the
+repair, and every test run replays it. With --executions new coverage is kept in BUILD/fuzz-corpus, and
+an input that needs more than 10 ms of processor time, sanitizers included, is a finding too.
+Exit status: 0 nothing found, 1 something found, 2 the search could not be made.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+# Longest input worth a try, and whether the target counts among the parsers (pure functions, fast)
+# or opens files and connections for every input.
+TARGETS = {
+    "config": (4096, True),
+    "export": (4096, False),
+    "http": (4096, True),
+    "json": (4096, True),
+    "lmdb": (256, False),
+    "note": (4096, True),
+    "query": (2048, True),
+    "readmodel": (256, False),
+    "record": (4096, True),
+    "server": (4096, False),
+    "tencent": (8192, True),
+}
+UNIT_US_MAX = 10000
+ROUND_S = 60  # of the long form: how long one program runs before the count is saved
+
+MESON = ["--buildtype=debugoptimized", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+
+
+def program(build, target):
+    return os.path.join(build, "tests", "fuzz", "fuzz_" + target)
+
+
+def make(build, targets):
+    """The programs, and nothing else of the project."""
+    if not os.path.exists(os.path.join(build, "build.ninja")):
+        env = dict(os.environ, CC=os.environ.get("CC", "clang"))
+        subprocess.run(["meson", "setup", build] + MESON, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+    names = [os.path.relpath(program(build, t), build) for t in targets]
+    subprocess.run(["ninja", "-C", build, "--quiet"] + names, check=True, stdout=sys.stderr)
+
+
+def search(args, target, seconds, seed, long_form):
+    """One run of one program: (target, executions, slowest input in us or None, found or None)."""
+    max_len, _ = TARGETS[target]
+    found_dir = os.path.join(args.build, "fuzz-found")
+    os.makedirs(found_dir, exist_ok=True)
+    command = [program(args.build, target), "-seed=%d" % seed, "-max_total_time=%d" % seconds,
+               "-max_len=%d" % max_len, "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=2048",
+               "-reload=0", "-artifact_prefix=%s/%s-" % (found_dir, target)]
+    words = os.path.join(HERE, "dict", target + ".dict")
+    if os.path.exists(words):
+        command.append("-dict=" + words)
+    env = dict(os.environ)
+    env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=0:allocator_may_return_null=1")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
+    if long_form:
+        corpus = os.path.join(args.build, "fuzz-corpus", target)
+        os.makedirs(corpus, exist_ok=True)
+        command.append(corpus)
+        env["FUZZ_UNIT_US_MAX"] = str(UNIT_US_MAX)
+    command.append(os.path.join(HERE, "corpus", target))
+    if not long_form:
+        # New inputs are not kept: the first folder named is the one they would be written to.
+        scratch = os.path.join(args.build, "fuzz-scratch", target)
+        os.makedirs(scratch, exist_ok=True)
+        for name in os.listdir(scratch):
+            os.unlink(os.path.join(scratch, name))
+        command.insert(-1, scratch)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+    text = done.stdout.decode("utf-8", "replace")
+    count = re.search(r"stat::number_of_executed_units:\s*(\d+)", text)
+    slowest = re.search(r"slowest input: (\d+) us", text)
+    found = None
+    if done.returncode != 0:
+        kept = re.search(r"Test unit written to (\S+)", text)
+        found = kept.group(1) if kept else "no input kept"
+        log = os.path.join(found_dir, target + ".log")
+        with open(log, "w", encoding="utf-8") as f:
+            f.write(text)
+        found += ", log in " + log
+    return target, int(count.group(1)) if count else 0, int(slowest.group(1)) if slowest else None, found
+
+
+class Totals:
+    """What all runs came to; with a path, over several runs of this script."""
+
+    def __init__(self, path=None):
+        self.path = path
+        self.executions = {}
+        self.slowest = {}
+        self.found = []
+        if path and os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                self.executions = json.load(f)
+
+    def add(self, result):
+        target, executions, slowest, found = result
+        self.executions[target] = self.executions.get(target, 0) + executions
+        if slowest is not None:
+            self.slowest[target] = max(slowest, self.slowest.get(target, 0))
+        if found:
+            self.found.append((target, found))
+        if self.path:
+            with open(self.path + ".tmp", "w", encoding="utf-8") as f:
+                json.dump(self.executions, f)
+            os.replace(self.path + ".tmp", self.path)
+
+    def of_parsers(self):
+        return sum(n for t, n in self.executions.items() if TARGETS[t][1])
+
+
+def run_all(pool, args, jobs, totals, long_form):
+    tasks = [pool.submit(search, args, t, s, seed, long_form) for t, s, seed in jobs]
+    for task in concurrent.futures.as_completed(tasks):
+        result = task.result()
+        totals.add(result)
+        target, executions, slowest, found = result
+        print("%-10s %11d executions, slowest input %s us%s" % (
+            target, executions, slowest, "" if not found else "  FOUND " + found), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    amount = parser.add_mutually_exclusive_group(required=True)
+    amount.add_argument("--seconds", type=float, help="of wall clock, all targets together")
+    amount.add_argument("--executions", type=int, help="of the parsers, earlier runs included")
+    parser.add_argument("--target", action="append", choices=sorted(TARGETS))
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build-fuzz"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    args = parser.parse_args()
+    args.build = os.path.abspath(args.build)
+    seed = args.seed if args.seed is not None else int(time.time()) % 1000000 + 1
+    targets = args.target or sorted(TARGETS)
+    if args.executions is not None and not args.target:
+        targets = [t for t in targets if TARGETS[t][1]]
+    try:
+        make(args.build, targets)
+    except (OSError, subprocess.CalledProcessError) as e:
+        print("the programs cannot be made: %s" % e, file=sys.stderr)
+        return 2
+
+    totals = Totals(os.path.join(args.build, "fuzz-executions.json") if args.executions is not None else None)
+    began = time.time()
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        if args.seconds is not None:
+            each = max(1, int(args.seconds * args.jobs / len(targets)))
+            run_all(pool, args, [(t, each, seed) for t in targets], totals, False)
+        else:
+            while totals.of_parsers() < args.executions and not totals.found:
+                print("%d of %d executions, seed %d" % (totals.of_parsers(), args.executions, seed), flush=True)
+                run_all(pool, args, [(t, ROUND_S, seed) for t in targets], totals, True)
+                seed += 1
+    idle = [t for t in targets if totals.executions.get(t, 0) == 0]
+    print("seed %d: %d executions over %d targets in %d s; %s" % (
+        seed, sum(totals.executions.values()), len(targets), time.time() - began,
+        "nothing found" if not totals.found and not idle else "FOUND something in " + ", ".join(
+            sorted({t for t, _ in totals.found} | set(idle)))))
+    return 1 if totals.found or idle else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
