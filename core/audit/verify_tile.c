@@ -104,8 +104,8 @@ bool bundle_next(struct slice *bundle, struct slice *ret_record, bool *ret_cut)
 	*ret_cut = false;
 	if (bundle->len == 0)
 		return false;
-	len = bundle->len < 2 ? SIZE_MAX : (size_t)at[0] << 8 | at[1];
-	if (len > bundle->len - 2) {
+	len = bundle->len < 2 ? 0 : (size_t)at[0] << 8 | at[1];
+	if (bundle->len < 2 + len) {
 		*ret_cut = true;
 		return false;
 	}

@@ -109,7 +109,7 @@ int json_string(struct json_value v, struct arena *a, struct slice *ret_text);
 /* Exact; ERR_INVALID when not an integer (1.0 and 1e3 are not), ERR_RANGE beyond 64 bits. */
 int json_i64(struct json_value v, int64_t *ret_value);
 int json_u64(struct json_value v, uint64_t *ret_value);
-/* Any number, as a double. */
+/* Any number, as a double; ERR_RANGE when it is beyond one (1e999). */
 int json_double(struct json_value v, double *ret_value);
 
 /* Scan, then parse with cJSON; free with cJSON_Delete(). Numbers beyond 2^53 lose digits here. */

@@ -101,7 +101,7 @@ static int blob(void *arg, uint64_t index, struct slice hex, uint8_t ret_hash[SH
 void fuzz_one(struct slice input)
 {
 	struct verify_source source = {&input, newest, note_sizes, note_of, NULL, entries, hashes, blob};
-	struct verify_options options = {.n_log_keys = 1, .threads = 1, .semantics = true};
+	struct verify_options options = {.n_log_keys = 1, .threads = 1};
 	struct verify_summary summary = {0};
 	bool same;
 

@@ -48,7 +48,8 @@ static void copy_number(struct json_writer *w, struct json_value v)
 	check(rc == 0 || rc == ERR_INVALID || rc == ERR_RANGE);
 	if (rc == 0 && i >= 0)
 		check(json_u64(v, &u) == 0 && u == (uint64_t)i);
-	check(json_double(v, &d) == 0);
+	rc = json_double(v, &d);
+	check(rc == 0 || rc == ERR_RANGE);
 	json_put_raw(w, v.text);
 }
 

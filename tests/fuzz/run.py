@@ -32,7 +32,6 @@ TARGETS = {
     "export": (4096, False),
     "http": (4096, True),
     "json": (4096, True),
-    "lmdb": (256, False),
     "note": (4096, True),
     "query": (2048, True),
     "readmodel": (256, False),
