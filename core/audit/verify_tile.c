@@ -9,6 +9,7 @@
 #include "audit/verify_private.h"
 #include "audit/verify_record.h"
 #include "base/err.h"
+#include "base/planted.h"
 
 __attribute__((format(printf, 4, 5))) static void tile_found(struct verify_tile *t, bool evidence, uint64_t index,
     const char *format, ...)
@@ -105,7 +106,7 @@ bool bundle_next(struct slice *bundle, struct slice *ret_record, bool *ret_cut)
 	if (bundle->len == 0)
 		return false;
 	len = bundle->len < 2 ? 0 : (size_t)at[0] << 8 | at[1];
-	if (bundle->len < 2 + len) {
+	if (bundle->len < 2 + len - PLANTED(bundle_overread)) {
 		*ret_cut = true;
 		return false;
 	}

@@ -23,8 +23,15 @@
 
 #define PLANTED_BUGS(X) \
 	X(ack_before_commit, "appends are answered before their commit") \
+	X(bundle_overread, "the last record of a bundle may be a byte short") \
+	X(cursor_any_order, "a forged cursor may name an order that does not exist") \
+	X(entry_spaces, "an entry of the log may have white space in it") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
+	X(head_body, "an answer to HEAD has a body") \
+	X(http_lenient, "a second Content-Length passes, and what llhttp refuses") \
+	X(json_overread, "the JSON scanner looks at one byte behind a text") \
 	X(nosync, "the log's commits are not synced") \
+	X(number_zeros, "numbers in notes and proofs may have zeros in front") \
 	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \
 	X(time_falls, "events are stamped with what the clock says, even when it went back") \

@@ -9,6 +9,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/planted.h"
 
 #define SPECVERSION "1.0"
 #define CONTENT_TYPE "application/json"
@@ -353,7 +354,7 @@ static int decode(struct slice entry, uint64_t position, struct arena *arena, st
 		return ERR_TOO_BIG;
 	}
 	/* The scanner would allow white space, but one fact has one text. */
-	limits.compact = true;
+	limits.compact = !PLANTED(entry_spaces);
 	rc = arena != NULL ? json_index(entry, &limits, arena, &root, &error) : json_scan(entry, &limits, &error);
 	if (rc != 0) {
 		*ret_reason = error.reason;

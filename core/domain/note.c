@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/err.h"
+#include "base/planted.h"
 
 #define DASH "\xe2\x80\x94 " /* U+2014 and a space open a signature line */
 #define COSIGNATURE_LEN (8 + ED25519_SIGNATURE_LEN)
@@ -323,7 +324,7 @@ int checkpoint_format(struct buf *out, const struct checkpoint *checkpoint)
 /* Decimal without sign or leading zeros. */
 static int parse_number(struct slice text, uint64_t *ret)
 {
-	if (text.len > 1 && text.ptr[0] == '0')
+	if (text.len > 1 && text.ptr[0] == '0' && !PLANTED(number_zeros))
 		return ERR_MALFORMED;
 	return slice_to_u64(text, ret) == 0 ? 0 : ERR_MALFORMED;
 }

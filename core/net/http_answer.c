@@ -11,6 +11,7 @@
 
 #include "base/codec.h"
 #include "base/err.h"
+#include "base/planted.h"
 #include "crypto/crypto.h"
 
 #define GZIP_MIN 1024
@@ -403,7 +404,7 @@ static void send_answer(struct exchange *x, int status, const char *content_type
 	}
 	if (x->headers.rc != 0)
 		out->rc = x->headers.rc;
-	if (!with_body || x->rq.head)
+	if (!with_body || (x->rq.head && !PLANTED(head_body)))
 		body.bytes.len = 0;
 	x->outcome.bytes = body.bytes.len;
 	if (body.bytes.len > 0 && (body.bytes.len <= COPIED_BODY_MAX || body.owned == NULL)) {

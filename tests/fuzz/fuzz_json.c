@@ -1,7 +1,7 @@
 /*
- * Fuzz entry: bytes as JSON. What the scanner takes, the reader must walk, our
- * writer must write back as a text that means the same, and cJSON, which is
- * laxer, must take too.
+ * Fuzz entry: bytes as JSON. What the scanner takes, the reader must walk, with
+ * an index of it and without, our writer must write back as a text that means
+ * the same, and cJSON, which is laxer, must take too.
  */
 #include <cjson/cJSON.h>
 
@@ -22,10 +22,8 @@ static void copy_members(struct json_writer *w, struct json_value v, struct aren
 	json_enter(&r, v);
 	while (json_next(&r, &raw, &member)) {
 		if (v.type == JSON_OBJECT) {
-			struct json_value quoted = {JSON_STRING, slice_of(raw.ptr - 1, raw.len + 2)};
-
 			check(inside(raw, v.text));
-			if (json_string(quoted, a, &name) != 0)
+			if (json_string(json_value_of_name(raw), a, &name) != 0)
 				return;
 			check(json_name_is(raw, name));
 			if (memchr(name.ptr, 0, name.len) == NULL && a->total < a->max / 2) {
@@ -84,11 +82,12 @@ static void copy_value(struct json_writer *w, struct json_value v, struct arena 
 }
 
 /* Its text again, compact; written twice it must be the same. */
-static void copy(struct slice text, struct buf *out, struct arena *a)
+static void copy(struct json_value root, struct buf *out, struct arena *a)
 {
 	struct json_writer w = JSON_WRITER(out);
 
-	copy_value(&w, json_root(text), a);
+	buf_clear(out);
+	copy_value(&w, root, a);
 }
 
 static void try_good(struct slice text)
@@ -97,11 +96,15 @@ static void try_good(struct slice text)
 	struct buf once = BUF_INIT(OUT_MAX), twice = BUF_INIT(OUT_MAX);
 	struct arena a = ARENA_INIT(64 << 20);
 	struct cJSON *tree = NULL;
+	struct json_value indexed;
 
 	compact.compact = true;
-	copy(text, &once, &a);
+	copy(json_root(text), &once, &a);
 	check(once.rc == 0 && json_scan(buf_slice(&once), &compact, NULL) == 0);
-	copy(buf_slice(&once), &twice, &a);
+	copy(json_root(buf_slice(&once)), &twice, &a);
+	check(slice_eq(buf_slice(&once), buf_slice(&twice)));
+	check(json_index(text, NULL, &a, &indexed, NULL) == 0);
+	copy(indexed, &twice, &a);
 	check(slice_eq(buf_slice(&once), buf_slice(&twice)));
 	check(json_tree(text, NULL, &tree, NULL) == 0 && tree != NULL);
 	cJSON_Delete(tree);

@@ -6,6 +6,7 @@
                                                 the count is kept, so it can be stopped and resumed
     --target NAME     only this one (repeatable)
     --seed N          repeats a run: the same seed and the same build give the same inputs
+    --planted         first shows that the search finds the bugs that are planted (core/base/planted.h)
     --build DIR       where the programs are or are to be made (default: build-fuzz, made when absent)
 
 Whatever is found is kept in BUILD/fuzz-found; put it into tests/fuzz/corpus/TARGET together with the
@@ -39,6 +40,18 @@ TARGETS = {
     "server": (4096, False),
     "tencent": (8192, True),
 }
+# Bugs that the search must find, each in the program with its bug.
+PLANTED = {
+    "export": "bundle_overread",
+    "http": "http_lenient",
+    "json": "json_overread",
+    "note": "number_zeros",
+    "query": "cursor_any_order",
+    "record": "entry_spaces",
+    "server": "head_body",
+}
+PLANTED_S = 60  # the longest a planted bug may hide
+
 UNIT_US_MAX = 10000
 ROUND_S = 60  # of the long form: how long one program runs before the count is saved
 
@@ -58,18 +71,20 @@ def make(build, targets):
     subprocess.run(["ninja", "-C", build, "--quiet"] + names, check=True, stdout=sys.stderr)
 
 
-def search(args, target, seconds, seed, long_form):
+def search(args, target, seconds, seed, long_form, bug=None):
     """One run of one program: (target, executions, slowest input in us or None, found or None)."""
     max_len, _ = TARGETS[target]
-    found_dir = os.path.join(args.build, "fuzz-found")
+    found_dir = os.path.join(args.build, "fuzz-planted" if bug else "fuzz-found")
     os.makedirs(found_dir, exist_ok=True)
-    command = [program(args.build, target), "-seed=%d" % seed, "-max_total_time=%d" % seconds,
+    command = [program(args.build, target + ("_planted" if bug else "")), "-seed=%d" % seed, "-max_total_time=%d" % seconds,
                "-max_len=%d" % max_len, "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=2048",
                "-reload=0", "-artifact_prefix=%s/%s-" % (found_dir, target)]
     words = os.path.join(HERE, "dict", target + ".dict")
     if os.path.exists(words):
         command.append("-dict=" + words)
     env = dict(os.environ)
+    if bug:
+        env["PLANTED_BUG"] = bug
     env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=0:allocator_may_return_null=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
     if long_form:
@@ -80,7 +95,7 @@ def search(args, target, seconds, seed, long_form):
     command.append(os.path.join(HERE, "corpus", target))
     if not long_form:
         # New inputs are not kept: the first folder named is the one they would be written to.
-        scratch = os.path.join(args.build, "fuzz-scratch", target)
+        scratch = os.path.join(args.build, "fuzz-scratch", target + (bug or ""))
         os.makedirs(scratch, exist_ok=True)
         for name in os.listdir(scratch):
             os.unlink(os.path.join(scratch, name))
@@ -138,6 +153,20 @@ def run_all(pool, args, jobs, totals, long_form):
             target, executions, slowest, "" if not found else "  FOUND " + found), flush=True)
 
 
+def show_planted(pool, args, targets, seed):
+    """The bugs that were not found."""
+    tasks = [pool.submit(search, args, t, PLANTED_S, seed, False, PLANTED[t]) for t in targets if t in PLANTED]
+    missed = []
+    for task in concurrent.futures.as_completed(tasks):
+        target, executions, _, found = task.result()
+        if found:
+            print("%-10s planted %s: found" % (target, PLANTED[target]), flush=True)
+        else:
+            print("%-10s planted %s: NOT FOUND in %d executions" % (target, PLANTED[target], executions), flush=True)
+            missed.append(PLANTED[target])
+    return missed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     amount = parser.add_mutually_exclusive_group(required=True)
@@ -145,6 +174,7 @@ def main():
     amount.add_argument("--executions", type=int, help="of the parsers, earlier runs included")
     parser.add_argument("--target", action="append", choices=sorted(TARGETS))
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--planted", action="store_true")
     parser.add_argument("--build", default=os.path.join(ROOT, "build-fuzz"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
@@ -154,14 +184,17 @@ def main():
     if args.executions is not None and not args.target:
         targets = [t for t in targets if TARGETS[t][1]]
     try:
-        make(args.build, targets)
+        make(args.build, targets + [t + "_planted" for t in targets if args.planted and t in PLANTED])
     except (OSError, subprocess.CalledProcessError) as e:
         print("the programs cannot be made: %s" % e, file=sys.stderr)
         return 2
 
     totals = Totals(os.path.join(args.build, "fuzz-executions.json") if args.executions is not None else None)
-    began = time.time()
+    began = time.time()  # with the planted ones, without building
+    missed = []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        if args.planted:
+            missed = show_planted(pool, args, targets, seed)
         if args.seconds is not None:
             each = max(1, int(args.seconds * args.jobs / len(targets)))
             run_all(pool, args, [(t, each, seed) for t in targets], totals, False)
@@ -175,7 +208,9 @@ def main():
         seed, sum(totals.executions.values()), len(targets), time.time() - began,
         "nothing found" if not totals.found and not idle else "FOUND something in " + ", ".join(
             sorted({t for t, _ in totals.found} | set(idle)))))
-    return 1 if totals.found or idle else 0
+    if missed:
+        print("the search does not find what was planted: " + ", ".join(sorted(missed)))
+    return 1 if totals.found or idle or missed else 0
 
 
 if __name__ == "__main__":
