@@ -2,7 +2,7 @@
  * The writer thread: takes what waits, checks conditions in order, commits
  * once, tells everyone.
  *
- *     take --> decide each append --> put its records --> commit --> publish
+ *     take --> decide each append --> put its records --> commit --> publish --> answer --> tell
  *
  * Deciding only touches the tail, and a refused append is undone there; records
  * are put once an append is known to succeed, so the transaction never holds
@@ -371,7 +371,7 @@ static void histogram_add(struct log_histogram *h, const uint32_t bounds[LOG_BUC
 	h->sum += value;
 }
 
-/* Durable: first the look-ups, then the size, then those who wait for it. */
+/* Durable: first the look-ups, then the size. Whoever is answered or told after this finds the events. */
 static void publish(struct eventlog *log, const struct turn *t, uint64_t took_us)
 {
 	struct eventlog_stats *s = &log->stats;
@@ -396,11 +396,16 @@ static void publish(struct eventlog *log, const struct turn *t, uint64_t took_us
 		histogram_add(&s->commit_us, log_bounds_us, took_us);
 		histogram_add(&s->commit_events, log_bounds_events, t->appended);
 	}
-	if (grown)
-		pthread_cond_broadcast(&log->grown);
 	pthread_mutex_unlock(&log->state_lock);
-	if (grown)
-		eventlog_index_tell(log, t->size);
+}
+
+/* Read models and index come last: they are behind anyway, while somebody waits for each answer. */
+static void tell(struct eventlog *log, const struct turn *t)
+{
+	pthread_mutex_lock(&log->state_lock);
+	pthread_cond_broadcast(&log->grown);
+	pthread_mutex_unlock(&log->state_lock);
+	eventlog_index_tell(log, t->size);
 }
 
 /* Every append goes back where it came from, with its own rc or, where that is 0, this one. */
@@ -476,6 +481,8 @@ void *eventlog_writer(void *arg)
 		}
 		publish(log, &turn, log_monotonic_us() - began_us);
 		answer(log, &turn.appends, 0, turn.appended > 0);
+		if (turn.appended > 0)
+			tell(log, &turn);
 	}
 	stop_queue(log, ERR_UNAVAILABLE);
 	return NULL;
