@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
+#include "domain/policy.h"
 #include "log_commands.h"
 #include "progress.h"
 
@@ -110,10 +111,41 @@ static int add_own_key(struct invocation *in, struct verify_options *o)
 	return STATUS_OK;
 }
 
+/* Log and witness keys and their number from one file, which the auditor keeps. */
+static int take_policy(struct invocation *in, struct verify_options *o)
+{
+	struct policy *policy = malloc(sizeof(*policy));
+	struct buf problem = BUF_INIT(8192);
+	int rc, status = STATUS_OK;
+
+	if (option_is_set(in, "key") || option_is_set(in, "witness") || option_is_set(in, "witnesses"))
+		status = command_fail_usage(in, "--policy says all that --key, --witness and --witnesses say: give one or the others");
+	rc = policy == NULL ? ERR_NOMEM : policy_read(policy, option_text(in, "policy"), &problem);
+	if (status == STATUS_OK && rc != 0)
+		status = command_fail_usage(in, "--policy: %s", problem.len > 0 ? problem.ptr : err_text(rc));
+	if (status == STATUS_OK && policy->n_logs == 0)
+		status = command_fail_usage(in, "--policy: %s has no log line", option_text(in, "policy"));
+	for (unsigned i = 0; status == STATUS_OK && i < policy->n_logs; i++) {
+		if (strcmp(policy->logs[i].name, policy->logs[0].name) != 0 || i == VERIFY_KEYS_MAX - POLICY_WITNESSES_MAX)
+			status = command_fail_usage(in, "--policy: the log lines must be of one log");
+		else
+			o->keys[o->n_log_keys++] = policy->logs[i];
+	}
+	for (unsigned i = 0; status == STATUS_OK && i < policy->n_witnesses; i++)
+		o->keys[o->n_log_keys + o->n_witness_keys++] = policy->witnesses[i].key;
+	if (status == STATUS_OK)
+		o->witnesses_needed = policy->quorum;
+	buf_finish(&problem);
+	free(policy);
+	return status;
+}
+
 static int gather_keys(struct invocation *in, struct verify_options *o)
 {
 	int status;
 
+	if (option_is_set(in, "policy"))
+		return take_policy(in, o);
 	status = add_keys(in, o, "key", NOTE_ED25519, &o->n_log_keys);
 	if (status == STATUS_OK && o->n_log_keys == 0) {
 		if (option_is_set(in, "export") || option_is_set(in, "proof"))
@@ -372,6 +404,8 @@ static const struct option options[] = {
 	.summary = "a witness's verifier key, or a file that holds it"},
     {.name = "witnesses", .kind = OPTION_NUMBER, .value = "N", .max = VERIFY_KEYS_MAX,
 	.summary = "how many of the witnesses must have signed (default: all given)"},
+    {.name = "policy", .kind = OPTION_FILE, .value = "FILE",
+	.summary = "log and witness keys, and how many must have signed, from a file"},
     {.name = "old-checkpoint", .kind = OPTION_FILE, .value = "FILE",
 	.summary = "an older checkpoint you kept; the log must extend it"},
     {.name = "semantics", .kind = OPTION_FLAG,

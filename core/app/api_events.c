@@ -213,14 +213,18 @@ struct evidence {
 	int rc;
 };
 
-/* The newest checkpoint that covers `size` events; one is signed when there is none. */
+/* The newest checkpoint that covers `size` events, with a quorum if such a one does; one is signed when there is none. */
 static int covering_note(struct app *app, uint64_t size, struct buf *note)
 {
 	uint64_t noted;
 	int rc = signer_size(app->signer) >= size ? 0 : signer_sign_now(app->signer, size);
 
 	if (rc == 0)
+		rc = witnesses_note(app->witnesses, app->log, &noted, note);
+	if (rc == 0 && noted < size) {
+		buf_clear(note);
 		rc = eventlog_last_note(app->log, &noted, note);
+	}
 	if (rc == 0 && noted < size)
 		rc = ERR_UNAVAILABLE;
 	return rc;

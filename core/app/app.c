@@ -11,6 +11,7 @@
 #include "domain/note.h"
 
 #define TICK_MS 5000
+#define WITNESS_WAIT_MS 3000 /* at the start; one that is slower is heard later */
 #define FATAL_GRACE_MS 500 /* for the 503s on their way when the log has failed */
 
 void *app_adapter_state(const struct app *app, const struct adapter *adapter)
@@ -234,6 +235,38 @@ static int start_signer(struct app *app, struct buf *problem)
 	return rc;
 }
 
+static bool policy_is_ours(const struct policy *policy, const struct note_key *key)
+{
+	for (unsigned i = 0; i < policy->n_logs; i++)
+		if (memcmp(policy->logs[i].id, key->id, NOTE_ID_LEN) == 0 && strcmp(policy->logs[i].name, key->name) == 0)
+			return true;
+	return policy->n_logs == 0;
+}
+
+/* Before anything is appended: a witness may have seen more of this log than there is. */
+static int start_witnesses(struct app *app, struct buf *problem)
+{
+	const char *path = app->config->witness_policy.ptr;
+	struct policy *policy;
+	int rc;
+
+	if (app->config->witness_policy.len == 0)
+		return 0;
+	policy = malloc(sizeof(*policy));
+	rc = policy == NULL ? ERR_NOMEM : policy_read(policy, path, problem);
+	if (rc == 0 && !policy_is_ours(policy, signer_key(app->signer))) {
+		buf_printf(problem, "%s is the policy of another log: its log line is not the key in %s/log.vkey", path,
+		    app->data_dir);
+		rc = ERR_CONFIG;
+	}
+	if (rc == 0)
+		rc = witnesses_start(&app->witnesses, app->log, policy, WITNESS_WAIT_MS);
+	if (rc != 0 && problem->len == 0)
+		buf_printf(problem, "the witnesses of %s cannot be asked: %s", path, err_text(rc));
+	free(policy);
+	return rc;
+}
+
 /* The first record of a log says whose it is. */
 static int begin_log(struct app *app, struct buf *problem)
 {
@@ -323,7 +356,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		begin_log, start_log_check, start_reading, start_adapters, app_http_start,
+		start_witnesses, begin_log, start_log_check, start_reading, start_adapters, app_http_start,
 	};
 	int rc;
 
@@ -367,6 +400,7 @@ void app_stop(struct app *app)
 	query_pool_close(app->queries);
 	projector_stop(app->projector);
 	log_check_stop(app->log_check);
+	witnesses_stop(app->witnesses);
 	signer_stop(app->signer);
 	eventlog_close(app->log);
 	sealer_destroy(app->sealer);
@@ -377,6 +411,7 @@ void app_stop(struct app *app)
 	app->queries = NULL;
 	app->projector = NULL;
 	app->log_check = NULL;
+	app->witnesses = NULL;
 	app->signer = NULL;
 	app->log = NULL;
 	app->sealer = NULL;

@@ -2,7 +2,7 @@
  * The service: everything it is made of, in the order it is started, and what
  * a request handler reaches through rq->app.
  *
- *     config -> keys -> log -> signer -> read models -> queries -> adapters -> HTTP
+ *     config -> keys -> log -> signer -> witnesses -> read models -> queries -> adapters -> HTTP
  *
  * It stops the other way round: the server first, so that what was accepted is
  * finished; then the read models; then the log, which writes what waits.
@@ -23,6 +23,7 @@
 #include "app/config.h"
 #include "app/log_check.h"
 #include "app/metrics_http.h"
+#include "app/witnesses.h"
 #include "net/http.h"
 #include "store/checkpoint.h"
 #include "store/eventlog.h"
@@ -65,6 +66,7 @@ struct app {
 	struct eventlog *log;
 	struct signer *signer;
 	struct log_check *log_check;
+	struct witnesses *witnesses; /* NULL: there are none */
 	struct projector *projector;
 	struct query_pool *queries;
 	const struct adapter *const *adapters;

@@ -9,7 +9,7 @@
 #include "app/app_http.h"
 #include "base/err.h"
 
-#define CHECKS_MAX 24
+#define CHECKS_MAX 48
 #define PERCENT_MAX 90 /* functional-spec 16.1: memory or disk above 90 % is an error */
 
 struct check {
@@ -84,6 +84,27 @@ static void check_models(struct checks *c, struct app *app, struct arena *a)
 	}
 }
 
+/* Without their signatures the log goes on: an alarm, not a reason to take the service out of use. */
+static void check_witnesses(struct checks *c, struct app *app, struct arena *a)
+{
+	static const char *const says[] = {
+		[WITNESS_ASKED] = "has not answered yet", [WITNESS_OK] = "signs", [WITNESS_UNREACHABLE] = "unreachable",
+		[WITNESS_REFUSING] = "refuses",
+	};
+	unsigned quorum = witnesses_quorum(app->witnesses), n_ok = 0, i;
+	uint64_t size = signer_size(app->signer);
+	struct witness_status s;
+
+	for (i = 0; witnesses_status(app->witnesses, i, &s); i++) {
+		n_ok += s.state == WITNESS_OK;
+		add(c, "witnesses", s.name, s.state == WITNESS_OK, false,
+		    arena_printf(a, "%s%s%s; %" PRIu64 " of %" PRIu64 " events", says[s.state], s.reason[0] != '\0' ? ": " : "",
+		        s.reason, s.size, size));
+	}
+	if (i > 0)
+		add(c, "witnesses", "quorum", n_ok >= quorum, false, arena_printf(a, "%u sign, %u are needed", n_ok, quorum));
+}
+
 static void check_rest(struct checks *c, struct app *app, struct arena *a)
 {
 	uint64_t used, limit;
@@ -110,6 +131,7 @@ static void look(struct checks *c, struct app *app, struct arena *a)
 	check_log(c, app, a);
 	check_verification(c, app, a);
 	check_models(c, app, a);
+	check_witnesses(c, app, a);
 	check_rest(c, app, a);
 }
 
@@ -160,7 +182,7 @@ static void write_group(struct json_writer *w, const struct checks *c, const cha
 
 static void health(struct http_request *rq)
 {
-	static const char *const groups[] = {"log", "readModels", "memory", "disk", "adapters"};
+	static const char *const groups[] = {"log", "witnesses", "readModels", "memory", "disk", "adapters"};
 	struct app *app = app_of(rq);
 	struct buf body = BUF_INIT(65536);
 	struct json_writer w = JSON_WRITER(&body);
@@ -196,6 +218,6 @@ const struct route health_routes[] = {
 	{HTTP_GET, "/readyz", readyz, .flags = HEALTH_FLAGS, .rate = RATE_EXEMPT, .answer = "text", .tag = "service",
 	    .summary = "May requests be sent here; ?verbose tells of every part"},
 	{HTTP_GET, "/health", health, .flags = HEALTH_FLAGS, .rate = RATE_EXEMPT, .answer = "object", .tag = "service",
-	    .summary = "How every part is: log, read models, memory, disk"},
+	    .summary = "How every part is: log, witnesses, read models, memory, disk"},
 	{0},
 };
