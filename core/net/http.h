@@ -255,6 +255,9 @@ struct http_options {
 	void *app;           /* becomes http_request.app and the hooks' first argument */
 	const struct clock *clock; /* NULL = the system's */
 	const struct rng *rng;     /* NULL = the system's */
+	/* Read once a tick of a loop, to tell how late the tick is. NULL = the system's, also where
+	 * `clock` is moved by hand: a test that moves time has not overworked the machine. */
+	const struct clock *lag_clock;
 	struct http_limits limits;
 	struct http_rate rate_general;  /* {0} = 1000 per 900 s; window_s set and quota 0 = off */
 	struct http_rate rate_meetings; /* {0} = 100 per 60 s */

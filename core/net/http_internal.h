@@ -169,7 +169,7 @@ struct http_loop {
 	z_stream gzip;
 	bool gzip_ready;
 
-	uint64_t ticked_at_ns; /* uv_hrtime() of the last tick of the timer */
+	int64_t ticked_at_us; /* by lag_clock, of the last tick of the timer; 0 before the first */
 	unsigned n_lagging;
 	bool overloaded;
 	_Atomic int64_t lag_us;

@@ -75,16 +75,16 @@ static void check_spans(struct http_loop *l)
 	}
 }
 
-/* How late the timer came is how long a request would have waited for the loop. Real time, not the clock's. */
+/* How late the timer came is how long a request would have waited for the loop. */
 static void measure_lag(struct http_loop *l)
 {
 	const struct http_options *options = &l->server->options;
-	uint64_t now_ns = uv_hrtime();
-	int64_t lag_us = ((int64_t)(now_ns - l->ticked_at_ns)) / 1000 - TICK_MS * 1000;
+	int64_t now_us = clock_monotonic_us(options->lag_clock);
+	int64_t lag_us = now_us - l->ticked_at_us - TICK_MS * 1000;
 
-	if (l->ticked_at_ns == 0 || lag_us < 0)
+	if (l->ticked_at_us == 0 || lag_us < 0)
 		lag_us = 0;
-	l->ticked_at_ns = now_ns;
+	l->ticked_at_us = now_us;
 	atomic_store_explicit(&l->lag_us, lag_us, memory_order_relaxed);
 	/* Twice in a row: a machine that slept once is not overworked. */
 	l->n_lagging = lag_us >= LAG_US ? l->n_lagging + 1 : 0;

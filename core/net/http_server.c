@@ -110,6 +110,8 @@ static void set_defaults(struct http_server *server)
 
 	if (o->clock == NULL)
 		o->clock = &clock_system;
+	if (o->lag_clock == NULL)
+		o->lag_clock = &clock_system;
 	if (o->rng == NULL)
 		o->rng = &rng_system;
 	if (o->rate_general.window_s == 0)

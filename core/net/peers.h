@@ -29,7 +29,16 @@ struct rate_state {
 	bool exceeded;
 };
 
-/* Counts one request against window `rate` (0..PEERS_RATES-1) of that address. Any thread. */
+/*
+ * Counts one request against window `rate` (0..PEERS_RATES-1) of that address. Any thread.
+ *
+ * Windows are fixed: the first request opens one, and when it ends the next request
+ * opens another. So the worst an address can do is twice its quota within one
+ * window's length, across a border; what the quota guards against is a flood, not
+ * that. In return RateLimit's t is exact: after so many seconds the whole quota is
+ * there again, which is what clients that wait for it expect (the draft leaves
+ * the algorithm to the server), and an address costs two numbers a window.
+ */
 struct rate_state peers_take(struct peers *p, const struct address *who, unsigned rate, unsigned quota,
     unsigned window_s, int64_t now_us);
 

@@ -159,6 +159,7 @@ static const struct route routes[] = {
 	{.method = HTTP_GET, .path = "/hostile", .handler = hostile_header, .flags = ROUTE_PUBLIC, .rate = RATE_EXEMPT},
 	{.method = HTTP_GET, .path = "/private", .handler = hello, .permission = "read", .rate = RATE_EXEMPT},
 	{.method = HTTP_POST, .path = "/private", .handler = echo, .permission = "write", .rate = RATE_EXEMPT},
+	{.method = HTTP_POST, .path = "/hook", .handler = echo, .flags = ROUTE_PUBLIC | ROUTE_ESSENTIAL, .rate = RATE_EXEMPT},
 	{.method = HTTP_GET, .path = "/livez", .handler = hello, .flags = ROUTE_PUBLIC | ROUTE_ESSENTIAL, .rate = RATE_EXEMPT},
 	{0},
 };
@@ -189,6 +190,19 @@ static bool is_overloaded(void *app)
 	(void)app;
 	return overloaded;
 }
+
+/* Of the loop's own delay: every look at it finds that so much has passed. */
+static _Atomic int64_t tick_us;
+
+static int64_t tick_clock_us(void *arg)
+{
+	static _Atomic int64_t now_us = 1;
+
+	(void)arg;
+	return now_us += tick_us;
+}
+
+static const struct clock tick_clock = {.wall_us = tick_clock_us, .monotonic_us = tick_clock_us};
 
 static void on_answered(void *app, const struct http_request *rq, const struct http_outcome *outcome)
 {
@@ -802,6 +816,47 @@ START_TEST(overload_turns_away_all_but_the_essential)
 }
 END_TEST
 
+/* A loop that lags: strangers are turned away first, then those with a token, health and webhooks never. */
+
+#define STRANGER "GET /hello HTTP/1.1\r\n" HOST "\r\n"
+#define SIGNED_IN "GET /private HTTP/1.1\r\n" HOST "Authorization: Bearer read\r\n\r\n"
+
+static const struct {
+	const char *says;
+	int64_t tick_us; /* from one tick to the next; 100000 is on time */
+	int stranger, signed_in;
+} lags[] = {
+	{"on time", 100000, 200, 200},
+	{"late, but less than 200 ms", 299000, 200, 200},
+	{"200 ms late", 300000, 503, 200},
+	{"nearly a second late", 1099000, 503, 200},
+	{"a second late", 1100000, 503, 503},
+};
+
+START_TEST(a_lagging_loop_sheds_load)
+{
+	struct http_options options = usual();
+
+	options.lag_clock = &tick_clock;
+	tick_us = lags[_i].tick_us;
+	start(&options);
+	/* Two late ticks in a row it takes, and the third has certainly seen both. */
+	if (lags[_i].stranger == 503)
+		wait_until(ask_status(port, STRANGER) == 503);
+	else
+		wait_until(stats().lag_us_max == tick_us - 100000);
+	ck_assert_int_eq(ask_status(port, STRANGER), lags[_i].stranger);
+	ck_assert_int_eq(ask_status(port, SIGNED_IN), lags[_i].signed_in);
+	ck_assert_int_eq(ask_status(port, "GET /livez HTTP/1.1\r\n" HOST "\r\n"), 200);
+	ck_assert_int_eq(ask_status(port, "POST /hook HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi"), 200);
+	ck_assert_int_eq(stats().lag_us_max, tick_us - 100000);
+	ck_assert(lags[_i].stranger == 503 ? stats().refused_by_load >= 2 : stats().refused_by_load == 0);
+	tick_us = 100000;
+	wait_until(ask_status(port, STRANGER) == 200);
+	stop();
+}
+END_TEST
+
 /* Slow and rude clients. */
 
 static const struct {
@@ -1129,6 +1184,7 @@ int main(void)
 	tcase_add_test(tc, an_address_makes_so_many_new_connections_a_second);
 	tcase_add_test(tc, the_newest_idle_connection_makes_room);
 	tcase_add_test(tc, overload_turns_away_all_but_the_essential);
+	tcase_add_loop_test(tc, a_lagging_loop_sheds_load, 0, sizeof(lags) / sizeof(lags[0]));
 	tcase_add_loop_test(tc, silence_ends_by_the_clock, 0, (int)COUNT(slow));
 	tcase_add_test(tc, a_byte_now_and_then_does_not_stretch_the_head);
 	tcase_add_test(tc, a_body_just_fast_enough_still_has_an_end);
