@@ -15,7 +15,8 @@
 #include "crypto/crypto.h"
 
 #define GZIP_MIN 1024
-#define GZIP_MAX ((size_t)4 << 20) /* more would hold up the loop */
+#define GZIP_MAX ((size_t)16 << 20)       /* more is not worth a worker's time */
+#define GZIP_ON_LOOP_MAX ((size_t)64 << 10) /* a millisecond or two; what is longer goes to a worker thread */
 #define GZIP_LEVEL 6
 #define COPIED_BODY_MAX ((size_t)16 * 1024) /* up to here a copy is cheaper than a second piece */
 #define ETAG_LEN 20                         /* W/"16 characters" */
@@ -328,33 +329,39 @@ static bool takes_gzip(const struct http_request *rq)
 	return any;
 }
 
+static bool gzip_init(z_stream *z)
+{
+	/* 15 + 16: the largest window, with gzip's framing. */
+	return deflateInit2(z, GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+}
+
 /* Into malloc'ed memory; NULL when it would not become smaller or there is no memory. */
-static char *gzip(struct http_loop *l, struct slice body, size_t *ret_len)
+static char *gzip(z_stream *z, struct slice body, size_t *ret_len)
 {
 	size_t max = body.len - 1;
-	char *out;
+	char *out = malloc(max);
 
-	if (!l->gzip_ready) {
-		/* 15 + 16: the largest window, with gzip's framing. */
-		if (deflateInit2(&l->gzip, GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-			return NULL;
-		l->gzip_ready = true;
-	} else {
-		deflateReset(&l->gzip);
-	}
-	out = malloc(max);
 	if (out == NULL)
 		return NULL;
-	l->gzip.next_in = (Bytef *)(uintptr_t)body.ptr;
-	l->gzip.avail_in = (uInt)body.len;
-	l->gzip.next_out = (Bytef *)out;
-	l->gzip.avail_out = (uInt)max;
-	if (deflate(&l->gzip, Z_FINISH) != Z_STREAM_END) {
+	z->next_in = (Bytef *)(uintptr_t)body.ptr;
+	z->avail_in = (uInt)body.len;
+	z->next_out = (Bytef *)out;
+	z->avail_out = (uInt)max;
+	if (deflate(z, Z_FINISH) != Z_STREAM_END) {
 		free(out);
 		return NULL;
 	}
-	*ret_len = max - l->gzip.avail_out;
+	*ret_len = max - z->avail_out;
 	return out;
+}
+
+static char *gzip_on_loop(struct http_loop *l, struct slice body, size_t *ret_len)
+{
+	if (l->gzip_ready)
+		deflateReset(&l->gzip);
+	else
+		l->gzip_ready = gzip_init(&l->gzip);
+	return l->gzip_ready ? gzip(&l->gzip, body, ret_len) : NULL;
 }
 
 /* Body and whoever frees it: `owned` is malloc'ed memory that holds the bytes, or NULL. */
@@ -363,19 +370,20 @@ struct payload {
 	char *owned;
 };
 
-static void compress_payload(struct exchange *x, struct payload *body, const char *content_type)
+/* Also says by Vary that it depends, where it does. */
+static bool wants_gzip(struct exchange *x, const struct payload *body, const char *content_type)
 {
 	struct slice off;
-	size_t len;
-	char *zipped;
 
 	if (body->bytes.len < GZIP_MIN || body->bytes.len > GZIP_MAX || x->has_encoding || !compressible(content_type))
-		return;
+		return false;
 	if (!x->has_vary)
 		buf_append(&x->headers, SLICE("Vary: Accept-Encoding\r\n"));
-	if (http_request_field(&x->rq, "x-no-compression", &off) || !takes_gzip(&x->rq))
-		return;
-	zipped = gzip(x->conn->loop, body->bytes, &len);
+	return !http_request_field(&x->rq, "x-no-compression", &off) && takes_gzip(&x->rq);
+}
+
+static void take_zipped(struct exchange *x, struct payload *body, char *zipped, size_t len)
+{
 	if (zipped == NULL)
 		return;
 	buf_append(&x->headers, SLICE("Content-Encoding: gzip\r\n"));
@@ -423,6 +431,62 @@ static void send_answer(struct exchange *x, int status, const char *content_type
 		free(body.owned);
 }
 
+/* A long answer on its way through a worker thread. The exchange waits for it, also when the client has gone. */
+struct zipping {
+	uv_work_t work;
+	struct exchange *x;
+	int status;
+	const char *content_type;
+	struct payload body;
+	char *zipped; /* NULL: sent as it is */
+	size_t len;
+};
+
+static void on_zip(uv_work_t *work)
+{
+	struct zipping *z = work->data;
+	z_stream stream = {0};
+
+	if (!gzip_init(&stream))
+		return;
+	z->zipped = gzip(&stream, z->body.bytes, &z->len);
+	deflateEnd(&stream);
+}
+
+static void on_zipped(uv_work_t *work, int cancelled)
+{
+	struct zipping *z = work->data;
+	struct exchange *x = z->x;
+	struct conn *c = x->conn;
+
+	(void)cancelled; /* nobody cancels; not zipped is fine */
+	x->zipping = false;
+	take_zipped(x, &z->body, z->zipped, z->len);
+	if (conn_gone(c)) {
+		free(z->body.owned);
+		exchange_end(x);
+	} else {
+		send_answer(x, z->status, z->content_type, z->body);
+		if (!conn_gone(c))
+			conn_answer(c);
+	}
+	free(z);
+}
+
+/* False without memory: then it goes out as it is. */
+static bool zip_elsewhere(struct exchange *x, int status, const char *content_type, struct payload body)
+{
+	struct zipping *z = malloc(sizeof(*z));
+
+	if (z == NULL)
+		return false;
+	*z = (struct zipping){.x = x, .status = status, .content_type = content_type, .body = body};
+	z->work.data = z;
+	x->zipping = true;
+	uv_queue_work(&x->conn->loop->uv, &z->work, on_zip, on_zipped); /* fails only without a work function */
+	return true;
+}
+
 static void answer(struct http_request *rq, int status, const char *content_type, struct payload body)
 {
 	struct exchange *x = exchange_of(rq);
@@ -437,10 +501,21 @@ static void answer(struct http_request *rq, int status, const char *content_type
 		return;
 	}
 	if (!c->loop->server->options.bare) {
-		if (not_modified(x, status, body.bytes))
+		if (not_modified(x, status, body.bytes)) {
 			status = 304;
-		else
-			compress_payload(x, &body, content_type);
+		} else if (wants_gzip(x, &body, content_type)) {
+			size_t len = 0;
+
+			if (body.bytes.len > GZIP_ON_LOOP_MAX) {
+				assert(body.owned != NULL); /* the bytes outlive this call */
+				if (zip_elsewhere(x, status, content_type, body))
+					return;
+			} else {
+				char *zipped = gzip_on_loop(c->loop, body.bytes, &len);
+
+				take_zipped(x, &body, zipped, len);
+			}
+		}
 	}
 	send_answer(x, status, content_type, body);
 	if (!conn_gone(c))

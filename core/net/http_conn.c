@@ -92,7 +92,9 @@ static void tell_exchange(struct conn *c)
 
 	if (x == NULL)
 		return;
-	if (x->answered || !x->handed) {
+	if (x->zipping) {
+		/* ends when the worker gives it back */
+	} else if (x->answered || !x->handed) {
 		exchange_end(x);
 	} else if (!x->told_closed) {
 		x->told_closed = true;

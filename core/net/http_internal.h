@@ -101,6 +101,7 @@ struct exchange {
 	struct http_outcome outcome;
 	bool handed;    /* the handler has it and owes an answer */
 	bool answered;  /* http_respond() or http_stream_end() was called: the handler is through */
+	bool zipping;   /* answered, and its bytes are with a worker thread, which holds on to this */
 	bool told_closed;
 	bool streaming, chunked, stream_cut;
 	bool is_sse, wants_drain;

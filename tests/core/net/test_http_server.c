@@ -1,5 +1,6 @@
 /* The server over loopback sockets: http_server.c, http_loop.c, http_conn.c, http_dispatch.c, http_answer.c. */
 #include <errno.h>
+#include <stdatomic.h>
 
 #include <uv.h>
 #include <zlib.h>
@@ -52,7 +53,7 @@ static void lines(struct http_request *rq)
 {
 	struct buf out = BUF_INIT(1 << 20);
 
-	for (int i = 0; i < LINES; i++)
+	for (int i = 0; i < (slice_is(rq->path, "/few") ? 100 : LINES); i++)
 		buf_printf(&out, "line %d of many\n", i);
 	http_respond(rq, 200, HTTP_TEXT, &out);
 }
@@ -150,6 +151,7 @@ static const struct route routes[] = {
 	{.method = HTTP_GET, .path = "/meetings/{id}", .handler = describe, .flags = ROUTE_PUBLIC, .rate = RATE_MEETINGS},
 	{.method = HTTP_GET, .path = "/who/{id}", .handler = describe, .flags = ROUTE_PUBLIC | ROUTE_REPEATS},
 	{.method = HTTP_GET, .path = "/lines", .handler = lines, .flags = ROUTE_PUBLIC, .rate = RATE_EXEMPT},
+	{.method = HTTP_GET, .path = "/few", .handler = lines, .flags = ROUTE_PUBLIC, .rate = RATE_EXEMPT},
 	{.method = HTTP_GET, .path = "/huge", .handler = huge, .flags = ROUTE_PUBLIC | ROUTE_NO_ETAG, .rate = RATE_EXEMPT},
 	{.method = HTTP_GET, .path = "/later", .handler = later, .flags = ROUTE_PUBLIC, .rate = RATE_EXEMPT},
 	{.method = HTTP_GET, .path = "/hold", .handler = hold, .flags = ROUTE_PUBLIC, .rate = RATE_EXEMPT},
@@ -199,7 +201,7 @@ static int64_t tick_clock_us(void *arg)
 	static _Atomic int64_t now_us = 1;
 
 	(void)arg;
-	return now_us += tick_us;
+	return atomic_fetch_add(&now_us, atomic_load(&tick_us));
 }
 
 static const struct clock tick_clock = {.wall_us = tick_clock_us, .monotonic_us = tick_clock_us};
@@ -609,6 +611,7 @@ static const struct {
 	bool zipped, varies;
 } gzip_cases[] = {
 	{"asked for", "/lines", "Accept-Encoding: gzip\r\n", true, true},
+	{"short enough for the loop", "/few", "Accept-Encoding: gzip\r\n", true, true},
 	{"asked for among others", "/lines", "Accept-Encoding: br;q=1, GZIP;q=0.5\r\n", true, true},
 	{"anything goes", "/lines", "Accept-Encoding: *\r\n", true, true},
 	{"not asked for", "/lines", "", false, true},
@@ -637,11 +640,61 @@ START_TEST(gzip_where_it_is_wanted)
 		buf_finish(&a.body);
 		a.body = plain;
 	}
+	if (strcmp(gzip_cases[_i].path, "/few") == 0)
+		ck_assert_ptr_nonnull(strstr(a.body.ptr, "line 99 of many\n"));
 	if (strcmp(gzip_cases[_i].path, "/lines") == 0) {
 		ck_assert_ptr_nonnull(strstr(a.body.ptr, "line 4999 of many\n"));
 		ck_assert(slice_starts_with(buf_slice(&a.body), SLICE("line 0 of many\nline 1 of many\n")));
 	}
 	answer_finish(&a);
+	stop();
+}
+END_TEST
+
+#define ZIPPED "GET /lines HTTP/1.1\r\n" HOST "Accept-Encoding: gzip\r\n\r\n"
+
+/* A long answer is zipped on another thread; what the client sends meanwhile waits its turn. */
+START_TEST(requests_behind_a_zipped_answer_wait)
+{
+	struct client c;
+
+	start_usual();
+	c = client_connect(port);
+	for (int i = 0; i < 3; i++)
+		client_say(&c, ZIPPED "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+	for (int i = 0; i < 6; i++) {
+		struct answer a = client_answer(&c, true);
+
+		ck_assert_int_eq(a.status, 200);
+		ck_assert(slice_is(answer_value(&a, "content-encoding"), i % 2 == 0 ? "gzip" : ""));
+		answer_finish(&a);
+	}
+	client_close(&c);
+	stop();
+}
+END_TEST
+
+/* Whenever the client goes, the exchange is freed once (the sanitizers look on), and the server ends. */
+START_TEST(a_client_may_leave_while_its_answer_is_zipped)
+{
+	start_usual();
+	for (int i = 0; i < 20; i++) {
+		struct client c = client_connect(port);
+
+		client_say(&c, ZIPPED ZIPPED);
+		if (i % 2 == 0)
+			let_loop_catch_up();
+		client_close(&c);
+	}
+	wait_until(stats().connections_open == 0);
+	for (int i = 0; i < 5; i++) {
+		struct client c = client_connect(port);
+
+		client_say(&c, ZIPPED);
+		if (i == 4)
+			http_server_stop(server, 0);
+		client_close(&c);
+	}
 	stop();
 }
 END_TEST
@@ -1177,6 +1230,8 @@ int main(void)
 	tcase_add_test(tc, a_refused_body_is_read_away_and_the_connection_lives_on);
 	tcase_add_test(tc, expect_is_answered_before_the_body);
 	tcase_add_loop_test(tc, gzip_where_it_is_wanted, 0, (int)COUNT(gzip_cases));
+	tcase_add_test(tc, requests_behind_a_zipped_answer_wait);
+	tcase_add_test(tc, a_client_may_leave_while_its_answer_is_zipped);
 	tcase_add_test(tc, a_large_answer_arrives_whole);
 	tcase_add_test(tc, rates_are_told_and_kept);
 	tcase_add_loop_test(tc, the_client_behind_a_proxy, 0, (int)COUNT(proxies));
