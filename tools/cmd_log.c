@@ -34,6 +34,7 @@ static const struct command *const commands[] = {
     &log_verify,
     &log_cosign,
     &log_reindex,
+    &log_key_command,
     NULL,
 };
 

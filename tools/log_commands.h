@@ -5,7 +5,7 @@
 #include "command.h"
 #include "store/eventlog.h"
 
-extern const struct command log_tail, log_show, log_stats, log_export, log_proof, log_verify, log_cosign, log_reindex;
+extern const struct command log_tail, log_show, log_stats, log_export, log_proof, log_verify, log_cosign, log_reindex, log_key_command;
 
 /*
  * Opens the log in --data for reading; the server may be running. On failure

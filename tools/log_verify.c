@@ -12,7 +12,7 @@
 #include "log_commands.h"
 #include "progress.h"
 
-#define KEY_FILE_MAX 1024
+#define KEY_FILE_MAX 8192
 #define JSON_MAX (1u << 20)
 #define RECORD_MAX 65535
 
@@ -61,41 +61,58 @@ static bool is_interrupted(void *arg)
 
 /* ---- keys -------------------------------------------------------------------------- */
 
-/* A verifier key as it is, or a file that holds one. */
-static int key_of(struct note_key *ret, const char *text)
+/* One more key, of the kind the option is for. */
+static int add_key(struct invocation *in, struct verify_options *o, const char *option, enum note_key_type type,
+    struct slice text)
 {
-	struct buf file = BUF_INIT(KEY_FILE_MAX);
+	struct note_key *key = &o->keys[o->n_log_keys + o->n_witness_keys];
 	int rc;
 
-	rc = note_key_parse(ret, slice_str(text));
-	if (rc == ERR_MALFORMED && file_read(&file, text) == 0)
-		rc = note_key_parse(ret, slice_trim(buf_slice(&file)));
-	buf_finish(&file);
-	return rc;
+	if (o->n_log_keys + o->n_witness_keys == VERIFY_KEYS_MAX)
+		return command_fail_usage(in, "at most %d keys", VERIFY_KEYS_MAX);
+	rc = note_key_parse(key, text);
+	if (rc == ERR_BAD_KEY)
+		return command_fail_usage(in, "--%s: the id in the key is not that of the key; was it cut or retyped?", option);
+	if (rc != 0 || key->type != type)
+		return command_fail_usage(in, "--%s: not a %s of the form name+id+base64, nor a file with one", option,
+		    type == NOTE_ED25519 ? "verifier key" : "witness key");
+	if (type == NOTE_ED25519 && strcmp(key->name, o->keys[0].name) != 0)
+		return command_fail_usage(in, "--key: all keys must be of one log, %s", o->keys[0].name);
+	if (type == NOTE_ED25519)
+		o->n_log_keys++;
+	else
+		o->n_witness_keys++;
+	return STATUS_OK;
 }
 
-static int add_keys(struct invocation *in, struct verify_options *o, const char *option, enum note_key_type type,
-    unsigned *ret_n)
+/* A verifier key as it is, or a file that holds some, one a line. */
+static int add_keys_of(struct invocation *in, struct verify_options *o, const char *option, enum note_key_type type,
+    const char *text)
+{
+	struct buf file = BUF_INIT(KEY_FILE_MAX);
+	struct slice line, rest;
+	struct note_key key;
+	int status = STATUS_OK;
+
+	if (note_key_parse(&key, slice_str(text)) != ERR_MALFORMED || file_read(&file, text) != 0)
+		return add_key(in, o, option, type, slice_str(text));
+	rest = slice_trim(buf_slice(&file));
+	do {
+		slice_cut(rest, '\n', &line, &rest);
+		status = add_key(in, o, option, type, slice_trim(line));
+	} while (status == STATUS_OK && rest.len > 0);
+	buf_finish(&file);
+	return status;
+}
+
+static int add_keys(struct invocation *in, struct verify_options *o, const char *option, enum note_key_type type)
 {
 	const char *text;
+	int status = STATUS_OK;
 
-	for (unsigned i = 0; (text = option_nth(in, option, i)) != NULL; i++) {
-		struct note_key *key = &o->keys[o->n_log_keys + o->n_witness_keys];
-		int rc;
-
-		if (o->n_log_keys + o->n_witness_keys == VERIFY_KEYS_MAX)
-			return command_fail_usage(in, "at most %d keys", VERIFY_KEYS_MAX);
-		rc = key_of(key, text);
-		if (rc == ERR_BAD_KEY)
-			return command_fail_usage(in, "--%s: the id in the key is not that of the key; was it cut or retyped?", option);
-		if (rc != 0 || key->type != type)
-			return command_fail_usage(in, "--%s: not a %s of the form name+id+base64, nor a file with one", option,
-			    type == NOTE_ED25519 ? "verifier key" : "witness key");
-		if (type == NOTE_ED25519 && strcmp(key->name, o->keys[0].name) != 0)
-			return command_fail_usage(in, "--key: all keys must be of one log, %s", o->keys[0].name);
-		++*ret_n;
-	}
-	return STATUS_OK;
+	for (unsigned i = 0; status == STATUS_OK && (text = option_nth(in, option, i)) != NULL; i++)
+		status = add_keys_of(in, o, option, type, text);
+	return status;
 }
 
 /* Without --key the data directory's own: that shows the log agrees with itself, not who signed it. */
@@ -104,9 +121,10 @@ static int add_own_key(struct invocation *in, struct verify_options *o)
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/log.vkey", option_data_dir(in));
-	if (key_of(&o->keys[0], path) != 0)
+	if (!file_exists(path))
 		return command_fail_usage(in, "--key is needed: there is none in %s", path);
-	o->n_log_keys = 1;
+	if (add_keys_of(in, o, "key", NOTE_ED25519, path) != STATUS_OK)
+		return STATUS_USAGE;
 	command_note(in, "using the key in %s; an auditor gives the one he was handed, with --key", path);
 	return STATUS_OK;
 }
@@ -146,14 +164,14 @@ static int gather_keys(struct invocation *in, struct verify_options *o)
 
 	if (option_is_set(in, "policy"))
 		return take_policy(in, o);
-	status = add_keys(in, o, "key", NOTE_ED25519, &o->n_log_keys);
+	status = add_keys(in, o, "key", NOTE_ED25519);
 	if (status == STATUS_OK && o->n_log_keys == 0) {
 		if (option_is_set(in, "export") || option_is_set(in, "proof"))
 			return command_fail_usage(in, "--key is needed: the log's verifier key, as its operator handed it to you");
 		status = add_own_key(in, o);
 	}
 	if (status == STATUS_OK)
-		status = add_keys(in, o, "witness", NOTE_COSIGNATURE, &o->n_witness_keys);
+		status = add_keys(in, o, "witness", NOTE_COSIGNATURE);
 	o->witnesses_needed = option_is_set(in, "witnesses") ? (unsigned)option_number(in, "witnesses") : o->n_witness_keys;
 	if (status == STATUS_OK && o->witnesses_needed > o->n_witness_keys)
 		return command_fail_usage(in, "--witnesses asks for more than there are --witness keys");
@@ -189,6 +207,8 @@ static void print_text(const struct verify_summary *s, double seconds)
 	printf("blobs        %" PRIu64 "\n", s->blobs);
 	printf("read         %" PRIu64 " records, %.1f MB in %.2f s, %.0f records/s\n", s->records, (double)s->bytes / 1e6,
 	    seconds, seconds > 0 ? (double)s->records / seconds : 0.0);
+	if (s->keys_reached > 0)
+		printf("keys         %u not given, named by the log under one that was\n", s->keys_reached);
 	if (s->unsigned_records > 0)
 		printf("unsigned     %" PRIu64 " newest records, no checkpoint covers them yet\n", s->unsigned_records);
 	if (s->open_erasures > 0)
@@ -230,6 +250,7 @@ static int print_json(const struct verify_summary *s, double seconds, struct sli
 	put_member(&w, "blobs", s->blobs);
 	put_member(&w, "checkpoints", s->checkpoints);
 	put_member(&w, "tiles", s->tiles);
+	put_member(&w, "keysReached", s->keys_reached);
 	put_member(&w, "onceKeys", s->once_keys);
 	put_member(&w, "openErasures", s->open_erasures);
 	json_name(&w, "seconds");
@@ -318,6 +339,16 @@ static int verify_data(struct invocation *in, struct verify_options *o)
 
 /* ---- one record with its proof ----------------------------------------------------------- */
 
+/* A checkpoint signed by any of the log's keys given. */
+static int open_checkpoint(const struct verify_options *o, struct slice bytes, struct checkpoint *ret)
+{
+	int rc = ERR_BAD_SIGNATURE;
+
+	for (unsigned i = 0; rc != 0 && i < o->n_log_keys; i++)
+		rc = checkpoint_open(ret, NULL, bytes, &o->keys[i], o->n_log_keys - i + o->n_witness_keys, NULL);
+	return rc;
+}
+
 static bool proof_holds(const struct verify_options *o, struct slice proof_text, struct slice record,
     uint64_t *ret_index, const char **ret_why)
 {
@@ -330,7 +361,7 @@ static bool proof_holds(const struct verify_options *o, struct slice proof_text,
 		return false;
 	*ret_index = file.index;
 	*ret_why = "the checkpoint in the proof is not signed by the key given";
-	if (checkpoint_open(&checkpoint, NULL, file.checkpoint, o->keys, o->n_log_keys + o->n_witness_keys, NULL) != 0)
+	if (open_checkpoint(o, file.checkpoint, &checkpoint) != 0)
 		return false;
 	*ret_why = "the record is not the one the proof is for";
 	merkle_leaf(&leaf, record);
@@ -431,7 +462,8 @@ const struct command log_verify = {
     .summary = "Prove offline that nothing was changed or dropped",
     .description =
 	"Reads every byte of the log: each record's form, place, time and blobs, its hash against the tiles, the tiles "
-	"against each other, the tree against every checkpoint, and every signature. Names the first bad index.\n"
+	"against each other, the tree against every checkpoint, and every signature. Names the first bad index. Keys the log "
+	"changed to, or from, are found in it, starting from the one given.\n"
 	"Exit status: 0 all good; 4 evidence of change or loss; 1 cannot tell, because something is missing or cannot be "
 	"read; 2 wrong use. Read models are compared with the log by `lulab projection verify`.",
     .options = options,

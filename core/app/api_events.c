@@ -304,10 +304,13 @@ static void get_checkpoint(struct http_request *rq)
 
 static void get_key(struct http_request *rq)
 {
-	struct buf text = BUF_INIT(1024);
+	struct buf text = BUF_INIT(2048);
+	const struct note_key *key;
 
-	note_key_format(&text, signer_key(app_of(rq)->signer));
-	buf_append_char(&text, '\n');
+	for (unsigned i = 0; (key = signer_key_nth(app_of(rq)->signer, i)) != NULL; i++) {
+		note_key_format(&text, key);
+		buf_append_char(&text, '\n');
+	}
 	http_respond(rq, 200, HTTP_TEXT, &text);
 }
 
@@ -321,6 +324,6 @@ const struct route api_events_routes[] = {
 	{HTTP_GET, "/api/v1/checkpoint", get_checkpoint, "events:read", .flags = ROUTE_NO_ETAG, .answer = "text",
 	    .tag = "audit", .summary = "The newest signed checkpoint of the log"},
 	{HTTP_GET, "/api/v1/checkpoint/key", get_key, "events:read", .answer = "text", .tag = "audit",
-	    .summary = "The key that checkpoints are verified with"},
+	    .summary = "The key that checkpoints are verified with, one a line; two while it is being changed"},
 	{0},
 };

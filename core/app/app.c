@@ -301,11 +301,13 @@ out:
 
 static int start_log_check(struct app *app, struct buf *problem)
 {
-	struct log_check_options o = {.log = app->log, .data_dir = app->data_dir, .clock = app->clock, .n_keys = 1,
+	struct log_check_options o = {.log = app->log, .data_dir = app->data_dir, .clock = app->clock,
 	    .interval_s = (unsigned)app->config->verify_interval, .bytes_per_s = (uint64_t)app->config->verify_rate};
+	const struct note_key *key;
 	int rc;
 
-	o.keys[0] = *signer_key(app->signer);
+	while ((key = signer_key_nth(app->signer, o.n_keys)) != NULL)
+		o.keys[o.n_keys++] = *key;
 	rc = log_check_start(&app->log_check, &o);
 	if (rc != 0)
 		buf_printf(problem, "the verification of the log in %s cannot start: %s", app->data_dir, err_text(rc));

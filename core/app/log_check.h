@@ -26,7 +26,7 @@ struct log_check_options {
 	struct eventlog *log;
 	const char *data_dir;
 	const struct clock *clock;
-	struct note_key keys[VERIFY_KEYS_MAX]; /* that sign this log's checkpoints */
+	struct note_key keys[VERIFY_KEYS_MAX]; /* that sign this log's checkpoints; earlier ones are found from them */
 	unsigned n_keys;
 	unsigned interval_s;    /* from the end of a run to the next */
 	uint64_t bytes_per_s;   /* records and blobs; 0 = as fast as the disk gives them */

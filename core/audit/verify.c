@@ -122,19 +122,18 @@ static int by_size(const void *a, const void *b)
 static void open_newest(struct verify *v)
 {
 	struct buf bytes = BUF_INIT(NOTE_BYTES_MAX);
+	unsigned cosigned;
 	struct note note;
-	uint64_t by;
 	int rc;
 
 	rc = v->source->newest(v->source->arg, &bytes);
 	if (rc != 0) {
 		verify_found(v, false, NO_INDEX, "the newest checkpoint cannot be read: %s", err_text(rc));
-	} else if ((rc = verify_note_open(v, buf_slice(&bytes), &v->newest, &note, &by)) != 0) {
-		verify_found(v, true, NO_INDEX, rc == ERR_BAD_SIGNATURE ? "the newest checkpoint is not signed by the key given" :
+	} else if ((rc = verify_note_open(v, buf_slice(&bytes), &v->newest, &note, &v->newest_by,
+	    &cosigned)) != 0) {
+		verify_found(v, true, NO_INDEX, rc == ERR_BAD_SIGNATURE ? "the newest checkpoint is not signed by a key given, nor by one that those lead to" :
 		    "the newest checkpoint is not a checkpoint");
 	} else {
-		unsigned cosigned = (unsigned)__builtin_popcountll(by >> v->options->n_log_keys);
-
 		v->has_newest = true;
 		v->newest.origin = (struct slice){0}; /* it goes with the note's bytes; keys[0] has it */
 		v->summary->size = v->newest.size;
@@ -164,12 +163,11 @@ static void open_old(struct verify *v)
 	struct tile_reader tiles = {read_hashes, v};
 	struct merkle_proof proof;
 	struct note note;
-	uint64_t by;
 	int rc;
 
 	if (v->options->old_checkpoint.len == 0)
 		return;
-	rc = verify_note_open(v, v->options->old_checkpoint, &v->old, &note, &by);
+	rc = verify_note_open(v, v->options->old_checkpoint, &v->old, &note, &v->old_by, NULL);
 	if (rc != 0) {
 		verify_found(v, true, NO_INDEX, "the old checkpoint is not one of this log under the key given: %s", err_text(rc));
 		return;
@@ -247,10 +245,12 @@ int verify_log(const struct verify_source *source, const struct verify_options *
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->turn, NULL);
 
-	open_newest(v);
-	open_old(v);
 	rc = list_notes(v);
+	if (rc == 0)
+		rc = verify_keys_follow(v);
 	if (rc == 0) {
+		open_newest(v);
+		open_old(v);
 		measure(v);
 		rc = work_through(v);
 	}

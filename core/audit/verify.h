@@ -63,12 +63,14 @@ struct verify_summary {
 	uint64_t n_evidence, n_unknown; /* findings, also those beyond what was told */
 	bool has_bad;
 	uint64_t first_bad; /* lowest index with evidence against it */
+	unsigned keys_reached; /* log keys that were not given, but named by the log under one that was */
 	uint64_t once_keys; /* seen; compared with each other when semantics were asked for */
 	uint64_t open_erasures; /* requested and not completed; semantics only */
 };
 
 struct verify_options {
-	struct note_key keys[VERIFY_KEYS_MAX]; /* the log's, then the witnesses' */
+	/* The log's, all of one name, then the witnesses'. Keys that the log changed to are found from those given. */
+	struct note_key keys[VERIFY_KEYS_MAX];
 	unsigned n_log_keys, n_witness_keys;
 	unsigned witnesses_needed;
 	struct slice old_checkpoint; /* a note, or empty */

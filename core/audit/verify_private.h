@@ -13,6 +13,7 @@
 
 #define TOLD_PER_TILE 32   /* findings of one tile that are told; the rest are counted */
 #define NOTES_PER_TILE 256 /* one size each */
+#define RETIREMENTS_PER_TILE 4
 
 /* A tile and what was found in it. One thread's, until its turn comes. */
 struct verify_tile {
@@ -27,7 +28,7 @@ struct verify_tile {
 		uint64_t size;
 		struct merkle_hash root;
 		uint64_t cosigned_at; /* by the first witness; 0 = not */
-		bool good;
+		uint64_t by;          /* bit per log key */
 	} notes[NOTES_PER_TILE];
 	unsigned n_notes;
 	struct verify_finding findings[TOLD_PER_TILE];
@@ -35,6 +36,11 @@ struct verify_tile {
 	uint64_t n_evidence, n_unknown, first_bad;
 	struct buf bundle;
 	uint64_t blob_index; /* of the record whose blobs are looked at */
+	struct {
+		uint64_t index;
+		uint64_t keys; /* bit per log key that it ends */
+	} retirements[RETIREMENTS_PER_TILE];
+	unsigned n_retirements;
 };
 
 struct verify {
@@ -46,6 +52,12 @@ struct verify {
 	uint64_t total, n_tiles; /* records to read */
 	struct checkpoint newest, old;
 	bool has_newest, has_old;
+	uint64_t newest_by, old_by; /* bit per log key */
+
+	/* The log's keys: those given, then those reached by key changes. Fixed before the threads start. */
+	struct note_key log_keys[VERIFY_KEYS_MAX];
+	uint64_t key_from[VERIFY_KEYS_MAX]; /* the size from which on it may sign */
+	unsigned n_log_keys;
 
 	pthread_mutex_t lock; /* guards all below, and summary */
 	pthread_cond_t turn;
@@ -60,6 +72,8 @@ struct verify {
 	bool stored_gap;
 	int64_t last_us;
 	uint64_t last_cosigned_at;
+	uint64_t retired; /* bit per log key that a record so far has ended */
+	uint64_t retired_at;
 	uint64_t agreed, disagreed; /* the greatest size a note agreed at, the least it did not; the latter 0 = none */
 	bool newest_rebuilt, newest_stored, newest_seen;
 };
@@ -71,11 +85,19 @@ void verify_found(struct verify *v, bool evidence, uint64_t index, const char *f
 void verify_tell(struct verify *v, const struct verify_finding *finding);
 
 /*
- * verify_tile.c. A note signed by the log under one of the keys given, for the log those keys are of;
- * *ret_by has a bit for every key that signed. `ret` and `ret_note` borrow from the bytes.
+ * verify_keys.c. A note signed by the log under a key that may sign at its size. *ret_by has a bit per
+ * log key that did, *ret_witnesses the number of witnesses; each may be NULL. `ret` and `ret_note` borrow
+ * from the bytes.
  */
 int verify_note_open(const struct verify *v, struct slice bytes, struct checkpoint *ret, struct note *ret_note,
-    uint64_t *ret_by);
+    uint64_t *ret_by, unsigned *ret_witnesses);
+/* The given keys, and those that the log itself leads to from them. After the notes were listed. ERR_NOMEM. */
+int verify_keys_follow(struct verify *v);
+/* Which of the log's keys a record ends: bits, 0 when it is no such record. */
+struct record_facts;
+uint64_t verify_keys_ended(const struct verify *v, const struct record_facts *facts);
+
+/* verify_tile.c. */
 /* Index of the first note size above `size`. */
 size_t verify_notes_above(const struct verify *v, uint64_t size);
 /* Reads and checks t->number, t->width. Any thread; touches nothing but the tile. */

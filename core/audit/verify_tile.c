@@ -33,26 +33,6 @@ __attribute__((format(printf, 4, 5))) static void tile_found(struct verify_tile 
 
 /* ---- notes ---------------------------------------------------------------------------- */
 
-int verify_note_open(const struct verify *v, struct slice bytes, struct checkpoint *ret, struct note *ret_note,
-    uint64_t *ret_by)
-{
-	const struct verify_options *o = v->options;
-	uint64_t by;
-	int rc;
-
-	rc = note_parse(ret_note, bytes);
-	if (rc == 0)
-		rc = note_verify(ret_note, o->keys, o->n_log_keys + o->n_witness_keys, &by);
-	if (rc == 0)
-		rc = checkpoint_parse(ret, ret_note->text);
-	if (rc != 0)
-		return rc;
-	if ((by & ((UINT64_C(1) << o->n_log_keys) - 1)) == 0 || !slice_is(ret->origin, o->keys[0].name))
-		return ERR_BAD_SIGNATURE;
-	*ret_by = by;
-	return 0;
-}
-
 static void check_stored_note(const struct verify *v, struct verify_tile *t, uint64_t size)
 {
 	struct buf bytes = BUF_INIT(NOTE_BYTES_MAX);
@@ -64,7 +44,7 @@ static void check_stored_note(const struct verify *v, struct verify_tile *t, uin
 	rc = v->source->note(v->source->arg, size, &bytes);
 	if (rc != 0) {
 		tile_found(t, false, last, "the checkpoint of size %" PRIu64 " cannot be read: %s", size, err_text(rc));
-	} else if ((rc = verify_note_open(v, buf_slice(&bytes), &c, &note, &by)) != 0) {
+	} else if ((rc = verify_note_open(v, buf_slice(&bytes), &c, &note, &by, NULL)) != 0) {
 		tile_found(t, true, last, "the checkpoint of size %" PRIu64 " is not good: %s", size, err_text(rc));
 	} else if (c.size != size) {
 		tile_found(t, true, last, "the checkpoint kept under size %" PRIu64 " is of size %" PRIu64, size, c.size);
@@ -73,6 +53,7 @@ static void check_stored_note(const struct verify *v, struct verify_tile *t, uin
 
 		t->notes[i].size = size;
 		t->notes[i].root = c.root;
+		t->notes[i].by = by;
 		t->notes[i].cosigned_at = 0;
 		if (v->options->n_witness_keys > 0)
 			note_cosignature_time(&note, &v->options->keys[v->options->n_log_keys], &t->notes[i].cosigned_at);
@@ -146,6 +127,17 @@ static int on_blob(void *arg, struct slice hex, uint64_t size)
 	return 0;
 }
 
+static void note_retirement(const struct verify *v, struct verify_tile *t, uint64_t index,
+    const struct record_facts *facts)
+{
+	uint64_t keys = verify_keys_ended(v, facts);
+
+	if (keys == 0 || t->n_retirements == RETIREMENTS_PER_TILE)
+		return;
+	t->retirements[t->n_retirements].index = index;
+	t->retirements[t->n_retirements++].keys = keys;
+}
+
 static void check_record(const struct verify *v, struct verify_tile *t, unsigned i, struct slice record)
 {
 	uint64_t index = t->number * MERKLE_TILE_WIDTH + i;
@@ -169,6 +161,7 @@ static void check_record(const struct verify *v, struct verify_tile *t, unsigned
 		tile_found(t, true, index, "the time of record %" PRIu64 " is before that of the one before", index);
 	t->last_us = facts.time_us;
 	t->once_keys += facts.has_once;
+	note_retirement(v, t, index, &facts);
 	t->blob_index = index;
 	if (record_blobs(&facts, on_blob, &check) != 0)
 		tile_found(t, true, index, "record %" PRIu64 " names a blob in a wrong form", index);
@@ -204,7 +197,7 @@ void verify_tile_check(const struct verify *v, struct verify_tile *t)
 	uint64_t first = t->number * MERKLE_TILE_WIDTH;
 	int rc;
 
-	t->n_notes = t->n_findings = 0;
+	t->n_notes = t->n_findings = t->n_retirements = 0;
 	t->n_evidence = t->n_unknown = t->bytes = t->blobs = t->blob_bytes = t->once_keys = t->records = 0;
 	t->first_us = t->last_us = INT64_MIN;
 	memset(t->has_leaf, 0, sizeof(t->has_leaf));

@@ -84,9 +84,19 @@ static void compare_root(struct verify *v, const struct merkle_hash *root, uint6
 	}
 }
 
+/* A key that was retired may not be the only one to sign. */
+static void check_signers(struct verify *v, const char *which, uint64_t size, uint64_t by)
+{
+	if ((by & ~v->retired) == 0)
+		verify_found(v, true, size > 0 ? size - 1 : NO_INDEX, "the %s checkpoint of size %" PRIu64
+		    " is signed only by a key that record %" PRIu64 " retired", which, size, v->retired_at);
+}
+
 static void compare_newest(struct verify *v)
 {
 	struct merkle_hash root;
+
+	check_signers(v, "newest", v->newest.size, v->newest_by);
 
 	merkle_edge_root(&root, &v->rebuilt.edge);
 	v->newest_seen = true;
@@ -120,6 +130,7 @@ static void compare_old(struct verify *v)
 {
 	struct merkle_hash root;
 
+	check_signers(v, "old", v->old.size, v->old_by);
 	merkle_edge_root(&root, &v->rebuilt.edge);
 	if (!merkle_hash_eq(&root, &v->old.root) && !v->rebuilt_gap)
 		verify_found(v, true, suspect(v, v->old.size),
@@ -130,6 +141,7 @@ static void compare_note(struct verify *v, const struct verify_tile *t, unsigned
 {
 	struct merkle_hash root;
 
+	check_signers(v, "kept", t->notes[i].size, t->notes[i].by);
 	merkle_edge_root(&root, &v->rebuilt.edge);
 	v->summary->checkpoints++;
 	if (!merkle_hash_eq(&root, &t->notes[i].root) && !v->rebuilt_gap && v->disagreed == 0)
@@ -146,7 +158,7 @@ static void compare_note(struct verify *v, const struct verify_tile *t, unsigned
 void verify_tile_merge(struct verify *v, const struct verify_tile *t)
 {
 	struct verify_summary *s = v->summary;
-	unsigned note = 0;
+	unsigned note = 0, retirement = 0;
 
 	s->bytes += t->bytes;
 	s->records += t->records;
@@ -174,6 +186,10 @@ void verify_tile_merge(struct verify *v, const struct verify_tile *t)
 
 		add_leaf(v, t, i);
 		size = v->rebuilt.edge.size;
+		for (; retirement < t->n_retirements && t->retirements[retirement].index < size; retirement++) {
+			v->retired |= t->retirements[retirement].keys;
+			v->retired_at = t->retirements[retirement].index;
+		}
 		for (; note < t->n_notes && t->notes[note].size <= size; note++)
 			compare_note(v, t, note);
 		if (v->has_old && v->old.size == size)

@@ -26,11 +26,14 @@ struct signer {
 	char state_path[PATH_MAX];
 	unsigned interval_ms;
 	uint64_t events_max;
-	struct note_key key;
-	uint8_t *secret; /* ED25519_SECRET_LEN bytes of secret memory */
+	struct signing_key {
+		struct note_key key;
+		uint8_t *secret; /* ED25519_SECRET_LEN bytes of secret memory */
+	} keys[SIGNER_KEYS_MAX];
+	unsigned n_keys;
 
 	/* The signer's thread alone, once it runs. */
-	struct checkpoint last; /* what was signed last; its origin is key.name */
+	struct checkpoint last; /* what was signed last; its origin is keys[0].key.name */
 
 	pthread_mutex_t lock;   /* guards what is below */
 	pthread_cond_t changed; /* something was signed, refused, or failed */
@@ -152,6 +155,20 @@ int log_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir, const char *c
 	return 0;
 }
 
+int signer_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir)
+{
+	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
+	struct checkpoint last;
+	int rc;
+
+	rc = join(path, data_dir, "signer.state");
+	if (rc == 0)
+		rc = state_read(path, origin, &last);
+	if (rc == 0)
+		memcpy(ret, origin, sizeof(origin));
+	return rc;
+}
+
 int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *ret_root)
 {
 	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
@@ -222,7 +239,7 @@ static int state_write(const struct signer *s, struct slice checkpoint_text)
 /* The state is on disk before the signature exists anywhere but here. */
 static int sign(struct signer *s, uint64_t size)
 {
-	struct checkpoint c = {.origin = slice_str(s->key.name), .size = size};
+	struct checkpoint c = {.origin = slice_str(s->keys[0].key.name), .size = size};
 	struct buf text = BUF_INIT(NOTE_BYTES_MAX), note = BUF_INIT(NOTE_BYTES_MAX);
 	int rc;
 
@@ -238,8 +255,10 @@ static int sign(struct signer *s, uint64_t size)
 		rc = state_write(s, buf_slice(&text));
 	if (rc == 0) {
 		s->last = c;
-		rc = note_sign(&note, buf_slice(&text), &s->key, s->secret);
+		rc = note_sign(&note, buf_slice(&text), &s->keys[0].key, s->keys[0].secret);
 	}
+	for (unsigned i = 1; rc == 0 && i < s->n_keys; i++)
+		rc = note_sign_line(&note, buf_slice(&text), &s->keys[i].key, s->keys[i].secret);
 	if (rc == 0)
 		rc = s->log.put_note(s->log.arg, size, buf_slice(&note));
 	buf_finish(&text);
@@ -340,49 +359,82 @@ static void *run(void *arg)
 
 /* ---- the interface -------------------------------------------------------------------- */
 
-static int load_key(struct signer *s, const char *data_dir, const char *origin, const struct rng *rng)
+/* A seed from its file. ERR_NOT_FOUND, ERR_BAD_KEY. */
+static int load_seed(uint8_t ret_seed[ED25519_SEED_LEN], const char *data_dir, const char *name)
 {
 	struct buf file = BUF_INIT(ED25519_SEED_LEN);
-	uint8_t public_key[ED25519_PUBLIC_LEN], seed[ED25519_SEED_LEN];
 	char path[PATH_MAX];
 	int rc;
 
-	s->secret = secret_alloc(ED25519_SECRET_LEN);
-	if (s->secret == NULL)
-		return ERR_NOMEM;
-	rc = join(path, data_dir, "signer.key");
+	rc = join(path, data_dir, name);
 	if (rc == 0)
 		rc = file_read(&file, path);
-	if (rc == ERR_NOT_FOUND) {
-		/* Where something was signed already a new key would be another log's. */
-		if (s->last.size > 0)
-			return ERR_BAD_KEY;
-		rng_fill(rng, seed, sizeof(seed));
-		rc = file_create(path, slice_of(seed, sizeof(seed)), 0400);
-	} else if (rc == ERR_TOO_BIG || (rc == 0 && file.len != sizeof(seed))) {
+	if (rc == ERR_TOO_BIG || (rc == 0 && file.len != ED25519_SEED_LEN))
 		rc = ERR_BAD_KEY;
-	} else if (rc == 0) {
-		memcpy(seed, file.ptr, sizeof(seed));
-	}
-	if (rc == 0) {
-		ed25519_from_seed(public_key, s->secret, seed);
-		rc = note_key_make(&s->key, slice_str(origin), NOTE_ED25519, public_key);
-	}
-	crypto_wipe(seed, sizeof(seed));
+	if (rc == 0)
+		memcpy(ret_seed, file.ptr, ED25519_SEED_LEN);
 	buf_wipe(&file);
 	return rc;
 }
 
-/* For people to copy; nothing here reads it. */
-static int publish_key(const struct signer *s, const char *data_dir)
+static int make_seed(uint8_t ret_seed[ED25519_SEED_LEN], const char *data_dir, const char *name, const struct rng *rng)
 {
-	struct buf text = BUF_INIT(1024), before = BUF_INIT(1024);
+	char path[PATH_MAX];
+	int rc;
+
+	rng_fill(rng, ret_seed, ED25519_SEED_LEN);
+	rc = join(path, data_dir, name);
+	return rc != 0 ? rc : file_create(path, slice_of(ret_seed, ED25519_SEED_LEN), 0400);
+}
+
+static int add_key(struct signer *s, const char *origin, const uint8_t seed[ED25519_SEED_LEN])
+{
+	struct signing_key *k = &s->keys[s->n_keys];
+	uint8_t public_key[ED25519_PUBLIC_LEN];
+
+	k->secret = secret_alloc(ED25519_SECRET_LEN);
+	if (k->secret == NULL)
+		return ERR_NOMEM;
+	s->n_keys++;
+	ed25519_from_seed(public_key, k->secret, seed);
+	return note_key_make(&k->key, slice_str(origin), NOTE_ED25519, public_key);
+}
+
+static int load_keys(struct signer *s, const char *data_dir, const char *origin, const struct rng *rng)
+{
+	uint8_t seed[ED25519_SEED_LEN];
+	int rc;
+
+	rc = load_seed(seed, data_dir, "signer.key");
+	if (rc == ERR_NOT_FOUND) {
+		/* Where something was signed already a new key would be another log's. */
+		rc = s->last.size > 0 ? ERR_BAD_KEY : make_seed(seed, data_dir, "signer.key", rng);
+	}
+	if (rc == 0)
+		rc = add_key(s, origin, seed);
+	if (rc == 0) {
+		rc = load_seed(seed, data_dir, "signer.next.key");
+		if (rc == 0)
+			rc = add_key(s, origin, seed);
+		else if (rc == ERR_NOT_FOUND)
+			rc = 0;
+	}
+	crypto_wipe(seed, sizeof(seed));
+	return rc;
+}
+
+/* For people to copy; nothing here reads it. */
+static int publish_keys(const struct signer *s, const char *data_dir)
+{
+	struct buf text = BUF_INIT(2048), before = BUF_INIT(2048);
 	char path[PATH_MAX];
 	int rc;
 
 	rc = join(path, data_dir, "log.vkey");
-	note_key_format(&text, &s->key);
-	buf_append_char(&text, '\n');
+	for (unsigned i = 0; i < s->n_keys; i++) {
+		note_key_format(&text, &s->keys[i].key);
+		buf_append_char(&text, '\n');
+	}
 	if (rc == 0)
 		rc = text.rc;
 	if (rc == 0 && (file_read(&before, path) != 0 || !slice_eq(buf_slice(&before), buf_slice(&text))))
@@ -407,7 +459,8 @@ static int load_state(struct signer *s, const char *origin)
 
 static void destroy(struct signer *s)
 {
-	secret_free(s->secret, ED25519_SECRET_LEN);
+	for (unsigned i = 0; i < SIGNER_KEYS_MAX; i++)
+		secret_free(s->keys[i].secret, ED25519_SECRET_LEN);
 	pthread_cond_destroy(&s->changed);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
@@ -424,9 +477,9 @@ static int start(struct signer *s, const struct signer_options *options)
 	if (rc == 0)
 		rc = load_state(s, options->origin);
 	if (rc == 0)
-		rc = load_key(s, options->data_dir, options->origin, options->rng);
+		rc = load_keys(s, options->data_dir, options->origin, options->rng);
 	if (rc == 0)
-		rc = publish_key(s, options->data_dir);
+		rc = publish_keys(s, options->data_dir);
 	if (rc == 0)
 		rc = s->log.size(s->log.arg, &size);
 	if (rc != 0)
@@ -524,7 +577,12 @@ const char *signer_refusal(struct signer *s)
 
 const struct note_key *signer_key(const struct signer *s)
 {
-	return &s->key;
+	return &s->keys[0].key;
+}
+
+const struct note_key *signer_key_nth(const struct signer *s, unsigned i)
+{
+	return i < s->n_keys ? &s->keys[i].key : NULL;
 }
 
 uint64_t signer_size(struct signer *s)

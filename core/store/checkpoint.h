@@ -8,8 +8,9 @@
  * file. It signs only what the log says is durable.
  *
  *     DATA/signer.key    the Ed25519 seed, 32 bytes, mode 0400; nobody else loads it
+ *     DATA/signer.next.key  while the key is being changed (log_keys.h): both sign
  *     DATA/signer.state  "lulab-signer/1\n" origin "\n" size "\n" base64 root "\n"
- *     DATA/log.vkey      the verifier key, for people to take along
+ *     DATA/log.vkey      the verifier key, one a line, for people to take along
  *     DATA/origin        the log's name, when configuration gives none
  *
  * A log smaller than the state file says, or one that does not extend it, has
@@ -61,6 +62,9 @@ int log_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir, const char *c
 /* What was signed last in that data directory, for eventlog_options. ERR_NOT_FOUND when nothing was; ERR_CORRUPT. */
 int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *ret_root);
 
+/* The name under which it was signed. ERR_NOT_FOUND when nothing was; ERR_CORRUPT. */
+int signer_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir);
+
 /*
  * Loads or makes the key, checks the log against the state file, starts the
  * thread. When the log is behind or differs, the log is told to refuse writes and the
@@ -79,6 +83,10 @@ const char *signer_refusal(struct signer *s);
 
 /* The key to give to auditors. */
 const struct note_key *signer_key(const struct signer *s);
+
+/* Key i of those that sign: the one above, then the one that takes its place; NULL past the last. */
+#define SIGNER_KEYS_MAX 2
+const struct note_key *signer_key_nth(const struct signer *s, unsigned i);
 
 /* Size of the last checkpoint signed. Any thread. */
 uint64_t signer_size(struct signer *s);

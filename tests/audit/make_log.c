@@ -3,6 +3,12 @@
  * tools: `make_log DIR EVENTS BLOB_EVERY SIGN_EVERY`. Every BLOB_EVERY-th event
  * has a blob (0: none); a checkpoint is signed after every SIGN_EVERY events
  * and at the end. Run again on the same directory it adds to the log.
+ *
+ * With a fifth argument a new log begins with log.created, as the service's do,
+ * and all is written as if it were so many days ago.
+ *
+ * `make_log DIR add-key DAYS_AGO` and `make_log DIR retire-key DAYS_AGO` change
+ * the key then, as `lulab log key` does now.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,8 +20,25 @@
 #include "domain/event.h"
 #include "store/checkpoint.h"
 #include "store/eventlog.h"
+#include "store/log_keys.h"
 
 #define BATCH 256
+
+static int64_t days_ago;
+
+static int64_t wall_us(void *arg)
+{
+	(void)arg;
+	return clock_wall_us(&clock_system) - days_ago * INT64_C(86400000000);
+}
+
+static int64_t monotonic_us(void *arg)
+{
+	(void)arg;
+	return clock_monotonic_us(&clock_system);
+}
+
+static const struct clock clock_then = {.wall_us = wall_us, .monotonic_us = monotonic_us};
 
 static uint16_t type_number(struct slice name)
 {
@@ -26,7 +49,7 @@ static uint16_t type_number(struct slice name)
 
 static int make_draft(struct arena *a, uint64_t number, bool has_blob, struct event_draft *ret)
 {
-	struct event_context ctx = {.rng = &rng_system, .clock = &clock_system};
+	struct event_context ctx = {.rng = &rng_system, .clock = &clock_then};
 	struct event_meta meta = {.source = SLICE("/webhooks/tencent"), .actor = SLICE("webhook:tencent"),
 	    .expect = EXPECT_ANY, .has_once = true};
 	struct event_webhook_received e = {
@@ -71,6 +94,28 @@ static int append_some(struct eventlog *log, uint64_t first, unsigned n, unsigne
 	return rc;
 }
 
+static int begin(struct eventlog *log, const struct signer *signer, const char *origin)
+{
+	struct event_context ctx = {.rng = &rng_system, .clock = &clock_then};
+	struct event_meta meta = {.source = SLICE("/"), .actor = SLICE("system"), .expect = EXPECT_NONE};
+	struct event_log_created e = {.origin = slice_str(origin)};
+	struct buf vkey = BUF_INIT(1024);
+	struct arena a = ARENA_INIT(1u << 20);
+	struct event_draft draft;
+	struct append append = {.events = &draft, .n_events = 1};
+	int rc;
+
+	rc = note_key_format(&vkey, signer_key(signer));
+	e.vkey = buf_slice(&vkey);
+	if (rc == 0)
+		rc = event_draft_make(&ctx, EVENT_LOG_CREATED, &e, &meta, &a, &draft, NULL);
+	if (rc == 0)
+		rc = eventlog_append_wait(log, &append);
+	buf_finish(&vkey);
+	arena_finish(&a);
+	return rc;
+}
+
 static int fill(struct eventlog *log, struct signer *signer, uint64_t n, unsigned blob_every, uint64_t sign_every)
 {
 	uint64_t first = eventlog_size(log), end = first + n;
@@ -92,38 +137,74 @@ static int fill(struct eventlog *log, struct signer *signer, uint64_t n, unsigne
 	return rc;
 }
 
+struct run {
+	struct eventlog *log;
+	struct signer *signer;
+	struct signer_options options;
+};
+
+static int sign(void *arg)
+{
+	struct run *r = arg;
+	int rc = signer_start(&r->signer, &r->options);
+
+	if (rc == 0)
+		rc = signer_sign_now(r->signer, eventlog_size(r->log));
+	signer_stop(r->signer);
+	r->signer = NULL;
+	return rc;
+}
+
+static int change_key(struct run *r, bool add)
+{
+	struct log_key_change c = {.log = r->log, .data_dir = r->options.data_dir, .origin = r->options.origin,
+	    .clock = &clock_then, .rng = &rng_system};
+	struct log_key key;
+	int64_t ready_us;
+	int rc;
+
+	rc = add ? log_key_add(&c, &key) : log_key_retire(&c, sign, r, &key, &ready_us);
+	return rc != 0 ? rc : sign(r);
+}
+
 int main(int argc, char **argv)
 {
 	char origin[LOG_ORIGIN_MAX + 1];
 	struct buf problem = BUF_INIT(1024);
-	struct signer *signer = NULL;
-	struct eventlog *log = NULL;
+	bool add_key = argc == 4 && strcmp(argv[2], "add-key") == 0, retire_key = argc == 4 && strcmp(argv[2], "retire-key") == 0;
+	struct run r = {0};
 	int rc;
 
-	if (argc != 5)
+	if (argc != 5 && argc != 6 && !add_key && !retire_key)
 		return 2;
+	if (argc != 5)
+		days_ago = strtol(argv[argc - 1], NULL, 10);
 	rc = crypto_init();
 	if (rc == 0)
 		rc = dir_create(argv[1], 0755);
 	if (rc == 0)
 		rc = log_origin(origin, argv[1], "log.example.test/events", &rng_system);
 	if (rc == 0) {
-		struct eventlog_options options = {.dir = argv[1], .clock = &clock_system, .reserve_off = true,
+		struct eventlog_options options = {.dir = argv[1], .clock = &clock_then, .reserve_off = true,
 		    .type_number = type_number, .problem = &problem, .map_bytes = UINT64_C(64) << 30};
 
-		rc = eventlog_open(&log, &options);
-	}
-	if (rc == 0) {
-		struct signer_options options = {.data_dir = argv[1], .origin = origin, .log = signed_log_of(log),
-		    .interval_ms = 60000, .events_max = UINT64_MAX, .clock = &clock_system, .rng = &rng_system};
-
-		rc = signer_start(&signer, &options);
+		rc = eventlog_open(&r.log, &options);
 	}
 	if (rc == 0)
-		rc = fill(log, signer, strtoull(argv[2], NULL, 10), (unsigned)strtoul(argv[3], NULL, 10),
-		    strtoull(argv[4], NULL, 10));
-	signer_stop(signer);
-	eventlog_close(log);
+		r.options = (struct signer_options){.data_dir = argv[1], .origin = origin, .log = signed_log_of(r.log),
+		    .interval_ms = 60000, .events_max = UINT64_MAX, .clock = &clock_then, .rng = &rng_system};
+	if (rc == 0 && argc == 4) {
+		rc = change_key(&r, add_key);
+	} else if (rc == 0) {
+		rc = signer_start(&r.signer, &r.options);
+		if (rc == 0 && argc == 6 && eventlog_size(r.log) == 0)
+			rc = begin(r.log, r.signer, origin);
+		if (rc == 0)
+			rc = fill(r.log, r.signer, strtoull(argv[2], NULL, 10), (unsigned)strtoul(argv[3], NULL, 10),
+			    strtoull(argv[4], NULL, 10));
+		signer_stop(r.signer);
+	}
+	eventlog_close(r.log);
 	if (rc != 0)
 		fprintf(stderr, "make_log: %s %s\n", err_name(rc), problem.ptr == NULL ? "" : problem.ptr);
 	buf_finish(&problem);

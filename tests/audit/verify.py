@@ -14,6 +14,7 @@ import argparse
 import base64
 import binascii
 import datetime
+import functools
 import hashlib
 import json
 import os
@@ -77,6 +78,7 @@ def point_decode(data):
     return None if x is None else (x, y, 1, x * y % P)
 
 
+@functools.lru_cache(maxsize=4096)  # comparing runs look at the same notes over and over
 def ed25519_verify(public, text, signature):
     if len(public) != 32 or len(signature) != 64:
         return False
@@ -133,6 +135,8 @@ def name_ok(name):
 
 
 class Key:
+    since = 0  # the size from which on it may sign: that it was given by a person says nothing of when
+
     def __init__(self, text):
         name, _, rest = text.partition("+")
         key_id, _, key = rest.partition("+")
@@ -145,8 +149,8 @@ class Key:
             raise Bad("key id")
 
 
-def open_note(data, keys):
-    """The text, and the keys that signed it."""
+def parse_note(data):
+    """The text, and (name, key id, signature) of every signature line."""
     if len(data) > 65536:
         raise Bad("note too long")
     try:
@@ -161,7 +165,7 @@ def open_note(data, keys):
     text, lines = note[: at + 1], note[at + 2 :].split("\n")[:-1]
     if not lines or len(lines) > 64:
         raise Bad("number of signatures")
-    signed = []
+    signatures = []
     for line in lines:
         m = re.fullmatch("\u2014 ([^ ]+) ([^ ]+)", line)
         if m is None or not name_ok(m[1]):
@@ -169,10 +173,19 @@ def open_note(data, keys):
         signature = base64_strict(m[2])
         if len(signature) < 5:
             raise Bad("signature too short")
+        signatures.append((m[1], signature[:4], signature[4:]))
+    return text, signatures
+
+
+def open_note(data, keys):
+    """The text, and the keys that signed it."""
+    text, signatures = parse_note(data)
+    signed = []
+    for name, key_id, body in signatures:
         for key in keys:
-            if key.name != m[1] or key.id != signature[:4]:
+            if key.name != name or key.id != key_id:
                 continue
-            body, message = signature[4:], text.encode()
+            message = text.encode()
             if key.kind == 4:
                 if len(body) != 72:
                     raise Bad("cosignature")
@@ -186,17 +199,27 @@ def open_note(data, keys):
     return text, signed
 
 
-def open_checkpoint(data, keys):
-    text, signed = open_note(data, keys)
+def parse_checkpoint(text):
     lines = text.split("\n")
-    if len(lines) != 4 or lines[3] != "" or lines[0] != keys[0].name or keys[0] not in signed:
-        raise Bad("not a checkpoint of this log")
-    if not re.fullmatch("0|[1-9][0-9]*", lines[1]):
+    if len(lines) != 4 or lines[3] != "" or lines[0] == "":
+        raise Bad("not a checkpoint")
+    if not re.fullmatch("0|[1-9][0-9]*", lines[1]) or int(lines[1]) >= 2**64:
         raise Bad("size")
     root = base64_strict(lines[2])
     if len(root) != 32:
         raise Bad("root")
-    return int(lines[1]), root
+    return lines[0], int(lines[1]), root
+
+
+def open_checkpoint(data, keys):
+    """Size, root and the log's keys that signed, among those that may sign at its size (Key.since)."""
+    origin, size, root = parse_checkpoint(parse_note(data)[0])
+    usable = [k for k in keys if k.since <= size]
+    _, signed = open_note(data, usable)
+    by = [k for k in signed if k.kind == 1]
+    if origin != keys[0].name or not by:
+        raise Bad("not a checkpoint of this log")
+    return size, root, by
 
 
 # ---- records -------------------------------------------------------------------------------
@@ -298,6 +321,76 @@ class Audit:
     def __init__(self, directory, keys):
         self.dir, self.keys = directory, keys
         self.findings = []  # (evidence, index or None, text)
+        self.retired = []  # (index, public key), as the log says
+        self.gap_from = None  # the first record that cannot be read
+        self.split = False  # a record has not the hash in its tile
+        self.last_time = None
+
+    # ---- keys: those given, and those the log leads to from them
+
+    def key_of(self, event):
+        try:
+            key = Key(event["data"].get("vkey"))
+        except (Bad, AttributeError):
+            return None
+        return key if key.kind == 1 and key.name == self.keys[0].name else None
+
+    def named_keys(self, size):
+        """(index, key) of every record that names a key, as far as bundles are there."""
+        named = []
+        for n in range((size + 255) // 256):
+            data = self.tile("entries", n, min(256, size - 256 * n))
+            if data is None:
+                break
+            for i, record in enumerate(self.split_bundle(data, min(256, size - 256 * n))):
+                if b'"type":"log.' not in record:
+                    continue
+                try:
+                    event = check_record(record, 256 * n + i)
+                except Bad:
+                    continue
+                key = self.key_of(event) if event["type"] in ("log.created", "log.key.added") else None
+                if key is not None and len(named) < 64:
+                    named.append((256 * n + i, key))
+        return named
+
+    def covered(self, index, name):
+        """Is the record under a checkpoint by a key accepted already?"""
+        data = self.read(name)
+        try:
+            return data is not None and open_checkpoint(data, self.keys)[0] > index
+        except Bad:
+            return False
+
+    def follow_keys(self, sizes):
+        newest = self.read("checkpoint")
+        try:
+            named = self.named_keys(parse_checkpoint(parse_note(newest or b"")[0])[1])
+        except Bad:
+            return
+        further = True
+        while further:
+            further = False
+            for entry in list(named):
+                index, key = entry
+                above = [s for s in sizes if s > index]
+                if not self.covered(index, "checkpoint") and not (above and self.covered(index, "checkpoints/%d" % above[0])):
+                    continue
+                named.remove(entry)
+                further = True
+                known = [k for k in self.keys if k.public == key.public]
+                if not known:
+                    key.since = index + 1
+                    self.keys.append(key)
+                else:
+                    known[0].since = min(known[0].since, index + 1)
+
+    def check_signers(self, size, by):
+        ended = [public for index, public in self.retired if index < size]
+        if all(k.public in ended for k in by):
+            self.found(True, size - 1 if size else None, "checkpoint %d is signed by a retired key only" % size)
+
+    # ---- files
 
     def found(self, evidence, index, text):
         self.findings.append((evidence, index, text))
@@ -318,12 +411,8 @@ class Audit:
     def is_full_instead(self, n, width):
         return not os.path.exists(os.path.join(self.dir, tile_path("entries", n, width)))
 
-    def bundle(self, n, width):
-        """Records of a tile: those that are there."""
-        first, data = 256 * n, self.tile("entries", n, width)
-        if data is None:
-            self.found(False, first, "records from %d are not there" % first)
-            return [None] * width
+    @staticmethod
+    def split_bundle(data, width):
         records, at = [], 0
         while len(records) < width and at + 2 <= len(data):
             length = int.from_bytes(data[at : at + 2], "big")
@@ -331,9 +420,18 @@ class Audit:
                 break
             records.append(data[at + 2 : at + 2 + length])
             at += 2 + length
+        return records
+
+    def bundle(self, n, width):
+        """Records of a tile: those that are there."""
+        first, data = 256 * n, self.tile("entries", n, width)
+        if data is None:
+            self.found(False, first, "records from %d are not there" % first)
+            return [None] * width
+        records = self.split_bundle(data, width)
         if len(records) < width:
             self.found(True, first + len(records), "records from %d are cut" % (first + len(records)))
-        elif at < len(data) and not self.is_full_instead(n, width):
+        elif sum(2 + len(r) for r in records) < len(data) and not self.is_full_instead(n, width):
             self.found(True, first + width - 1, "more than there should be")
         return records + [None] * (width - len(records))
 
@@ -357,7 +455,7 @@ class Audit:
             stored = kept[i] if kept else None
             if record is None:
                 leaves.append(stored)
-                self.gap = True
+                self.gap_from = index if self.gap_from is None else self.gap_from
                 continue
             leaf = leaf_of(record)
             leaves.append(leaf)
@@ -372,6 +470,8 @@ class Audit:
             if self.last_time is not None and event["time"] < self.last_time:
                 self.found(True, index, "time goes back")
             self.last_time = event["time"]
+            if event["type"] == "log.key.retired" and self.key_of(event) is not None:
+                self.retired.append((index, self.key_of(event).public))
             self.check_blobs(event, index)
         return leaves
 
@@ -403,12 +503,18 @@ class Audit:
         named = [f[1] for f in self.findings if f[0] and f[1] is not None and f[1] < size]
         return None if named else agreed
 
-    def check_notes(self, leaves, size):
+    def note_sizes(self):
         try:
-            sizes = sorted(int(name) for name in os.listdir(os.path.join(self.dir, "checkpoints")) if name.isdecimal())
+            return sorted(int(name) for name in os.listdir(os.path.join(self.dir, "checkpoints")) if name.isdecimal())
         except OSError:
             self.found(False, None, "checkpoints cannot be listed")
-            return
+            return []
+
+    def is_whole(self, size):
+        return self.gap_from is None or self.gap_from >= size
+
+    def check_notes(self, sizes, leaves, size):
+        """The greatest size at which a note had the root of the records."""
         agreed, told = 0, False
         for at in sizes:
             if at > size:
@@ -419,28 +525,31 @@ class Audit:
                 self.found(False, max(at - 1, 0), "checkpoint %d cannot be read" % at)
                 continue
             try:
-                noted, root = open_checkpoint(data, self.keys)
+                noted, root, by = open_checkpoint(data, self.keys)
             except Bad as e:
                 self.found(True, max(at - 1, 0), "checkpoint %d: %s" % (at, e))
                 continue
             if noted != at:
                 self.found(True, max(at - 1, 0), "checkpoint %d is of another size" % at)
-            elif self.gap or root == root_of(leaves[:at]):
+                continue
+            self.check_signers(at, by)
+            if None not in leaves[:at] and root == root_of(leaves[:at]):
                 agreed = at
-            elif not told:
+            elif self.is_whole(at) and not told:
                 self.found(True, self.suspect(agreed, at), "root at %d" % at)
                 told = True
+        return agreed
 
     def run(self, old=None):
-        self.gap = self.split = False
-        self.last_time = None
-        size = root = None
+        size = root = by = None
+        sizes = self.note_sizes()
+        self.follow_keys(sizes)
         data = self.read("checkpoint")
         if data is None:
             self.found(False, None, "no checkpoint")
         else:
             try:
-                size, root = open_checkpoint(data, self.keys)
+                size, root, by = open_checkpoint(data, self.keys)
             except Bad as e:
                 self.found(True, None, "checkpoint: %s" % e)
         leaves, stored = [], []
@@ -450,28 +559,40 @@ class Audit:
             found = self.check_records(n, width, kept)
             leaves += found
             stored += kept or found
+        agreed = self.check_notes(sizes, leaves, size or 0)
         if None not in stored:
             self.check_higher_tiles(stored)
-        if size is not None and None not in leaves and root_of(leaves) != root:
-            self.found(True, None, "the root is not the signed one")
-        elif self.split:
-            self.found(True, None, "tiles and records differ")
-        if None not in leaves:
-            self.check_notes(leaves, size or 0)
+        if size is not None:
+            self.check_newest(leaves, size, root, by, agreed)
         if old is not None:
             self.check_old(old, leaves, size)
         return self.result(size)
 
+    def check_newest(self, leaves, size, root, by, agreed):
+        self.check_signers(size, by)
+        same = None not in leaves and root_of(leaves) == root
+        if self.split:
+            self.found(True, None, "tiles and records differ")
+        elif not same and self.is_whole(size):
+            self.found(True, self.suspect(agreed, size), "history was rewritten")
+        elif not same:
+            self.found(True, None, "the root is not the signed one")
+
     def check_old(self, old, leaves, size):
         try:
-            old_size, old_root = open_checkpoint(old, self.keys)
+            old_size, old_root, by = open_checkpoint(old, self.keys)
         except Bad as e:
             self.found(True, None, "old checkpoint: %s" % e)
             return
-        if size is not None and old_size > size:
+        if size is None:
+            return
+        if old_size > size:
             self.found(True, size, "records are missing")
-        elif size is not None and not self.gap and root_of(leaves[:old_size]) != old_root:
-            self.found(True, None, "does not extend the old checkpoint")
+            return
+        if old_size > 0:
+            self.check_signers(old_size, by)
+        if self.is_whole(old_size) and root_of(leaves[:old_size]) != old_root:
+            self.found(True, self.suspect(0, old_size), "does not extend the old checkpoint")
 
     def result(self, size):
         bad = [f for f in self.findings if f[0]]
