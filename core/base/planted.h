@@ -28,6 +28,7 @@
 	X(entry_spaces, "an entry of the log may have white space in it") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
 	X(head_body, "an answer to HEAD has a body") \
+	X(http_bare_lf, "a line of a head may end without CR, whatever llhttp says") \
 	X(http_lenient, "a second Content-Length passes, and what llhttp refuses") \
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
 	X(nosync, "the log's commits are not synced") \

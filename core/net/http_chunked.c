@@ -46,18 +46,72 @@ static void on_size_byte(struct http_parser *p, char c)
 	}
 }
 
-/* Tokens, and what stands between and around them (RFC 9112 7.1.1), ASCII only: llhttp takes no more either. */
-static bool is_extension(char c)
-{
-	return http_is_token(c) || c == ';' || c == '=' || c == '"' || c == ' ';
-}
-
+/*
+ * *( ";" token [ "=" ( token / quoted-string ) ] ), RFC 9112 7.1.1, without
+ * white space between and with plain text between quotes. Readers that skip
+ * extensions instead of reading them have disagreed about where they end.
+ */
 static void on_extension_byte(struct http_parser *p, char c)
 {
-	if (c == '\r')
-		p->chunk = CHUNK_SIZE_LF;
-	else if (!is_extension(c) || ++p->n_extension_bytes >= HTTP_CHUNK_EXTENSIONS_MAX)
+	bool token = http_is_token(c);
+	enum chunk_state ended = c == ';' ? CHUNK_EXTENSION : CHUNK_SIZE_LF;
+	bool ends = c == ';' || c == '\r';
+
+	if (c != '\r' && ++p->n_extension_bytes >= HTTP_CHUNK_EXTENSIONS_MAX) {
 		bad(p);
+		return;
+	}
+	switch (p->chunk) {
+	case CHUNK_EXTENSION:
+		if (!token)
+			bad(p);
+		p->chunk = CHUNK_EXTENSION_NAME;
+		break;
+	case CHUNK_EXTENSION_NAME:
+		if (ends || c == '=')
+			p->chunk = ends ? ended : CHUNK_EXTENSION_VALUE;
+		else if (!token)
+			bad(p);
+		break;
+	case CHUNK_EXTENSION_VALUE:
+		if (c == '"' || token)
+			p->chunk = c == '"' ? CHUNK_EXTENSION_QUOTED : CHUNK_EXTENSION_TOKEN;
+		else
+			bad(p);
+		break;
+	case CHUNK_EXTENSION_QUOTED:
+		if (c == '"')
+			p->chunk = CHUNK_EXTENSION_END;
+		else if (!token && c != ' ' && c != ';' && c != '=')
+			bad(p);
+		break;
+	default: /* CHUNK_EXTENSION_TOKEN, and CHUNK_EXTENSION_END behind the closing quote */
+		if (ends)
+			p->chunk = ended;
+		else if (!token || p->chunk == CHUNK_EXTENSION_END)
+			bad(p);
+		break;
+	}
+}
+
+/* A trailer field must not say how the message is framed or for whom it is: it was taken before it said so. */
+static bool frames(const struct http_parser *p)
+{
+	static const struct slice names[] = {
+		SLICE_INIT("content-length"), SLICE_INIT("transfer-encoding"), SLICE_INIT("host")};
+	struct slice name = slice_of(p->trailer_name, p->n_trailer_name);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_eq_nocase(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Names longer than any of those above are known by not fitting. */
+static void keep_trailer_name(struct http_parser *p, char c)
+{
+	if (p->n_trailer_name < sizeof(p->trailer_name))
+		p->trailer_name[p->n_trailer_name++] = c;
 }
 
 /* From the first byte of a trailer line to its end. */
@@ -75,13 +129,17 @@ static void on_trailer_byte(struct http_parser *p, char c)
 			bad(p);
 		} else {
 			p->chunk = CHUNK_TRAILER_NAME;
+			p->n_trailer_name = 0;
+			keep_trailer_name(p, c);
 		}
 		break;
 	case CHUNK_TRAILER_NAME:
-		if (c == ':')
+		if (c == ':' && !frames(p))
 			p->chunk = CHUNK_TRAILER_VALUE;
 		else if (!http_is_token(c))
 			bad(p);
+		else
+			keep_trailer_name(p, c);
 		break;
 	default:
 		if (c == '\r')
@@ -107,6 +165,11 @@ static void on_framing_byte(struct http_parser *p, char c)
 		on_size_byte(p, c);
 		break;
 	case CHUNK_EXTENSION:
+	case CHUNK_EXTENSION_NAME:
+	case CHUNK_EXTENSION_VALUE:
+	case CHUNK_EXTENSION_TOKEN:
+	case CHUNK_EXTENSION_QUOTED:
+	case CHUNK_EXTENSION_END:
 		on_extension_byte(p, c);
 		break;
 	case CHUNK_SIZE_LF:

@@ -75,7 +75,7 @@ void http_parser_reset(struct http_parser *p)
 	p->coding_is_chunked = p->close_asked = p->keep_alive_asked = false;
 	p->body_left = 0;
 	p->chunk = CHUNK_SIZE;
-	p->n_digits = p->n_extension_bytes = p->n_trailers = p->n_trailer_bytes = 0;
+	p->n_digits = p->n_extension_bytes = p->n_trailers = p->n_trailer_bytes = p->n_trailer_name = 0;
 }
 
 bool http_parser_begun(const struct http_parser *p)
@@ -316,7 +316,7 @@ static void judge_head(struct http_parser *p)
 		http_parser_refuse(p, 400, "bad_host");
 	else if (h->chunked && (p->n_lengths > 0 || h->http_1_0))
 		http_parser_refuse(p, 400, "bad_transfer_encoding");
-	else if (!http_llhttp_agrees(buf_slice(&p->text), h) && !PLANTED(http_lenient))
+	else if (!http_llhttp_agrees(buf_slice(&p->text), h) && !PLANTED(http_lenient) && !PLANTED(http_bare_lf))
 		http_parser_refuse(p, 400, "bad_request");
 	else if (h->chunked || h->content_length > 0)
 		p->stage = HTTP_STAGE_BODY;
@@ -342,14 +342,16 @@ static bool line_too_long(struct http_parser *p, size_t len)
 static void take_line(struct http_parser *p)
 {
 	struct slice line = slice_of(p->text.ptr + p->line_at, p->text.len - p->line_at);
+	bool crlf;
 
 	if (line_too_long(p, line.len - 1))
 		return;
-	if (line.len < 2 || line.ptr[line.len - 2] != '\r') {
+	crlf = line.len >= 2 && line.ptr[line.len - 2] == '\r';
+	if (!crlf && !PLANTED(http_bare_lf)) {
 		http_parser_refuse(p, 400, "bare_line_feed");
 		return;
 	}
-	line.len -= 2;
+	line.len -= crlf ? 2 : 1;
 	if (has_control(line)) {
 		http_parser_refuse(p, 400, "control_character");
 		return;

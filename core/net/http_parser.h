@@ -23,6 +23,7 @@
 #define HTTP_CHUNK_DIGITS_MAX 8
 #define HTTP_TRAILERS_MAX 8
 #define HTTP_TRAILER_BYTES_MAX 4096
+#define HTTP_TRAILER_NAME_KEPT 20 /* more than the names that are looked for have */
 
 enum http_stage { HTTP_STAGE_HEAD, HTTP_STAGE_BODY, HTTP_STAGE_DONE, HTTP_STAGE_REFUSED };
 
@@ -41,7 +42,12 @@ struct http_head {
 
 enum chunk_state {
 	CHUNK_SIZE,
-	CHUNK_EXTENSION,
+	CHUNK_EXTENSION, /* behind ';' */
+	CHUNK_EXTENSION_NAME,
+	CHUNK_EXTENSION_VALUE, /* behind '=' */
+	CHUNK_EXTENSION_TOKEN,
+	CHUNK_EXTENSION_QUOTED,
+	CHUNK_EXTENSION_END, /* behind the closing quote */
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,
 	CHUNK_DATA_CR,
@@ -80,7 +86,8 @@ struct http_parser {
 	struct http_field_at places[HTTP_FIELDS_MAX];
 	uint64_t body_left; /* of the whole, or of the chunk */
 	enum chunk_state chunk;
-	unsigned n_digits, n_extension_bytes, n_trailers, n_trailer_bytes;
+	unsigned n_digits, n_extension_bytes, n_trailers, n_trailer_bytes, n_trailer_name;
+	char trailer_name[HTTP_TRAILER_NAME_KEPT];
 };
 
 /* Fills every zero of `l` with its default and clamps to what the code can hold. */

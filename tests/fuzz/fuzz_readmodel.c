@@ -19,7 +19,7 @@
 #define FILE_MAX ((size_t)4 << 20)
 #define ROWS 40
 
-static char dir[] = "/dev/shm/lulab-fuzz-XXXXXX", path[64];
+static char dir[64], path[96];
 static struct buf good = BUF_INIT(FILE_MAX);
 
 /* A row of the right types; a table that wants something else goes without. */
@@ -65,8 +65,7 @@ static void make(void)
 	struct projection_file *f = NULL;
 	sqlite3 *db = NULL;
 
-	if (access("/dev/shm", W_OK) != 0)
-		memcpy(dir, "/tmp/lulab-fuzz---XXXXXX", sizeof(dir));
+	snprintf(dir, sizeof(dir), "%s/lulab-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	check(mkdtemp(dir) != NULL);
 	atexit(clean_up);
 	snprintf(path, sizeof(path), "%s/model.db", dir);
