@@ -31,6 +31,7 @@
 	X(http_bare_lf, "a line of a head may end without CR, whatever llhttp says") \
 	X(http_lenient, "a second Content-Length passes, and what llhttp refuses") \
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
+	X(leaky_compare, "secrets are compared until the first difference") \
 	X(nosync, "the log's commits are not synced") \
 	X(number_zeros, "numbers in notes and proofs may have zeros in front") \
 	X(skip_event, "read models pass over one event in a hundred") \

@@ -3,6 +3,8 @@
 
 #include <sodium.h>
 
+#include "base/planted.h"
+
 void ed25519_from_seed(uint8_t ret_public[ED25519_PUBLIC_LEN], uint8_t ret_secret[ED25519_SECRET_LEN],
     const uint8_t seed[ED25519_SEED_LEN])
 {
@@ -24,6 +26,8 @@ bool ed25519_verify(const uint8_t signature[ED25519_SIGNATURE_LEN], struct slice
 
 bool crypto_equal(struct slice a, struct slice b)
 {
+	if (PLANTED(leaky_compare))
+		return slice_eq(a, b);
 	return a.len == b.len && (a.len == 0 || sodium_memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 

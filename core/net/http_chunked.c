@@ -94,11 +94,12 @@ static void on_extension_byte(struct http_parser *p, char c)
 	}
 }
 
-/* A trailer field must not say how the message is framed or for whom it is: it was taken before it said so. */
+/* A trailer field must not say how messages are framed or for whom they are: this one was taken before it said so. */
 static bool frames(const struct http_parser *p)
 {
 	static const struct slice names[] = {
-		SLICE_INIT("content-length"), SLICE_INIT("transfer-encoding"), SLICE_INIT("host")};
+		SLICE_INIT("content-length"), SLICE_INIT("transfer-encoding"), SLICE_INIT("host"),
+		SLICE_INIT("connection"), SLICE_INIT("proxy-connection"), SLICE_INIT("upgrade")};
 	struct slice name = slice_of(p->trailer_name, p->n_trailer_name);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

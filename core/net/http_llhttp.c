@@ -18,6 +18,7 @@ struct opinion {
 	llhttp_t parser;
 	size_t n_fields;
 	size_t target_len;
+	bool keep_alive;
 };
 
 static int on_url(llhttp_t *parser, const char *at, size_t len)
@@ -40,7 +41,9 @@ static int on_field_complete(llhttp_t *parser)
 /* 2: stop here, what follows is not yours to read. */
 static int on_headers_complete(llhttp_t *parser)
 {
-	(void)parser;
+	struct opinion *o = parser->data;
+
+	o->keep_alive = llhttp_should_keep_alive(parser) != 0;
 	return 2;
 }
 
@@ -59,7 +62,7 @@ bool http_llhttp_agrees(struct slice head, const struct http_head *told)
 	rc = llhttp_execute(&o.parser, head.ptr, head.len);
 	return rc == HPE_PAUSED_UPGRADE && llhttp_get_error_pos(&o.parser) == head.ptr + head.len &&
 	    o.n_fields == told->n_fields && o.target_len == told->target.len && o.parser.http_major == 1 &&
-	    o.parser.http_minor == (told->http_1_0 ? 0 : 1) &&
+	    o.parser.http_minor == (told->http_1_0 ? 0 : 1) && (o.keep_alive || !told->keep_alive) &&
 	    ((o.parser.flags & F_CHUNKED) != 0) == told->chunked &&
 	    (told->chunked || o.parser.content_length == told->content_length);
 }

@@ -176,6 +176,8 @@ static const struct {
 	{"a length in a trailer", SLICE_INIT(CHUNKED "0\r\nContent-Length: 9\r\n\r\n"), "400 bad_chunk"},
 	{"a coding in a trailer", SLICE_INIT(CHUNKED "0\r\nX: y\r\ntransfer-encoding: chunked\r\n\r\n"), "400 bad_chunk"},
 	{"a Host in a trailer", SLICE_INIT(CHUNKED "0\r\nhOst: b\r\n\r\n"), "400 bad_chunk"},
+	{"a hop's own field in a trailer", SLICE_INIT(CHUNKED "0\r\nConnection: close\r\n\r\n"), "400 bad_chunk"},
+	{"a tab that hides keep-alive from others", SLICE_INIT("GET / HTTP/1.0\r\nConnection: keep-alive\t\r\n\r\n"), "400 bad_request"},
 	{"an extension without a name", SLICE_INIT(CHUNKED "0;\r\n\r\n"), "400 bad_chunk"},
 	{"an extension with half a name", SLICE_INIT(CHUNKED "0;a,\r\n\r\n"), "400 bad_chunk"},
 	{"an extension without a value", SLICE_INIT(CHUNKED "0;a=\r\n\r\n"), "400 bad_chunk"},
