@@ -1,11 +1,20 @@
-/* Digests and message authentication codes. */
+/*
+ * Digests and message authentication codes.
+ *
+ * SHA comes from OpenSSL's older calls, whose state lies on the stack: those
+ * that replaced them allocate at every digest, and a hash that can fail for
+ * want of memory would have to be expected to everywhere. They use the same
+ * instructions of the processor.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "crypto/crypto.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <sodium.h>
 
 #include "base/err.h"
@@ -14,38 +23,10 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int init_rc;
-static pthread_key_t thread_key;
-static EVP_MD *md_sha1, *md_sha256;
-
-/*
- * Setting up an OpenSSL context costs more than hashing a small text with it,
- * so every thread keeps one for each hash.
- */
-struct contexts {
-	EVP_MD_CTX *sha1, *sha256;
-};
-
-static _Thread_local struct contexts *contexts;
-
-static void free_contexts(void *arg)
-{
-	struct contexts *c = arg;
-
-	EVP_MD_CTX_free(c->sha1);
-	EVP_MD_CTX_free(c->sha256);
-	free(c);
-}
 
 static void init_once(void)
 {
-	init_rc = ERR_UNAVAILABLE;
-	if (sodium_init() < 0 || pthread_key_create(&thread_key, free_contexts) != 0)
-		return;
-	/* Fetched once: looking an algorithm up by name is slow in OpenSSL 3. */
-	md_sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-	md_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	if (md_sha1 != NULL && md_sha256 != NULL)
-		init_rc = 0;
+	init_rc = sodium_init() < 0 ? ERR_UNAVAILABLE : 0;
 }
 
 int crypto_init(void)
@@ -54,47 +35,29 @@ int crypto_init(void)
 	return init_rc;
 }
 
-static struct contexts *thread_contexts(void)
-{
-	struct contexts *c = contexts;
-
-	if (c != NULL)
-		return c;
-	assert(md_sha1 != NULL && md_sha256 != NULL && "crypto_init() comes first");
-	c = calloc(1, sizeof(*c));
-	if (c == NULL || (c->sha1 = EVP_MD_CTX_new()) == NULL ||
-	    (c->sha256 = EVP_MD_CTX_new()) == NULL || pthread_setspecific(thread_key, c) != 0)
-		abort();
-	contexts = c;
-	return c;
-}
-
-/* These calls fail only for a missing algorithm or no memory: nothing right could follow. */
-static void must(int ok)
-{
-	if (ok != 1)
-		abort();
-}
-
-static void digest(EVP_MD_CTX *context, const EVP_MD *md, uint8_t *ret, const struct slice *parts,
-    size_t n_parts)
-{
-	must(EVP_DigestInit_ex2(context, md, NULL));
-	for (size_t i = 0; i < n_parts; i++) {
-		if (parts[i].len > 0)
-			must(EVP_DigestUpdate(context, parts[i].ptr, parts[i].len));
-	}
-	must(EVP_DigestFinal_ex(context, ret, NULL));
-}
-
 void sha1(uint8_t ret[SHA1_LEN], const struct slice *parts, size_t n_parts)
 {
-	digest(thread_contexts()->sha1, md_sha1, ret, parts, n_parts);
+	SHA_CTX context;
+
+	SHA1_Init(&context);
+	for (size_t i = 0; i < n_parts; i++)
+		SHA1_Update(&context, parts[i].ptr, parts[i].len);
+	SHA1_Final(ret, &context);
+}
+
+static void sha256_parts(SHA256_CTX *context, const struct slice *parts, size_t n_parts)
+{
+	for (size_t i = 0; i < n_parts; i++)
+		SHA256_Update(context, parts[i].ptr, parts[i].len);
 }
 
 void sha256(uint8_t ret[SHA256_LEN], const struct slice *parts, size_t n_parts)
 {
-	digest(thread_contexts()->sha256, md_sha256, ret, parts, n_parts);
+	SHA256_CTX context;
+
+	SHA256_Init(&context);
+	sha256_parts(&context, parts, n_parts);
+	SHA256_Final(ret, &context);
 }
 
 static void xor_block(uint8_t block[HMAC_BLOCK_LEN], uint8_t with)
@@ -103,11 +66,11 @@ static void xor_block(uint8_t block[HMAC_BLOCK_LEN], uint8_t with)
 		block[i] ^= with;
 }
 
-/* RFC 2104, on top of the thread's SHA-256: OpenSSL's own would allocate at every call. */
+/* RFC 2104. */
 void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *parts, size_t n_parts)
 {
-	EVP_MD_CTX *context = thread_contexts()->sha256;
 	uint8_t block[HMAC_BLOCK_LEN] = {0}, inner[SHA256_LEN];
+	SHA256_CTX context;
 
 	if (key.len > sizeof(block))
 		sha256(block, &key, 1);
@@ -115,22 +78,20 @@ void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *
 		memcpy(block, key.ptr, key.len);
 
 	xor_block(block, 0x36);
-	must(EVP_DigestInit_ex2(context, md_sha256, NULL));
-	must(EVP_DigestUpdate(context, block, sizeof(block)));
-	for (size_t i = 0; i < n_parts; i++) {
-		if (parts[i].len > 0)
-			must(EVP_DigestUpdate(context, parts[i].ptr, parts[i].len));
-	}
-	must(EVP_DigestFinal_ex(context, inner, NULL));
+	SHA256_Init(&context);
+	SHA256_Update(&context, block, sizeof(block));
+	sha256_parts(&context, parts, n_parts);
+	SHA256_Final(inner, &context);
 
 	xor_block(block, 0x36 ^ 0x5c);
 	sha256(ret, (struct slice[]){slice_of(block, sizeof(block)), slice_of(inner, sizeof(inner))}, 2);
 	crypto_wipe(block, sizeof(block));
 	crypto_wipe(inner, sizeof(inner));
+	crypto_wipe(&context, sizeof(context));
 }
 
 struct sha256_stream {
-	EVP_MD_CTX *context;
+	SHA256_CTX context;
 };
 
 int sha256_stream_create(struct sha256_stream **ret)
@@ -139,32 +100,24 @@ int sha256_stream_create(struct sha256_stream **ret)
 
 	if (s == NULL)
 		return ERR_NOMEM;
-	s->context = EVP_MD_CTX_new();
-	if (s->context == NULL || EVP_DigestInit_ex2(s->context, md_sha256, NULL) != 1) {
-		sha256_stream_destroy(s);
-		return ERR_NOMEM;
-	}
+	SHA256_Init(&s->context);
 	*ret = s;
 	return 0;
 }
 
 void sha256_stream_update(struct sha256_stream *s, struct slice bytes)
 {
-	if (bytes.len > 0)
-		must(EVP_DigestUpdate(s->context, bytes.ptr, bytes.len));
+	SHA256_Update(&s->context, bytes.ptr, bytes.len);
 }
 
 void sha256_stream_finish(struct sha256_stream *s, uint8_t ret[SHA256_LEN])
 {
-	must(EVP_DigestFinal_ex(s->context, ret, NULL));
-	must(EVP_DigestInit_ex2(s->context, md_sha256, NULL));
+	SHA256_Final(ret, &s->context);
+	SHA256_Init(&s->context);
 }
 
 void sha256_stream_destroy(struct sha256_stream *s)
 {
-	if (s == NULL)
-		return;
-	EVP_MD_CTX_free(s->context);
 	free(s);
 }
 
