@@ -75,14 +75,19 @@ static int loop_init(struct app *app, bool keep_signals)
 {
 	if (uv_loop_init(&app->loop) != 0)
 		return ERR_NOMEM;
-	uv_async_init(&app->loop, &app->wake, on_wake);
+	if (uv_async_init(&app->loop, &app->wake, on_wake) != 0) {
+		uv_loop_close(&app->loop);
+		return ERR_NOMEM;
+	}
 	uv_timer_init(&app->loop, &app->tick);
 	app->wake.data = app->tick.data = app;
 	app->loop_ready = true;
 	uv_timer_start(&app->tick, on_tick, TICK_MS, TICK_MS);
 	if (keep_signals)
 		return 0;
-	uv_signal_init(&app->loop, &app->sigterm);
+	/* The first one makes what all of a loop's share, and alone can fail. */
+	if (uv_signal_init(&app->loop, &app->sigterm) != 0)
+		return ERR_NOMEM;
 	uv_signal_init(&app->loop, &app->sigint);
 	uv_signal_init(&app->loop, &app->sighup);
 	app->sigterm.data = app->sigint.data = app->sighup.data = app;

@@ -158,6 +158,8 @@ struct http_loop {
 	uv_timer_t timer;
 	uv_async_t wake;
 	uv_idle_t resume; /* runs while `ready` has connections */
+	bool open;    /* its handles are */
+	bool running; /* it has a thread */
 	bool listening, stopping, ended, owes_accept;
 	int start_rc;
 	uint64_t stop_at_ms; /* uv_now() when patience ends */

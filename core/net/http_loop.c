@@ -274,14 +274,15 @@ int loop_init(struct http_loop *l, struct http_server *server, unsigned index)
 		list_init(&l->spans[i]);
 	if (uv_loop_init(&l->uv) != 0)
 		return ERR_NOMEM;
+	if (uv_async_init(&l->uv, &l->wake, on_wake) != 0) {
+		uv_loop_close(&l->uv);
+		return ERR_NOMEM;
+	}
 	uv_timer_init(&l->uv, &l->timer);
 	uv_idle_init(&l->uv, &l->resume);
 	uv_tcp_init(&l->uv, &l->listener);
 	l->timer.data = l->resume.data = l->listener.data = l->wake.data = l;
-	if (uv_async_init(&l->uv, &l->wake, on_wake) != 0)
-		return ERR_NOMEM;
-	l->wake.data = l;
-	l->listening = true;
+	l->open = l->listening = true;
 	return 0;
 }
 
@@ -324,7 +325,7 @@ void loop_finish(struct http_loop *l)
 {
 	if (l == NULL)
 		return;
-	if (l->server != NULL && uv_loop_close(&l->uv) != 0)
+	if (l->open && uv_loop_close(&l->uv) != 0)
 		log_error("http", "a loop still has handles after its end");
 	while (l->spares != NULL) {
 		struct exchange *x = l->spares;

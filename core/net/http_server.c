@@ -163,7 +163,7 @@ static void undo_loop(struct http_loop *l)
 
 static void free_server(struct http_server *server)
 {
-	for (unsigned i = 0; server->loops != NULL && i < server->n_loops; i++)
+	for (unsigned i = 0; i < server->n_loops; i++)
 		loop_finish(server->loops[i]);
 	free(server->loops);
 	router_finish(&server->router);
@@ -197,14 +197,20 @@ static int start_threads(struct http_server *server)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; i < server->n_loops; i++)
-		if (uv_thread_create(&server->loops[i]->thread, run_thread, server->loops[i]) != 0)
-			abort(); /* every thread is waited for; a machine without threads serves nobody */
+	unsigned n_running = 0;
+
+	for (; n_running < server->n_loops && rc == 0; n_running += rc == 0) {
+		struct http_loop *l = server->loops[n_running];
+
+		if (uv_thread_create(&l->thread, run_thread, l) != 0)
+			rc = ERR_NOMEM;
+		l->running = rc == 0;
+	}
 	pthread_mutex_lock(&server->lock);
-	while (server->n_started < server->n_loops)
+	while (server->n_started < n_running)
 		pthread_cond_wait(&server->one_started, &server->lock);
 	pthread_mutex_unlock(&server->lock);
-	for (unsigned i = 0; i < server->n_loops && rc == 0; i++)
+	for (unsigned i = 0; i < n_running && rc == 0; i++)
 		rc = server->loops[i]->start_rc;
 	return rc;
 }
@@ -233,16 +239,12 @@ int http_server_start(struct http_server **ret_server, const struct http_options
 		if (rc != 0)
 			fail(ret_detail, rc, rc == ERR_TAKEN ? "the port is in use" : "cannot listen on that address");
 	}
-	if (rc != 0) {
-		for (unsigned i = 0; server->loops != NULL && i < server->n_loops; i++)
-			if (server->loops[i] != NULL && server->loops[i]->listening)
-				undo_loop(server->loops[i]);
-		free_server(server);
-		return rc;
+	if (rc == 0) {
+		rc = start_threads(server);
+		if (rc != 0)
+			fail(ret_detail, rc, "a loop could not start");
 	}
-	rc = start_threads(server);
 	if (rc != 0) {
-		fail(ret_detail, rc, "a loop could not start");
 		http_server_close(server);
 		return rc;
 	}
@@ -263,7 +265,8 @@ unsigned http_server_port(const struct http_server *server)
 void http_server_tick(struct http_server *server)
 {
 	for (unsigned i = 0; i < server->n_loops; i++)
-		uv_async_send(&server->loops[i]->wake);
+		if (server->loops[i]->running)
+			uv_async_send(&server->loops[i]->wake);
 }
 
 void http_server_stop(struct http_server *server, unsigned grace_ms)
@@ -277,9 +280,17 @@ void http_server_close(struct http_server *server)
 {
 	if (server == NULL)
 		return;
+	if (server->loops == NULL)
+		server->n_loops = 0; /* a start that failed half-way */
+	while (server->n_loops > 0 && server->loops[server->n_loops - 1] == NULL)
+		server->n_loops--;
 	http_server_stop(server, 0);
-	for (unsigned i = 0; i < server->n_loops; i++)
-		uv_thread_join(&server->loops[i]->thread);
+	for (unsigned i = 0; i < server->n_loops; i++) {
+		if (server->loops[i]->running)
+			uv_thread_join(&server->loops[i]->thread);
+		else if (server->loops[i]->open)
+			undo_loop(server->loops[i]);
+	}
 	free_server(server);
 }
 
