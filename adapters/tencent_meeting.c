@@ -178,10 +178,13 @@ static void take_event(struct http_request *rq)
 	struct tencent *t = app_adapter_state(app_of(rq), &adapter_tencent_meeting);
 	struct tencent_signed s = {0};
 	struct slice plain;
+	int rc = t->unready == NULL ? tencent_body_data(rq->body, rq->arena, &s.data) : 0;
 
 	if (t->unready != NULL)
 		tencent_refuse(t, rq, TENCENT_REFUSED_UNCONFIGURED, t->unready);
-	else if (tencent_body_data(rq->body, rq->arena, &s.data) != 0)
+	else if (rc == ERR_NOMEM)
+		tencent_refuse(t, rq, TENCENT_REFUSED_STORE, NULL);
+	else if (rc != 0)
 		tencent_refuse(t, rq, TENCENT_REFUSED_BODY, "The body must be a JSON object whose member data holds base64 text.");
 	else if (read_headers(t, rq, &s) && open_signed(t, rq, &s, &plain))
 		tencent_deliver(t, rq, plain);

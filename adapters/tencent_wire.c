@@ -123,8 +123,11 @@ static int open_with_keys(const struct tencent_keys *keys, struct slice cipher, 
 
 	for (unsigned i = 0; i < keys->n_aes; i++) {
 		plain[i] = (struct buf)BUF_INIT(cipher.len + 16);
-		if (aes256_cbc_decrypt(&plain[i], keys->aes[i], keys->aes[i], cipher) != 0)
+		if (aes256_cbc_decrypt(&plain[i], keys->aes[i], keys->aes[i], cipher) != 0) {
+			if (plain[i].rc == ERR_NOMEM)
+				rc = ERR_NOMEM; /* this key was not tried: another time it may fit */
 			continue;
+		}
 		if (chosen < 0 || (!utf8_valid(buf_slice(&plain[chosen])) && utf8_valid(buf_slice(&plain[i]))))
 			chosen = (int)i;
 	}

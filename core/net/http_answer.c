@@ -530,7 +530,7 @@ void http_respond_slice(struct http_request *rq, int status, const char *content
 	if (body.len > COPIED_BODY_MAX) {
 		payload.owned = malloc(body.len);
 		if (payload.owned == NULL) {
-			http_problem(rq, 503, "out_of_memory", NULL, NULL, 0);
+			http_problem_err(rq, ERR_NOMEM, NULL);
 			return;
 		}
 		memcpy(payload.owned, body.ptr, body.len);
@@ -544,8 +544,13 @@ void http_respond(struct http_request *rq, int status, const char *content_type,
 	struct payload payload = {.owned = NULL};
 
 	if (body != NULL && body->rc != 0) {
+		int rc = body->rc;
+
 		buf_finish(body);
-		http_problem(rq, 500, "internal", "The answer could not be made.", NULL, 0);
+		if (rc == ERR_NOMEM)
+			http_problem_err(rq, rc, NULL);
+		else
+			http_problem(rq, 500, "internal", "The answer could not be made.", NULL, 0);
 		return;
 	}
 	if (body != NULL) {

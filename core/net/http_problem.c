@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/json.h"
 
+#define PROBLEM_TYPE "application/problem+json; charset=utf-8"
+
 static void put_items(struct json_writer *w, const struct http_problem_item *items, size_t n_items)
 {
 	json_name(w, "errors");
@@ -60,10 +62,11 @@ void http_problem(struct http_request *rq, int status, const char *code, const c
 		if (n_items > 0)
 			http_problem(rq, status, code, detail, items, n_items / 2);
 		else
-			http_respond_slice(rq, status, NULL, (struct slice){0});
+			http_respond_slice(rq, status, PROBLEM_TYPE,
+			    SLICE("{\"type\":\"about:blank\",\"detail\":\"There is no memory to say more.\"}"));
 		return;
 	}
-	http_respond(rq, status, "application/problem+json; charset=utf-8", &body);
+	http_respond(rq, status, PROBLEM_TYPE, &body);
 }
 
 void http_problem_err(struct http_request *rq, int err, const char *detail)
@@ -84,7 +87,7 @@ void http_problem_err(struct http_request *rq, int err, const char *detail)
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (table[i].err == err) {
-			http_problem(rq, table[i].status, table[i].code, detail, NULL, 0);
+			http_problem(rq, table[i].status, table[i].code, detail != NULL ? detail : err_text(err), NULL, 0);
 			return;
 		}
 	}
