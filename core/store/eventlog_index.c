@@ -261,6 +261,25 @@ static void upkeep(struct eventlog *log, struct upkeep *last)
 	mdb_reader_check(log->index.env.env, &dead);
 }
 
+/* What may be otherwise in a second: LMDB has undone its transaction, and the index is where it was. */
+static bool passes(int rc)
+{
+	return rc == ERR_NOMEM || rc == ERR_BUSY || rc == ERR_DISK_FULL;
+}
+
+/*
+ * Entries that do not agree are left for a person to look at; a device that
+ * fails ends the process, as it does under the log (integrity.md 11.2).
+ */
+static void give_up(struct eventlog *log, int rc)
+{
+	log_error("eventlog", "the index cannot be brought forward: no event is taken until the restart", "error",
+	    err_name(rc), "dir", log->index_dir);
+	eventlog_refuse(log, "the index cannot be brought forward; the next start makes what is missing");
+	if (rc != ERR_CORRUPT && log->o.on_fatal != NULL)
+		log->o.on_fatal(log->o.arg, rc);
+}
+
 void *eventlog_indexer(void *arg)
 {
 	struct eventlog *log = arg;
@@ -271,20 +290,22 @@ void *eventlog_indexer(void *arg)
 
 	thread_name("log index");
 	while (!stop) {
-		/* Near the end of the disk the room left is for the log's own last words. */
+		/* Near the end of the disk the room left is for the log's own last words. After a failure
+		 * one round of waiting, until the next upkeep. */
 		bool may = rc == 0 && !atomic_load(&log->disk_critical);
 		uint64_t target;
 		bool due = wait_for_work(log, may, (int64_t)log_monotonic_us() + UPKEEP_US, &target, &stop);
 
 		upkeep(log, &last);
+		if (passes(rc))
+			rc = 0;
 		if (!due)
 			continue;
 		rc = bring_forward(log, target);
-		if (rc != 0) {
-			log_error("eventlog", "the index cannot be brought forward: no event is taken until the restart",
-			    "error", err_name(rc), "dir", log->index_dir);
-			eventlog_refuse(log, "the index cannot be brought forward; the next start makes what is missing");
-		}
+		if (passes(rc))
+			log_warn("eventlog", "the index could not be brought forward, trying again", "error", err_name(rc));
+		else if (rc != 0)
+			give_up(log, rc);
 	}
 	return NULL;
 }

@@ -27,7 +27,7 @@
 
 /* The log wakes its waiters; this bounds how long a stop takes. */
 #define WAIT_MS 200
-#define RETRY_MS 5000
+#define RETRY_MS 500
 /*
  * A transaction costs more than an event. When events come in a stream, live
  * rows are committed at most this often; an event after a quiet moment is
