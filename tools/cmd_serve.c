@@ -123,7 +123,9 @@ const struct command cmd_serve = {
 	               "Settings come from flags, the environment and .env, in this order; lulab config show lists them.\n"
 	               "The admin token is in the file admin.token of the data directory.\n"
 	               "Ends cleanly on SIGTERM and Ctrl-C; SIGHUP reads the certificate again. Exit status 70: the log "
-	               "could not be written; start again, the next start decides what is there.",
+	               "or its index could not be written; start again, the next start decides what is there. An abort "
+	               "(SIGABRT, 134 in a shell): the event loop found no memory or descriptor for itself; start again. "
+	               "Neither loses what was acknowledged.",
 	.options = options,
 	.examples = examples,
 	.run = run_serve,

@@ -30,13 +30,16 @@
 	X(head_body, "an answer to HEAD has a body") \
 	X(http_bare_lf, "a line of a head may end without CR, whatever llhttp says") \
 	X(http_lenient, "a second Content-Length passes, and what llhttp refuses") \
+	X(ignore_commit, "a commit that failed counts as one that did not") \
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
+	X(leak_refused, "a connection that ends without a request is not freed") \
 	X(leaky_compare, "secrets are compared until the first difference") \
 	X(nosync, "the log's commits are not synced") \
 	X(number_zeros, "numbers in notes and proofs may have zeros in front") \
 	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \
 	X(time_falls, "events are stamped with what the clock says, even when it went back") \
+	X(unchecked_memory, "a new connection is used without a look whether there was memory for it") \
 	X(witness_race, "a witness compares and stores its record without a lock") \
 	X(witness_unstored, "a witness signs and keeps the record in memory only")
 

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/planted.h"
 
 #define TO(state) (1u << (state))
 #define DRAIN_WINDOW_US INT64_C(10000000)
@@ -80,7 +81,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	c->body = NULL;
 	tls_session_destroy(c->tls);
 	c->tls = NULL;
-	if (c->x == NULL)
+	if (c->x == NULL && !(PLANTED(leak_refused) && c->n_requests == 0))
 		free(c);
 	loop_end_when_done(l);
 }
@@ -531,7 +532,7 @@ void conn_accept(struct http_loop *l)
 	struct conn *c = calloc(1, sizeof(*c));
 
 	l->owes_accept = c == NULL;
-	if (c == NULL)
+	if (c == NULL && !PLANTED(unchecked_memory))
 		return; /* libuv keeps the connection and stops listening; the next tick tries again */
 	c->loop = l;
 	c->out.max = c->later.max = OUT_MAX;

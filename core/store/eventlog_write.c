@@ -6,8 +6,9 @@
  *
  * Deciding only touches the tail, and a refused append is undone there; records
  * are put once an append is known to succeed, so the transaction never holds
- * half of one. Any error of the transaction is final: what was in it is of
- * unknown outcome, the writer stops for good (integrity.md 11.2).
+ * half of one. An error of the commit is final: what was in it is of unknown
+ * outcome, the writer stops for good (integrity.md 11.2). Memory or room that
+ * lacked before the commit undoes the turn, as if it had not begun.
  */
 #include "store/eventlog_private.h"
 
@@ -31,7 +32,9 @@ struct turn {
 	struct list appends;
 	uint64_t events, bytes; /* as asked for; some will be refused */
 	uint64_t size;          /* of the log, with what this turn put so far */
+	uint64_t tail_mark;     /* where the tail ended before */
 	bool wrote;             /* something to commit */
+	bool committing;        /* from here on a failure leaves the outcome unknown */
 	uint64_t duplicates, conflicts, taken, refused_disk, refused_busy, appended, appended_bytes;
 };
 
@@ -253,7 +256,7 @@ static int append_events(struct eventlog *log, struct turn *t, struct append *a,
 	return rc;
 }
 
-/* a->rc becomes the append's answer; what is returned is fatal. */
+/* a->rc becomes the append's answer; what is returned ends the turn. */
 static int append_one(struct eventlog *log, struct turn *t, struct append *a, struct record_header *headers,
     bool *is_new)
 {
@@ -344,6 +347,7 @@ static int write_turn(struct eventlog *log, struct turn *t)
 	int rc;
 
 	disk_check_now_and_then(log);
+	t->tail_mark = log_tail_mark(&log->tail);
 	rc = look_at_index(log);
 	for (struct list *l = t->appends.next; rc == 0 && l != &t->appends; l = l->next)
 		rc = append_one(log, t, container_of(l, struct append, link), headers, is_new);
@@ -353,8 +357,11 @@ static int write_turn(struct eventlog *log, struct turn *t)
 	if (PLANTED(ack_before_commit) && rc == 0)
 		answer(log, &t->appends, 0, false);
 	if (rc == 0 && t->wrote) {
+		t->committing = true;
 		rc = mdb_err(mdb_txn_commit(log->txn));
 		log->txn = NULL;
+		if (PLANTED(ignore_commit))
+			rc = 0;
 	}
 	log->disk_written += t->appended_bytes;
 	return rc;
@@ -451,13 +458,43 @@ static void stop_queue(struct eventlog *log, int rc)
 	answer(log, &rest, rc, false);
 }
 
+static void drop_txn(struct eventlog *log)
+{
+	if (log->txn != NULL)
+		mdb_txn_abort(log->txn);
+	log->txn = NULL;
+}
+
+/* What may pass, and was met before anything was committed. */
+static bool is_harmless(const struct turn *t, int rc)
+{
+	return !t->committing && (rc == ERR_NOMEM || rc == ERR_BUSY || rc == ERR_DISK_FULL);
+}
+
+/* The writer as it was before the turn; its appends are told rc. */
+static int undo(struct eventlog *log, struct turn *t, int rc)
+{
+	MDB_txn *txn = NULL;
+	int undo_rc;
+
+	drop_txn(log);
+	log_tail_undo(&log->tail, t->tail_mark);
+	undo_rc = log_env_read(&log->env, &txn);
+	if (undo_rc == 0)
+		undo_rc = log_tiles_load(log, txn, atomic_load(&log->size));
+	log_env_done(&log->env, &txn);
+	if (undo_rc != 0)
+		return undo_rc;
+	log_warn("eventlog", "a batch was refused before anything of it was written", "error", err_name(rc));
+	answer(log, &t->appends, rc, false);
+	return 0;
+}
+
 static void die(struct eventlog *log, struct turn *t, int rc)
 {
 	log_error("eventlog", "writing failed, its outcome is unknown: the writer has stopped", "error",
 	    err_name(rc), "dir", log->log_dir);
-	if (log->txn != NULL)
-		mdb_txn_abort(log->txn);
-	log->txn = NULL;
+	drop_txn(log);
 	eventlog_refuse(log, "writing failed; the next start will find out what was kept");
 	answer(log, &t->appends, ERR_UNKNOWN_OUTCOME, false);
 	stop_queue(log, ERR_UNAVAILABLE);
@@ -475,6 +512,8 @@ void *eventlog_writer(void *arg)
 		uint64_t began_us = log_monotonic_us();
 		int rc = write_turn(log, &turn);
 
+		if (is_harmless(&turn, rc) && undo(log, &turn, rc) == 0)
+			continue;
 		if (rc != 0) {
 			die(log, &turn, rc);
 			return NULL;
