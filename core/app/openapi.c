@@ -253,8 +253,8 @@ static void put_list_parameters(struct json_writer *w, const struct api_list_doc
 		if (doc->fixed == NULL || strcmp(doc->fixed, f->name) != 0)
 			put_filter(w, f);
 	if (list->range_from != NULL) {
-		put_parameter(w, list->range_from, "{\"type\":\"string\"}", "from this date or instant on");
-		put_parameter(w, list->range_to, "{\"type\":\"string\"}", "up to this instant, or to the end of this date");
+		put_parameter(w, list->range_from, "{\"type\":\"string\"}", "from this date (a day of UTC) or instant (2026-11-23T00:00:00+08:00) on");
+		put_parameter(w, list->range_to, "{\"type\":\"string\"}", "up to this instant, or to the end of this date (a day of UTC)");
 	}
 	if (list->search_sql != NULL)
 		put_parameter(w, "search", "{\"type\":\"string\",\"maxLength\":200}", "words, Chinese ones included");

@@ -237,7 +237,13 @@ static bool take_filter(struct parsing *p, const struct list_param *from)
 	return false;
 }
 
-/* A bare end date means all of that day. */
+/*
+ * A bare date is a day of UTC, though the people who ask are mostly in Shanghai: clients
+ * of the systems this replaces get that from them (a bare ISO date is midnight UTC there,
+ * and meetings are counted by UTC date), and every time in an answer is UTC as well. A
+ * day elsewhere is asked for by its instants: 2026-11-23T00:00:00+08:00. A bare end
+ * date means all of that day.
+ */
 static bool take_range(struct parsing *p, const struct list_param *from)
 {
 	const struct list_def *l = p->list;

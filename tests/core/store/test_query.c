@@ -91,6 +91,17 @@ START_TEST(all_that_is_wrong_is_told_at_once)
 }
 END_TEST
 
+/* One meeting an hour, from midnight UTC: eight in the morning of Shanghai. */
+START_TEST(a_bare_date_is_a_day_of_utc)
+{
+	rows_are(pool, "meetings", "startDate=2025-12-30&sort=startAt&limit=1&fields=meetingId", "[{\"meetingId\":\"m00\"}]");
+	rows_are(pool, "meetings", "endDate=2025-12-30&sort=-startAt&limit=1&fields=meetingId", "[{\"meetingId\":\"m22\"}]");
+	rows_are(pool, "meetings", "startDate=2025-12-31", "[]");
+	rows_are(pool, "meetings", "startDate=2025-12-31T00:00:00+08:00&sort=startAt&limit=1&fields=meetingId",
+	    "[{\"meetingId\":\"m16\"}]");
+}
+END_TEST
+
 START_TEST(a_bare_end_date_is_the_whole_day)
 {
 	rows_are(pool, "meetings", "startDate=2025-12-30T21:00:00Z&endDate=2025-12-30&fields=meetingId&sort=startAt",
@@ -276,6 +287,7 @@ int main(void)
 	suite_add_tcase(suite, asking);
 	tcase_add_checked_fixture(answers, setup, teardown);
 	tcase_set_timeout(answers, 60);
+	tcase_add_test(answers, a_bare_date_is_a_day_of_utc);
 	tcase_add_test(answers, a_bare_end_date_is_the_whole_day);
 	tcase_add_loop_test(answers, cursors_give_every_row_once, 0, sizeof(orders) / sizeof(orders[0]));
 	tcase_add_test(answers, a_cursor_keeps_its_place_while_rows_are_added);
