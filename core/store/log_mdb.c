@@ -3,8 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/planted.h"
 
 #define TABLES_MAX 16
@@ -64,11 +67,55 @@ static int env_open(MDB_env **ret, const char *dir, uint64_t map_bytes, bool rea
 	return rc;
 }
 
+/* A file with the first pages of an empty environment, on disk when this returns 0. */
+static int file_make(const char *path)
+{
+	MDB_env *env = NULL;
+	int rc;
+
+	rc = mdb_err(mdb_env_create(&env));
+	if (rc != 0)
+		return rc;
+	rc = mdb_err(mdb_env_open(env, path, MDB_NOTLS | MDB_NOSUBDIR, 0600));
+	if (rc == 0)
+		rc = mdb_err(mdb_env_sync(env, 1));
+	mdb_env_close(env);
+	return rc;
+}
+
+/*
+ * LMDB writes the first pages of a new file and does not sync them: after a
+ * power cut there may be a file that is no environment, or one of half a page on which the
+ * library's asserts fail. So it is made under another name and given its own when it is whole.
+ */
+static int env_make(const char *dir)
+{
+	char path[PATH_MAX], fresh[PATH_MAX + 8], lock[PATH_MAX + 16];
+	int rc;
+
+	if (snprintf(path, sizeof(path), "%s/data.mdb", dir) >= (int)sizeof(path))
+		return ERR_TOO_BIG;
+	if (file_exists(path))
+		return 0;
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	snprintf(lock, sizeof(lock), "%s-lock", fresh);
+	rc = tree_remove(fresh); /* from a start that got no further */
+	if (rc == 0)
+		rc = file_make(fresh);
+	if (rc == 0 && io_calls->rename(fresh, path) != 0)
+		rc = err_from_errno(errno);
+	tree_remove(lock);
+	return rc == 0 ? dir_sync(dir) : rc;
+}
+
 int log_env_open(struct log_env *e, const char *dir, uint64_t map_bytes, bool readonly)
 {
 	int rc;
 
 	*e = (struct log_env){0};
+	rc = readonly ? 0 : env_make(dir);
+	if (rc != 0)
+		return rc;
 	rc = env_open(&e->env, dir, map_bytes, readonly);
 	/* Address space may be rationed (a resource limit, a sanitizer): less of it will do for long. */
 	while (rc == ERR_NOMEM && map_bytes / 2 >= MAP_BYTES_LEAST) {

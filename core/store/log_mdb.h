@@ -27,7 +27,8 @@ struct log_env {
 int mdb_err(int code);
 
 /*
- * Opens the environment in `dir`, which must exist. map_bytes 0 leaves the size
+ * Opens the environment in `dir`, which must exist; unless readonly, makes it when there is none, so that
+ * a power cut leaves the whole of an empty one or nothing. map_bytes 0 leaves the size
  * the file has (readers); where so much address space cannot be had it is halved, down to
  * 16 GiB. Clears slots of dead readers. After a failure *e is zeroed.
  */
