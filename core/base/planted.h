@@ -34,12 +34,16 @@
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
 	X(leak_refused, "a connection that ends without a request is not freed") \
 	X(leaky_compare, "secrets are compared until the first difference") \
+	X(nometasync, "the log's commits are synced without what says that they are there") \
 	X(nosync, "the log's commits are not synced") \
 	X(number_zeros, "numbers in notes and proofs may have zeros in front") \
+	X(signature_first, "a checkpoint is given away before the signer has it on record") \
 	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \
 	X(time_falls, "events are stamped with what the clock says, even when it went back") \
 	X(unchecked_memory, "a new connection is used without a look whether there was memory for it") \
+	X(unsynced_file, "a file is put in its place before its bytes are on disk") \
+	X(unsynced_names, "directories are not synced") \
 	X(witness_race, "a witness compares and stores its record without a lock") \
 	X(witness_unstored, "a witness signs and keeps the record in memory only")
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/planted.h"
 #include "crypto/secret.h"
 
 #define INTERVAL_MS_DEFAULT 1000u
@@ -251,7 +252,7 @@ static int sign(struct signer *s, uint64_t size)
 	}
 	if (rc == 0)
 		rc = checkpoint_format(&text, &c);
-	if (rc == 0)
+	if (rc == 0 && !PLANTED(signature_first))
 		rc = state_write(s, buf_slice(&text));
 	if (rc == 0) {
 		s->last = c;
@@ -261,6 +262,8 @@ static int sign(struct signer *s, uint64_t size)
 		rc = note_sign_line(&note, buf_slice(&text), &s->keys[i].key, s->keys[i].secret);
 	if (rc == 0)
 		rc = s->log.put_note(s->log.arg, size, buf_slice(&note));
+	if (rc == 0 && PLANTED(signature_first))
+		rc = state_write(s, buf_slice(&text));
 	buf_finish(&text);
 	buf_finish(&note);
 	return rc;

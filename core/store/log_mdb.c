@@ -47,7 +47,7 @@ static int env_open(MDB_env **ret, const char *dir, uint64_t map_bytes, bool rea
 	unsigned flags = MDB_NOTLS | (readonly ? MDB_RDONLY : 0);
 	int dead, rc;
 
-	flags |= PLANTED(nosync) ? MDB_NOSYNC : 0;
+	flags |= PLANTED(nosync) ? MDB_NOSYNC : PLANTED(nometasync) ? MDB_NOMETASYNC : 0;
 	rc = mdb_err(mdb_env_create(&env));
 	if (rc != 0)
 		return rc;

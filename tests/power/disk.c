@@ -1,0 +1,761 @@
+/*
+ * See disk.h. A file keeps its durable bytes, and for every sector written
+ * since the list of pieces that were written to it.
+ */
+#include "disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+/* Part of a write, within one sector. */
+struct piece {
+	uint32_t op;
+	uint16_t from, len;
+	const uint8_t *bytes; /* NULL: zeros */
+};
+
+struct sector {
+	struct piece *pieces;
+	uint32_t n, cap;
+	uint32_t durable_op; /* last one in the durable bytes, plus 1 */
+};
+
+struct size_change {
+	uint32_t op;
+	uint64_t size;
+};
+
+struct entry {
+	const char *name;
+	struct file *file;
+};
+
+struct file {
+	uint32_t number;
+	uint64_t ino;
+	bool dir, mapped;
+	unsigned refs; /* durable names and open changes of names that lead here */
+	struct file *parent; /* as the program saw it last, for people */
+	const char *name;
+
+	uint8_t *image; /* durable, zeros behind `size` */
+	size_t room;
+	uint64_t size, live_size;
+	struct sector *sectors; /* room / SECTOR_LEN */
+	uint32_t *dirty;        /* those with pieces */
+	size_t n_dirty, dirty_cap;
+	struct size_change *sizes;
+	size_t n_sizes, sizes_cap;
+	uint64_t print; /* of the durable bytes */
+
+	struct entry *entries; /* durable */
+	size_t n_entries, entries_cap;
+
+	size_t first_item; /* while items are good */
+};
+
+/* An open change of names in `dir`. */
+struct renaming {
+	uint32_t op;
+	struct file *dir, *what;
+	const char *clear, *set; /* either may be NULL */
+};
+
+struct syncing {
+	uint64_t id;
+	struct file *file;
+	uint32_t before; /* covers operations before this one */
+	uint64_t from, to; /* bytes */
+};
+
+struct disk {
+	uint8_t *trace;
+	size_t trace_len;
+	size_t *offsets;
+	uint32_t n_ops, at;
+	struct file *root;
+	struct file **files;
+	size_t n_files, files_cap;
+	struct file **by_number;
+	size_t n_numbers, numbers_cap;
+	struct renaming *renamings;
+	size_t n_renamings, renamings_cap;
+	struct syncing *syncings;
+	size_t n_syncings, syncings_cap;
+	struct item *items;
+	size_t n_items, items_cap;
+	bool items_good;
+	uint8_t *scratch;
+	size_t scratch_room;
+};
+
+static void *more(void *array, size_t *cap, size_t n, size_t each)
+{
+	if (n < *cap)
+		return array;
+	*cap = *cap == 0 ? 16 : 2 * *cap;
+	array = realloc(array, *cap * each);
+	if (array == NULL)
+		abort();
+	return array;
+}
+
+/* ---- the trace ---------------------------------------------------------------- */
+
+struct disk *disk_open(const char *trace_path)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+	int fd = open(trace_path, O_RDONLY | O_CLOEXEC);
+	size_t cap = 0, at = 0;
+	struct stat st;
+
+	if (d == NULL || fd < 0 || fstat(fd, &st) != 0) {
+		fprintf(stderr, "%s: %s\n", trace_path, strerror(errno));
+		free(d);
+		return NULL;
+	}
+	d->trace_len = (size_t)st.st_size;
+	d->trace = mmap(NULL, d->trace_len + 1, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (d->trace == MAP_FAILED)
+		abort();
+	while (at + sizeof(struct trace_op) <= d->trace_len) {
+		struct trace_op op;
+
+		memcpy(&op, d->trace + at, sizeof(op));
+		d->offsets = more(d->offsets, &cap, d->n_ops, sizeof(*d->offsets));
+		d->offsets[d->n_ops++] = at;
+		at += sizeof(op) + op.len;
+	}
+	if (at != d->trace_len || d->n_ops == 0) {
+		fprintf(stderr, "%s: not a whole trace\n", trace_path);
+		exit(1);
+	}
+	return d;
+}
+
+void disk_close(struct disk *d)
+{
+	if (d == NULL)
+		return;
+	munmap(d->trace, d->trace_len + 1);
+	free(d); /* what hangs on it goes with the process */
+}
+
+uint32_t disk_ops(const struct disk *d)
+{
+	return d->n_ops;
+}
+
+uint32_t disk_at(const struct disk *d)
+{
+	return d->at;
+}
+
+const struct trace_op *disk_op(const struct disk *d, uint32_t i, const uint8_t **ret_bytes)
+{
+	static _Thread_local struct trace_op op;
+
+	memcpy(&op, d->trace + d->offsets[i], sizeof(op));
+	*ret_bytes = d->trace + d->offsets[i] + sizeof(op);
+	return &op;
+}
+
+/* ---- files ---------------------------------------------------------------------- */
+
+static struct file *file_new(struct disk *d, uint64_t ino, bool dir)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		abort();
+	f->ino = ino;
+	f->dir = dir;
+	f->number = (uint32_t)d->n_numbers;
+	d->by_number = more(d->by_number, &d->numbers_cap, d->n_numbers, sizeof(*d->by_number));
+	d->by_number[d->n_numbers++] = f;
+	d->files = more(d->files, &d->files_cap, d->n_files, sizeof(*d->files));
+	d->files[d->n_files++] = f;
+	return f;
+}
+
+/* The newest with this number: the kernel uses numbers again. */
+static struct file *file_of(struct disk *d, uint64_t ino)
+{
+	for (size_t i = d->n_files; i > 0; i--)
+		if (d->files[i - 1]->ino == ino)
+			return d->files[i - 1];
+	return NULL;
+}
+
+static uint64_t sector_print(uint32_t sector, uint32_t op)
+{
+	return op == 0 ? 0 : mix(sector, op);
+}
+
+/* Nothing can lead to it any more. */
+static void forget_unreachable(struct disk *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_files; i++) {
+		struct file *f = d->files[i];
+
+		if (f->refs > 0 || f == d->root) {
+			d->files[n++] = f;
+			continue;
+		}
+		for (size_t k = 0; k < f->n_dirty; k++)
+			free(f->sectors[f->dirty[k]].pieces);
+		free(f->image);
+		free(f->sectors);
+		f->image = NULL;
+		f->sectors = NULL;
+		f->n_dirty = f->n_sizes = f->room = 0;
+		for (size_t k = 0; k < d->n_syncings; k++)
+			if (d->syncings[k].file == f)
+				d->syncings[k].file = NULL;
+	}
+	d->n_files = n;
+}
+
+static void grow(struct file *f, uint64_t size)
+{
+	size_t room = f->room == 0 ? 4096 : f->room;
+
+	while (room < size)
+		room *= 2;
+	if (room == f->room)
+		return;
+	f->image = realloc(f->image, room);
+	f->sectors = realloc(f->sectors, room / SECTOR_LEN * sizeof(*f->sectors));
+	if (f->image == NULL || f->sectors == NULL)
+		abort();
+	memset(f->image + f->room, 0, room - f->room);
+	memset(f->sectors + f->room / SECTOR_LEN, 0, (room - f->room) / SECTOR_LEN * sizeof(*f->sectors));
+	f->room = room;
+}
+
+static void add_piece(struct file *f, uint32_t number, struct piece piece)
+{
+	struct sector *s = &f->sectors[number];
+	size_t cap = s->cap;
+
+	if (s->n == 0) {
+		f->dirty = more(f->dirty, &f->dirty_cap, f->n_dirty, sizeof(*f->dirty));
+		f->dirty[f->n_dirty++] = number;
+	}
+	s->pieces = more(s->pieces, &cap, s->n, sizeof(*s->pieces));
+	s->cap = (uint32_t)cap;
+	s->pieces[s->n++] = piece;
+}
+
+static void add_pieces(struct disk *d, struct file *f, uint64_t from, uint64_t to, const uint8_t *bytes)
+{
+	while (from < to) {
+		uint64_t end = (from / SECTOR_LEN + 1) * SECTOR_LEN;
+		uint64_t len = (end < to ? end : to) - from;
+
+		add_piece(f, (uint32_t)(from / SECTOR_LEN), (struct piece){.op = d->at, .from = (uint16_t)(from % SECTOR_LEN),
+		    .len = (uint16_t)len, .bytes = bytes});
+		from += len;
+		bytes = bytes == NULL ? NULL : bytes + len;
+	}
+}
+
+static void add_size(struct disk *d, struct file *f, uint64_t size)
+{
+	f->live_size = size;
+	f->sizes = more(f->sizes, &f->sizes_cap, f->n_sizes, sizeof(*f->sizes));
+	f->sizes[f->n_sizes++] = (struct size_change){d->at, size};
+}
+
+static void put_piece(uint8_t *sector, const struct piece *p, unsigned len)
+{
+	if (p->bytes != NULL)
+		memcpy(sector + p->from, p->bytes, len);
+	else
+		memset(sector + p->from, 0, len);
+}
+
+/* ---- syncing ---------------------------------------------------------------------- */
+
+static void sync_sector(struct file *f, uint32_t number, uint32_t before)
+{
+	struct sector *s = &f->sectors[number];
+	uint32_t n = 0;
+
+	while (n < s->n && s->pieces[n].op < before) {
+		put_piece(f->image + (size_t)number * SECTOR_LEN, &s->pieces[n], s->pieces[n].len);
+		n++;
+	}
+	if (n == 0)
+		return;
+	f->print ^= sector_print(number, s->durable_op) ^ sector_print(number, s->pieces[n - 1].op + 1);
+	s->durable_op = s->pieces[n - 1].op + 1;
+	memmove(s->pieces, s->pieces + n, (s->n - n) * sizeof(*s->pieces));
+	s->n -= n;
+}
+
+static void sync_file(struct file *f, const struct syncing *y)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_dirty; i++) {
+		uint64_t at = (uint64_t)f->dirty[i] * SECTOR_LEN;
+
+		if (at + SECTOR_LEN > y->from && at < y->to)
+			sync_sector(f, f->dirty[i], y->before);
+		if (f->sectors[f->dirty[i]].n > 0)
+			f->dirty[n++] = f->dirty[i];
+	}
+	f->n_dirty = n;
+	for (n = 0; n < f->n_sizes && f->sizes[n].op < y->before; n++)
+		f->size = f->sizes[n].size;
+	memmove(f->sizes, f->sizes + n, (f->n_sizes - n) * sizeof(*f->sizes));
+	f->n_sizes -= n;
+}
+
+static void clear_name(struct entry *entries, size_t *n, const char *name)
+{
+	for (size_t i = 0; i < *n; i++) {
+		if (strcmp(entries[i].name, name) == 0) {
+			entries[i].file->refs--;
+			entries[i] = entries[--*n];
+			return;
+		}
+	}
+}
+
+static void sync_names(struct disk *d, struct file *dir, uint32_t before)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_renamings; i++) {
+		struct renaming *r = &d->renamings[i];
+
+		if (r->dir != dir || r->op >= before) {
+			d->renamings[n++] = *r;
+			continue;
+		}
+		if (r->clear != NULL)
+			clear_name(dir->entries, &dir->n_entries, r->clear);
+		if (r->set != NULL) {
+			clear_name(dir->entries, &dir->n_entries, r->set);
+			dir->entries = more(dir->entries, &dir->entries_cap, dir->n_entries, sizeof(*dir->entries));
+			dir->entries[dir->n_entries++] = (struct entry){r->set, r->what};
+			r->what->refs++;
+		}
+		r->what->refs--;
+	}
+	d->n_renamings = n;
+	forget_unreachable(d);
+}
+
+static void add_syncing(struct disk *d, struct syncing y)
+{
+	d->syncings = more(d->syncings, &d->syncings_cap, d->n_syncings, sizeof(*d->syncings));
+	d->syncings[d->n_syncings++] = y;
+}
+
+static void end_syncing(struct disk *d, uint64_t id)
+{
+	for (size_t i = 0; i < d->n_syncings; i++) {
+		struct syncing y = d->syncings[i];
+
+		if (y.id != id)
+			continue;
+		d->syncings[i] = d->syncings[--d->n_syncings];
+		if (y.file != NULL && y.file->dir)
+			sync_names(d, y.file, y.before);
+		else if (y.file != NULL)
+			sync_file(y.file, &y);
+		return;
+	}
+}
+
+/* ---- a step ------------------------------------------------------------------------ */
+
+/* The trace has names without an end. */
+static const char *name_of(const uint8_t *bytes, size_t len)
+{
+	char *name = strndup((const char *)bytes, len);
+
+	if (name == NULL)
+		abort();
+	return name;
+}
+
+static void add_renaming(struct disk *d, struct file *dir, struct file *what, const char *clear, const char *set)
+{
+	if (dir == NULL || what == NULL) {
+		fprintf(stderr, "the trace names a file it does not know (operation %u)\n", d->at);
+		exit(1);
+	}
+	if (set != NULL) {
+		what->parent = dir;
+		what->name = set;
+	}
+	what->refs++;
+	d->renamings = more(d->renamings, &d->renamings_cap, d->n_renamings, sizeof(*d->renamings));
+	d->renamings[d->n_renamings++] = (struct renaming){d->at, dir, what, clear, set};
+}
+
+static void on_rename(struct disk *d, const struct trace_op *op, const uint8_t *bytes)
+{
+	const char *from = name_of(bytes, op->len), *to = from + strlen(from) + 1;
+	struct file *what = file_of(d, op->ino);
+
+	to = name_of(bytes + (to - from), op->len - (size_t)(to - from));
+	if (op->offset == op->arg) {
+		add_renaming(d, file_of(d, op->arg), what, from, to);
+		return;
+	}
+	add_renaming(d, file_of(d, op->offset), what, from, NULL);
+	add_renaming(d, file_of(d, op->arg), what, NULL, to);
+}
+
+static void on_write(struct disk *d, struct file *f, const struct trace_op *op, const uint8_t *bytes)
+{
+	uint64_t end = op->offset + op->len;
+
+	grow(f, end > f->live_size ? end : f->live_size);
+	add_pieces(d, f, op->offset, end, bytes);
+	if (end > f->live_size)
+		add_size(d, f, end);
+	if (op->arg != 0)
+		add_syncing(d, (struct syncing){op->arg, f, d->at + 1, op->offset, end});
+}
+
+void disk_step(struct disk *d)
+{
+	const uint8_t *bytes;
+	const struct trace_op *op = disk_op(d, d->at, &bytes);
+	struct file *f = op->ino != 0 ? file_of(d, op->ino) : NULL;
+
+	d->items_good = false;
+	switch ((enum trace_kind)op->kind) {
+	case TRACE_ROOT:
+		d->root = file_new(d, op->ino, true);
+		break;
+	case TRACE_CREATE:
+	case TRACE_MKDIR:
+		f = file_new(d, op->ino, op->kind == TRACE_MKDIR);
+		add_renaming(d, file_of(d, op->offset), f, NULL, name_of(bytes, op->len));
+		break;
+	case TRACE_LINK:
+		add_renaming(d, file_of(d, op->offset), f, NULL, name_of(bytes, op->len));
+		break;
+	case TRACE_UNLINK:
+		add_renaming(d, file_of(d, op->offset), f, name_of(bytes, op->len), NULL);
+		break;
+	case TRACE_RENAME:
+		on_rename(d, op, bytes);
+		break;
+	case TRACE_WRITE:
+		if (f != NULL)
+			on_write(d, f, op, bytes);
+		break;
+	case TRACE_TRUNCATE:
+		if (f != NULL && op->arg != f->live_size) {
+			grow(f, op->arg > f->live_size ? op->arg : f->live_size);
+			if (op->arg < f->live_size)
+				add_pieces(d, f, op->arg, f->live_size, NULL);
+			add_size(d, f, op->arg);
+		}
+		break;
+	case TRACE_BEGIN:
+		if (f != NULL)
+			add_syncing(d, (struct syncing){op->arg, f, d->at, 0, UINT64_MAX});
+		break;
+	case TRACE_END:
+		end_syncing(d, op->arg);
+		break;
+	case TRACE_MAPPED:
+		if (f != NULL)
+			f->mapped = true;
+		break;
+	case TRACE_ANSWER:
+	case TRACE_START:
+	case TRACE_KINDS:
+		break;
+	}
+	d->at++;
+}
+
+/* ---- items --------------------------------------------------------------------------- */
+
+static void add_item(struct disk *d, struct item item)
+{
+	d->items = more(d->items, &d->items_cap, d->n_items, sizeof(*d->items));
+	d->items[d->n_items++] = item;
+}
+
+/* The names first, in their order; then file by file its size and its sectors. */
+size_t disk_items(struct disk *d, const struct item **ret_items)
+{
+	if (!d->items_good) {
+		d->n_items = 0;
+		for (size_t i = 0; i < d->n_renamings; i++)
+			add_item(d, (struct item){ITEM_NAME, 1, d->renamings[i].dir->number, (uint32_t)i});
+		for (size_t i = 0; i < d->n_files; i++) {
+			struct file *f = d->files[i];
+
+			f->first_item = d->n_items;
+			if (f->dir || f->mapped)
+				continue;
+			if (f->n_sizes > 0)
+				add_item(d, (struct item){ITEM_SIZE, (uint32_t)f->n_sizes, f->number, 0});
+			for (size_t k = 0; k < f->n_dirty; k++)
+				add_item(d, (struct item){ITEM_SECTOR, f->sectors[f->dirty[k]].n, f->number, f->dirty[k]});
+		}
+		d->items_good = true;
+	}
+	*ret_items = d->items;
+	return d->n_items;
+}
+
+uint32_t disk_item_op(struct disk *d, size_t i, uint32_t way)
+{
+	const struct item *item = &d->items[i];
+	const struct file *f = d->by_number[item->file];
+
+	switch (item->kind) {
+	case ITEM_NAME:
+		return d->renamings[item->at].op;
+	case ITEM_SIZE:
+		return f->sizes[way].op;
+	default:
+		return f->sectors[item->at].pieces[way].op;
+	}
+}
+
+const char *disk_file_name(struct disk *d, uint32_t file)
+{
+	static char path[PATH_MAX];
+	const struct file *f = d->by_number[file];
+
+	if (f->parent == NULL)
+		return ".";
+	snprintf(path, sizeof(path), "%s/%s", f->parent->name == NULL ? "." : f->parent->name, f->name);
+	return path;
+}
+
+/* ---- building --------------------------------------------------------------------------- */
+
+struct build {
+	struct disk *d;
+	bool dry; /* only to know its print */
+	const struct choice *choices;
+	uint64_t noise, print;
+	size_t root_len;
+	disk_file_fn *each_file;
+	void *arg;
+	char path[PATH_MAX];
+	size_t path_len;
+};
+
+static bool failed(const struct build *b)
+{
+	fprintf(stderr, "%s: %s\n", b->path, strerror(errno));
+	return false;
+}
+
+/* Over what the state before left there: memory need not be given back and taken again. */
+static bool write_file(struct build *b, const uint8_t *bytes, size_t len)
+{
+	int fd;
+	bool good;
+
+	if (b->dry)
+		return true;
+	fd = open(b->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	good = fd >= 0 && (len == 0 || pwrite(fd, bytes, len, 0) == (ssize_t)len) && ftruncate(fd, (off_t)len) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return good || failed(b);
+}
+
+static uint8_t *scratch(struct disk *d, size_t len)
+{
+	if (d->scratch_room < len + SECTOR_LEN) {
+		d->scratch_room = 2 * len + SECTOR_LEN;
+		d->scratch = realloc(d->scratch, d->scratch_room);
+		if (d->scratch == NULL)
+			abort();
+	}
+	return d->scratch;
+}
+
+static bool build_noise(struct build *b, const struct file *f)
+{
+	uint8_t *bytes = scratch(b->d, f->live_size + 8);
+
+	for (size_t i = 0; i < f->live_size && !b->dry; i += 8) {
+		uint64_t word = mix(b->noise + f->number, i);
+
+		memcpy(bytes + i, &word, 8);
+	}
+	return write_file(b, bytes, f->live_size);
+}
+
+static uint64_t chosen_size(const struct file *f, const struct choice **at)
+{
+	uint64_t size = f->size;
+
+	if (f->n_sizes > 0) {
+		size = (*at)->way == 0 ? f->size : f->sizes[(*at)->way - 1].size;
+		(*at)++;
+	}
+	return size;
+}
+
+/* The state's own bytes into the copy of the sector; gives the change of the file's print. */
+static uint64_t build_sector(const struct file *f, uint32_t number, const struct choice *c, uint8_t *bytes)
+{
+	const struct sector *s = &f->sectors[number];
+	uint64_t print;
+
+	for (uint32_t i = 0; i < c->way; i++)
+		put_piece(bytes, &s->pieces[i], s->pieces[i].len);
+	print = sector_print(number, s->durable_op);
+	print ^= sector_print(number, c->way == 0 ? s->durable_op : s->pieces[c->way - 1].op + 1);
+	if (c->way < s->n && c->torn > s->pieces[c->way].from) {
+		const struct piece *next = &s->pieces[c->way];
+		unsigned len = c->torn - next->from;
+
+		put_piece(bytes, next, len < next->len ? len : next->len);
+		print ^= mix(number, (uint64_t)next->op << 16 | c->torn);
+	}
+	return print;
+}
+
+static bool build_file(struct build *b, const struct file *f)
+{
+	const struct choice *at = b->choices + f->first_item;
+	uint64_t size, print = f->print;
+	uint8_t *bytes = f->image;
+
+	if (f->mapped)
+		return build_noise(b, f);
+	size = chosen_size(f, &at);
+	if (f->n_dirty > 0) {
+		bytes = scratch(b->d, size);
+		if (!b->dry)
+			memcpy(bytes, f->image, size);
+		for (size_t i = 0; i < f->n_dirty; i++, at++)
+			if ((uint64_t)f->dirty[i] * SECTOR_LEN < size && (at->way > 0 || at->torn > 0))
+				print ^= build_sector(f, f->dirty[i], at, bytes + (size_t)f->dirty[i] * SECTOR_LEN);
+	}
+	print = mix(print, size) + f->number;
+	b->print += print;
+	if (b->each_file != NULL)
+		b->each_file(b->arg, b->path + b->root_len, print);
+	return write_file(b, bytes, size);
+}
+
+/* The names of the directory in this state. */
+static size_t build_names(struct build *b, const struct file *dir, struct entry *ret, size_t max)
+{
+	struct disk *d = b->d;
+	size_t n = dir->n_entries;
+
+	if (n > max)
+		abort();
+	memcpy(ret, dir->entries, n * sizeof(*ret));
+	for (size_t i = 0; i < d->n_renamings; i++) {
+		const struct renaming *r = &d->renamings[i];
+		size_t keep = 0;
+
+		if (r->dir != dir || b->choices[i].way == 0)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			if ((r->clear == NULL || strcmp(ret[k].name, r->clear) != 0) &&
+			    (r->set == NULL || strcmp(ret[k].name, r->set) != 0))
+				ret[keep++] = ret[k];
+		n = keep;
+		if (n == max)
+			abort();
+		if (r->set != NULL)
+			ret[n++] = (struct entry){r->set, r->what};
+	}
+	return n;
+}
+
+static bool is_among(const struct entry *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What a state before this one, or whoever opened it, left behind. */
+static bool remove_others(struct build *b, const struct entry *names, size_t n)
+{
+	DIR *dir = opendir(b->path);
+	char path[PATH_MAX + 256];
+	struct dirent *entry;
+	bool good = dir != NULL;
+
+	while (good && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || is_among(names, n, entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", b->path, entry->d_name);
+		good = unlink(path) == 0 || tree_remove(path) == 0;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return good || failed(b);
+}
+
+static bool build_dir(struct build *b, const struct file *dir)
+{
+	struct entry names[64];
+	size_t n = build_names(b, dir, names, 64), len = b->path_len;
+	bool good = b->dry || remove_others(b, names, n);
+
+	for (size_t i = 0; good && i < n; i++) {
+		const struct file *f = names[i].file;
+		uint64_t hash = f->number;
+
+		for (const char *c = names[i].name; *c != '\0'; c++)
+			hash = mix(hash, (uint8_t)*c);
+		b->print += mix(dir->number, hash);
+		b->path_len += (size_t)snprintf(b->path + len, sizeof(b->path) - len, "/%s", names[i].name);
+		if (!f->dir)
+			good = build_file(b, f);
+		else if (b->dry || mkdir(b->path, 0700) == 0 || errno == EEXIST)
+			good = build_dir(b, f);
+		else
+			good = failed(b);
+		b->path_len = len;
+		b->path[len] = '\0';
+	}
+	return good;
+}
+
+bool disk_build(struct disk *d, const struct choice *choices, uint64_t noise, const char *dir, uint64_t *ret_print,
+    disk_file_fn *each_file, void *arg)
+{
+	struct build b = {.d = d, .dry = dir == NULL, .choices = choices, .noise = noise, .each_file = each_file, .arg = arg};
+	const struct item *items;
+
+	disk_items(d, &items); /* places first_item */
+	b.path_len = b.root_len = (size_t)snprintf(b.path, sizeof(b.path), "%s", dir == NULL ? "" : dir);
+	if (d->root != NULL && !build_dir(&b, d->root))
+		return false;
+	*ret_print = b.print;
+	return true;
+}

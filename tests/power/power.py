@@ -1,0 +1,213 @@
+"""Power loss, enumerated: nothing acknowledged is lost at whatever moment the power goes.
+
+    meson test -C build power/power                          the short form, with its planted bugs
+    python3 tests/power/power.py --states 1000000            the long form (LULAB_BUILD_DIR, default build)
+    python3 tests/power/power.py --seed S --keep DIR         leaves the recordings there; see README.md
+
+A run of the real `lulab serve` is recorded below its C library (recorder.c):
+first start, webhooks from several connections, repeated ones, checkpoints,
+index batches, refills of the keyring, folds and WAL checkpoints of the read
+models, a clean stop, a restart, a kill, a restart. Then `power` makes the states that a
+power cut may leave on the disk and judges each (power.c).
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+import harness  # noqa: E402
+
+BUILD = os.environ.get("LULAB_BUILD_DIR", os.path.join(harness.ROOT, "build"))
+POWER = os.environ.get("POWER", os.path.join(BUILD, "tests", "power", "power"))
+RECORDER = os.environ.get("POWER_RECORDER", os.path.join(BUILD, "tests", "power", "libpower_recorder.so"))
+EVENTS = ["meeting.started", "meeting.participant-joined", "meeting.participant-left", "meeting.end"]
+WEBHOOKS = 40          # of a run
+PLANTED = ["ack_before_commit", "nosync", "nometasync", "unsynced_names", "unsynced_file", "signature_first"]
+PLANTED_WEBHOOKS = 24  # half of them are sent: one start is enough
+PLANTED_STATES = 8000
+QUIET_S = 1.2  # after which nothing is being written: the upkeep threads have had their turn
+
+
+class Recorded(harness.Server):
+    """`lulab serve` with the recorder before its C library; its data directory does not exist at first."""
+
+    def __init__(self, place, planted=None):
+        super().__init__(data=os.path.join(place, "watched", "data"))
+        self.place = place
+        self.log_path = os.path.join(place, "stderr")
+        self.env.update({
+            "LULAB_CHECKPOINT_INTERVAL": "150",
+            "LULAB_INDEX_DELAY": "100",
+            "LULAB_DISK_RESERVE": "1048576",
+            "POWER_DIR": os.path.join(place, "watched"),
+            "POWER_TRACE": os.path.join(place, "trace"),
+            "POWER_WAL_PAGES": "24",
+            "LD_PRELOAD": RECORDER,
+        })
+        self.planted = planted
+
+    def start(self, wait=True, timeout_s=30):
+        binary = harness.BINARY
+        if self.planted:
+            binary = os.environ.get("LULAB_PLANTED", os.path.join(BUILD, "tests", "lulab_planted"))
+            self.env["PLANTED_BUG"] = self.planted
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [binary, "serve", "--data", self.data, "--listen", "127.0.0.1:%d" % self.port, "--loops", "2"],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.env, cwd=self.place)
+        if wait:
+            self.wait_ready(timeout_s)
+        return self
+
+
+class Load:
+    """Webhooks by three senders; every body is kept in a file that has the request id's name."""
+
+    def __init__(self, place, rng):
+        self.sent_dir = os.path.join(place, "sent")
+        os.makedirs(self.sent_dir, exist_ok=True)
+        self.rng = rng
+        self.count = 0
+        self.bodies = []
+
+    def one(self, server, number, seed):
+        rng = random.Random(seed)
+        request_id = "w-%d" % number
+        if self.bodies and rng.random() < 0.1:
+            headers, body = rng.choice(self.bodies)
+        else:
+            event = harness.meeting_event(rng.choice(EVENTS), "t-%d-%d" % (number, seed), "m-%d" % rng.randrange(6),
+                                          operate_time=1767051029171 + rng.randrange(3600000))
+            headers, body = harness.signed_request(event)
+            self.bodies.append((headers, body))
+        with open(os.path.join(self.sent_dir, request_id), "wb") as f:
+            f.write(body)
+        answer = server.request("POST", "/webhooks/tencent", body, dict(headers, **{"X-Request-Id": request_id}), token=None)
+        if answer.status != 200 or answer.body != harness.ACK:
+            raise AssertionError("webhook %s: %d %r" % (request_id, answer.status, answer.body))
+
+    def run(self, server, n):
+        numbers = list(range(self.count, self.count + n))
+        seeds = [self.rng.getrandbits(32) for _ in numbers]
+        self.count += n
+        failures = []
+
+        def sender(i):
+            try:
+                for k in range(i, n, 3):
+                    self.one(server, numbers[k], seeds[k])
+                    if seeds[k] % 4 == 0:
+                        time.sleep((seeds[k] % 97) / 1000)
+            except Exception as e:  # told by the main thread
+                failures.append(e)
+
+        threads = [threading.Thread(target=sender, args=(i,)) for i in range(3)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        if failures:
+            raise failures[0]
+
+
+def record(place, seed, webhooks, planted=None):
+    """One run into an empty directory: `trace`, `sent/`, `watched/data/`."""
+    rng = random.Random(seed)
+    os.makedirs(os.path.join(place, "watched"))
+    load = Load(place, rng)
+    parts = [webhooks // 2, webhooks // 3, webhooks - webhooks // 2 - webhooks // 3]
+    for i, part in enumerate(parts[:1] if planted else parts):
+        server = Recorded(place, planted)
+        server.start()
+        try:
+            load.run(server, part)
+            if i == 1:
+                time.sleep(QUIET_S)
+                server.kill()
+            elif server.stop() != 0:
+                raise AssertionError("serve did not end well:\n" + server.log()[-2000:])
+        finally:
+            if server.process.poll() is None:
+                server.kill()
+
+
+def judge(place, states, seed, *more):
+    """Runs `power` on a recording: its exit status and what it says."""
+    command = [POWER, "--trace", os.path.join(place, "trace"), "--sent", os.path.join(place, "sent"),
+               "--data", os.path.join(place, "watched", "data"), "--states", str(states), "--seed", str(seed),
+               "--jobs", str(os.cpu_count() + 1)]
+    done = subprocess.run(command + list(more), stdout=subprocess.PIPE, text=True)
+    if done.returncode not in (0, 4):
+        raise AssertionError("%s ended with %d" % (" ".join(command), done.returncode))
+    return done.returncode, done.stdout
+
+
+def states_found(said):
+    return int(re.search(r"power: (\d+) states", said).group(1))
+
+
+def check_planted(place, seed):
+    """Each bug that is planted must be found; tells after how many states."""
+    missed = []
+    for number, bug in enumerate(PLANTED):
+        here = os.path.join(place, bug)
+        record(here, seed + number, PLANTED_WEBHOOKS, bug)
+        status, said = judge(here, PLANTED_STATES, seed, "--stop")
+        first = re.search(r"violation: state \S+ \(after (\d+) others\): (.*)", said)
+        if status == 4:
+            print("power: planted bug %s: found after %s states: %s" % (bug, first.group(1), first.group(2)), flush=True)
+        else:
+            missed.append(bug)
+            print("power: planted bug %s: NOT found in %d states" % (bug, states_found(said)), flush=True)
+    return missed
+
+
+def check_runs(place, seed, states, runs):
+    """As many states of each of several runs; tells how many there were and the violations."""
+    total, violations = 0, 0
+    for number in range(runs):
+        here = os.path.join(place, "run-%d" % number)
+        record(here, seed + number, WEBHOOKS)
+        left = states - total
+        status, said = judge(here, -(-left // (runs - number)), seed + number)
+        print(said, end="", flush=True)
+        total += states_found(said)
+        if status == 4:
+            violations += 1
+            print("power: recording with violations in %s, seed %d" % (here, seed + number), flush=True)
+    return total, violations
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--states", type=int, default=50000)
+    parser.add_argument("--runs", type=int, default=None, help="recordings to share the states (default: one per 250,000)")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--keep", help="directory for the recordings, which stay there")
+    parser.add_argument("--no-planted", action="store_true", help="leave out the planted bugs")
+    args = parser.parse_args()
+    seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(31)
+    place = args.keep or tempfile.mkdtemp(prefix="lulab-power-")
+    began = time.monotonic()
+    print("power: seed %d, %d states, recordings in %s" % (seed, args.states, place), flush=True)
+    missed = [] if args.no_planted else check_planted(place, seed)
+    total, violations = check_runs(place, seed, args.states, args.runs or 1 + args.states // 250000)
+    if missed or violations:
+        raise SystemExit("power: FAILED, seed %d, recordings kept in %s; bugs not found: %s; runs with violations: %d" % (
+            seed, place, ", ".join(missed) or "none", violations))
+    if not args.keep:
+        shutil.rmtree(place)
+    print("power: ok, %d states, 0 violations, %d planted bugs found, seed %d, %.0f s" % (
+        total, 0 if args.no_planted else len(PLANTED), seed, time.monotonic() - began))
+
+
+if __name__ == "__main__":
+    main()
