@@ -321,7 +321,8 @@ static int start_log_check(struct app *app, struct buf *problem)
 
 static int start_reading(struct app *app, struct buf *problem)
 {
-	struct projector_options p = {.dir = app->data_dir, .log = app->log, .sealer = app->sealer, .clock = app->clock};
+	struct projector_options p = {.dir = app->data_dir, .log = app->log, .sealer = app->sealer, .clock = app->clock,
+	    .yields = true};
 	struct query_pool_options q = {.clock = app->clock, .n_threads = (unsigned)app->config->query_threads};
 	int rc = projector_start(&app->projector, &p);
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define NAME_MAX_LEN 15
-#define NICE_BACKGROUND 19 /* some percent of a busy processor, all of an idle one */
+#define NICE_BACKGROUND 19 /* 1.5 % of a processor beside one busy thread, all of an idle one */
 
 void thread_name(const char *name)
 {

@@ -8,7 +8,8 @@ void thread_name(const char *name);
 /*
  * The calling thread yields to the others when processors are scarce: for work
  * that may lag behind for a while (read models), beside work somebody waits
- * for (accept, append, answer). It still gets about a tenth of a busy machine.
+ * for (accept, append, answer). Beside one busy thread it gets a hundredth or two of a
+ * processor, beside many less.
  */
 void thread_yield_to_others(void);
 

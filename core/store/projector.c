@@ -392,7 +392,8 @@ static void run(void *arg)
 
 	/* Rows may be late; an append somebody waits for may not. */
 	thread_name(m->def->name);
-	thread_yield_to_others();
+	if (m->p->options.yields)
+		thread_yield_to_others();
 	while (!is_stopping(m->p)) {
 		if (m->fold.file == NULL && open_file(m) != 0)
 			pause_ms(m->p, RETRY_MS);

@@ -30,6 +30,12 @@ struct projector_options {
 	struct sealer *sealer; /* opens sealed fields; NULL: they are NULL in the rows, as erased ones are */
 	const struct projection *const *models; /* ends with NULL; NULL = projections */
 	const struct clock *clock;
+	/*
+	 * Its threads yield to every other on the machine (thread_yield_to_others): for a server, where somebody
+	 * waits for the others. Where the rows themselves are waited for, as in a tool or a test, leave it false:
+	 * beside a busy neighbour they may get a hundredth of a processor.
+	 */
+	bool yields;
 };
 
 /* Opens or makes the files and starts the threads. ERR_IO, ERR_NOMEM, ERR_DENIED. */

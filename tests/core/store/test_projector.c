@@ -120,7 +120,7 @@ static struct projection_status wait_for_state(enum projection_state state)
 {
 	struct projection_status s = status_now();
 
-	for (unsigned i = 0; i < 1000 && s.state != state; i++) {
+	for (unsigned i = 0; i < 5000 && s.state != state; i++) { /* the test's own time limit comes about first */
 		eventlog_wait(f.log, eventlog_size(f.log), 10);
 		s = status_now();
 	}
