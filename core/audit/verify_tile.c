@@ -121,7 +121,7 @@ static int on_blob(void *arg, struct slice hex, uint64_t size)
 		check->t->blob_bytes += real_size;
 		for (size_t i = 0; i < SHA256_LEN; i++)
 			snprintf(real + 2 * i, 3, "%02x", hash[i]);
-		if (!slice_is(hex, real) || size != real_size)
+		if ((!slice_is(hex, real) || size != real_size) && !PLANTED(verify_blob))
 			tile_found(check->t, true, index, "blob %.*s of record %" PRIu64 " was altered", SLICE_ARG(hex), index);
 	}
 	return 0;
@@ -149,15 +149,17 @@ static void check_record(const struct verify *v, struct verify_tile *t, unsigned
 	t->has_leaf[i] = true;
 	t->bytes += record.len;
 	t->records++;
-	if (t->has_stored && !merkle_hash_eq(&t->leaves[i], &t->stored[i]))
+	if (t->has_stored && !merkle_hash_eq(&t->leaves[i], &t->stored[i]) && !PLANTED(verify_leaf))
 		tile_found(t, true, index, "record %" PRIu64 " does not have the hash in tile/0", index);
 	if (record_check(record, index, &facts, &reason) != 0) {
+		if (PLANTED(verify_form))
+			return;
 		tile_found(t, true, index, "record %" PRIu64 ": %s", index, reason);
 		return;
 	}
 	if (t->first_us == INT64_MIN)
 		t->first_us = facts.time_us;
-	else if (facts.time_us < t->last_us)
+	else if (facts.time_us < t->last_us && !PLANTED(verify_time))
 		tile_found(t, true, index, "the time of record %" PRIu64 " is before that of the one before", index);
 	t->last_us = facts.time_us;
 	t->once_keys += facts.has_once;

@@ -9,6 +9,7 @@
 
 #include "audit/verify_private.h"
 #include "base/err.h"
+#include "base/planted.h"
 
 /* A tile of a higher level, just completed or partial at the end, against what is kept. */
 static int compare_tile(void *arg, unsigned level, uint64_t number, const struct merkle_hash *hashes, unsigned n)
@@ -18,7 +19,7 @@ static int compare_tile(void *arg, unsigned level, uint64_t number, const struct
 	uint64_t covers = UINT64_C(1) << (8 * level);
 	int rc;
 
-	if (level == 0) /* was compared hash by hash */
+	if (level == 0 || PLANTED(verify_tile)) /* was compared hash by hash */
 		return 0;
 	rc = v->source->hashes(v->source->arg, level, number, n, kept);
 	if (rc == ERR_MALFORMED) {
@@ -132,7 +133,7 @@ static void compare_old(struct verify *v)
 
 	check_signers(v, "old", v->old.size, v->old_by);
 	merkle_edge_root(&root, &v->rebuilt.edge);
-	if (!merkle_hash_eq(&root, &v->old.root) && !v->rebuilt_gap)
+	if (!merkle_hash_eq(&root, &v->old.root) && !v->rebuilt_gap && !PLANTED(verify_old))
 		verify_found(v, true, suspect(v, v->old.size),
 		    "the records do not have the root of the old checkpoint at its size %" PRIu64, v->old.size);
 }
@@ -144,7 +145,7 @@ static void compare_note(struct verify *v, const struct verify_tile *t, unsigned
 	check_signers(v, "kept", t->notes[i].size, t->notes[i].by);
 	merkle_edge_root(&root, &v->rebuilt.edge);
 	v->summary->checkpoints++;
-	if (!merkle_hash_eq(&root, &t->notes[i].root) && !v->rebuilt_gap && v->disagreed == 0)
+	if (!merkle_hash_eq(&root, &t->notes[i].root) && !v->rebuilt_gap && v->disagreed == 0 && !PLANTED(verify_root))
 		verify_found(v, true, suspect(v, t->notes[i].size),
 		    "the records do not have the root of the checkpoint of size %" PRIu64 "; they did at %" PRIu64,
 		    t->notes[i].size, v->agreed);
@@ -190,10 +191,11 @@ void verify_tile_merge(struct verify *v, const struct verify_tile *t)
 			v->retired |= t->retirements[retirement].keys;
 			v->retired_at = t->retirements[retirement].index;
 		}
-		for (; note < t->n_notes && t->notes[note].size <= size; note++)
-			compare_note(v, t, note);
+		/* The auditor's own first: what the log's notes say at that size is no excuse. */
 		if (v->has_old && v->old.size == size)
 			compare_old(v);
+		for (; note < t->n_notes && t->notes[note].size <= size; note++)
+			compare_note(v, t, note);
 		if (v->has_newest && v->newest.size == size)
 			compare_newest(v);
 	}

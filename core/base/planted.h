@@ -44,6 +44,14 @@
 	X(unchecked_memory, "a new connection is used without a look whether there was memory for it") \
 	X(unsynced_file, "a file is put in its place before its bytes are on disk") \
 	X(unsynced_names, "directories are not synced") \
+	X(verify_blob, "the verifier does not look into blobs") \
+	X(verify_form, "the verifier does not look at the form of records") \
+	X(verify_leaf, "the verifier does not hold records against tile/0") \
+	X(verify_old, "the verifier does not hold the records against an older checkpoint") \
+	X(verify_root, "the verifier does not hold the records against the checkpoints kept") \
+	X(verify_signature, "the verifier believes signatures that do not verify") \
+	X(verify_tile, "the verifier does not look at the higher tiles") \
+	X(verify_time, "the verifier lets time go back") \
 	X(witness_race, "a witness compares and stores its record without a lock") \
 	X(witness_unstored, "a witness signs and keeps the record in memory only")
 

@@ -113,6 +113,51 @@ def root_of(hashes):
     return hashes[0]
 
 
+def inclusion_holds(index, size, leaf, proof, root):
+    if index >= size or len(proof) > 63:
+        return False
+    fn, sn, r = index, size - 1, leaf
+    for p in proof:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            r = node(p, r)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = node(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and r == root
+
+
+def consistency_holds(m, n, old_root, new_root, proof):
+    if m > n or len(proof) > 63:
+        return False
+    if m == n:
+        return not proof and old_root == new_root
+    if m == 0:
+        return not proof
+    if m & (m - 1) == 0:
+        proof = [old_root] + proof
+    if not proof:
+        return False
+    fn, sn = m - 1, n - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = proof[0]
+    for c in proof[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            fr, sr = node(c, fr), node(c, sr)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = node(sr, c)
+        fn, sn = fn >> 1, sn >> 1
+    return fr == old_root and sr == new_root and sn == 0
+
+
 # ---- notes -----------------------------------------------------------------------------
 
 
@@ -258,6 +303,7 @@ def no_constant(name):
     raise Bad(name)
 
 
+@functools.lru_cache(maxsize=65536)
 def check_record(record, index):
     """The parsed record, or Bad."""
     try:
@@ -514,8 +560,8 @@ class Audit:
         return self.gap_from is None or self.gap_from >= size
 
     def check_notes(self, sizes, leaves, size):
-        """The greatest size at which a note had the root of the records."""
-        agreed, told = 0, False
+        """The sizes at which a note had the root of the records."""
+        agreed, told = [0], False
         for at in sizes:
             if at > size:
                 self.found(True, size, "signed for more records than there are")
@@ -534,9 +580,9 @@ class Audit:
                 continue
             self.check_signers(at, by)
             if None not in leaves[:at] and root == root_of(leaves[:at]):
-                agreed = at
+                agreed.append(at)
             elif self.is_whole(at) and not told:
-                self.found(True, self.suspect(agreed, at), "root at %d" % at)
+                self.found(True, self.suspect(agreed[-1], at), "root at %d" % at)
                 told = True
         return agreed
 
@@ -565,7 +611,7 @@ class Audit:
         if size is not None:
             self.check_newest(leaves, size, root, by, agreed)
         if old is not None:
-            self.check_old(old, leaves, size)
+            self.check_old(old, leaves, size, agreed)
         return self.result(size)
 
     def check_newest(self, leaves, size, root, by, agreed):
@@ -574,11 +620,11 @@ class Audit:
         if self.split:
             self.found(True, None, "tiles and records differ")
         elif not same and self.is_whole(size):
-            self.found(True, self.suspect(agreed, size), "history was rewritten")
+            self.found(True, self.suspect(agreed[-1], size), "history was rewritten")
         elif not same:
             self.found(True, None, "the root is not the signed one")
 
-    def check_old(self, old, leaves, size):
+    def check_old(self, old, leaves, size, agreed):
         try:
             old_size, old_root, by = open_checkpoint(old, self.keys)
         except Bad as e:
@@ -592,7 +638,7 @@ class Audit:
         if old_size > 0:
             self.check_signers(old_size, by)
         if self.is_whole(old_size) and root_of(leaves[:old_size]) != old_root:
-            self.found(True, self.suspect(0, old_size), "does not extend the old checkpoint")
+            self.found(True, self.suspect(max(a for a in agreed if a < old_size), old_size), "does not extend the old checkpoint")
 
     def result(self, size):
         bad = [f for f in self.findings if f[0]]
