@@ -132,7 +132,7 @@ static const struct place {
 static const struct place *place_of(enum object in, struct slice raw_name)
 {
 	for (size_t i = 0; i < N_PLACES; i++)
-		if (places[i].in == in && json_name_is(raw_name, places[i].vendor))
+		if (places[i].in == in && raw_name.len >= places[i].vendor.len && json_name_is(raw_name, places[i].vendor))
 			return &places[i];
 	return NULL;
 }

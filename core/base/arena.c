@@ -129,18 +129,20 @@ struct slice arena_dup(struct arena *a, struct slice bytes)
 
 char *arena_printf(struct arena *a, const char *format, ...)
 {
+	size_t room = a->head == NULL || a->head->used > a->head->len ? 0 : a->head->len - a->head->used;
+	char *text = room == 0 ? NULL : a->head->bytes + a->head->used;
 	va_list args;
-	char *text = NULL;
 	int len;
 
+	/* Where it fits what is left of the block, once is enough. */
 	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(text, room, format, args);
 	va_end(args);
 	if (len < 0)
 		return NULL;
 	text = take(a, (size_t)len + 1);
-	if (text == NULL)
-		return NULL;
+	if (text == NULL || (size_t)len < room)
+		return text;
 	va_start(args, format);
 	vsnprintf(text, (size_t)len + 1, format, args);
 	va_end(args);

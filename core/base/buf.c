@@ -32,7 +32,14 @@ void buf_clear(struct buf *b)
 		b->ptr[0] = '\0';
 }
 
-/* Room for len more bytes and the NUL. */
+static int grow(struct buf *b, size_t len);
+
+/* Room for len more bytes and the NUL; the usual case without a call. The ceiling may have been lowered. */
+static inline int make_room(struct buf *b, size_t len)
+{
+	return b->rc == 0 && len < b->cap - b->len && b->len + len <= b->max ? 0 : grow(b, len);
+}
+
 static int grow(struct buf *b, size_t len)
 {
 	size_t need, cap;
@@ -60,7 +67,7 @@ static int grow(struct buf *b, size_t len)
 
 int buf_append(struct buf *b, struct slice bytes)
 {
-	if (bytes.len == 0 || grow(b, bytes.len) != 0)
+	if (bytes.len == 0 || make_room(b, bytes.len) != 0)
 		return b->rc;
 	memcpy(b->ptr + b->len, bytes.ptr, bytes.len);
 	b->len += bytes.len;
@@ -75,12 +82,11 @@ int buf_append_str(struct buf *b, const char *text)
 
 int buf_append_char(struct buf *b, char c)
 {
-	if (b->rc == 0 && b->len < b->max && b->len + 1 < b->cap) {
-		b->ptr[b->len++] = c;
-		b->ptr[b->len] = '\0';
-		return 0;
-	}
-	return buf_append(b, slice_of(&c, 1));
+	if (make_room(b, 1) != 0)
+		return b->rc;
+	b->ptr[b->len++] = c;
+	b->ptr[b->len] = '\0';
+	return 0;
 }
 
 int buf_printf(struct buf *b, const char *format, ...)
@@ -95,24 +101,29 @@ int buf_printf(struct buf *b, const char *format, ...)
 
 int buf_vprintf(struct buf *b, const char *format, va_list args)
 {
+	size_t room = b->cap - b->len;
 	va_list again;
 	int len;
 
+	/* Where it fits what is there, once is enough. */
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, format, again);
+	len = vsnprintf(room > 0 ? b->ptr + b->len : NULL, room, format, again);
 	va_end(again);
 	if (len < 0 && b->rc == 0)
 		b->rc = ERR_INVALID;
-	if (len <= 0 || grow(b, (size_t)len) != 0)
-		return b->rc;
-	vsnprintf(b->ptr + b->len, (size_t)len + 1, format, args);
-	b->len += (size_t)len;
-	return 0;
+	if (len > 0 && make_room(b, (size_t)len) == 0) {
+		if ((size_t)len >= room)
+			vsnprintf(b->ptr + b->len, (size_t)len + 1, format, args);
+		b->len += (size_t)len;
+	}
+	if (b->ptr != NULL)
+		b->ptr[b->len] = '\0';
+	return b->rc;
 }
 
 char *buf_reserve(struct buf *b, size_t len)
 {
-	if (grow(b, len) != 0)
+	if (make_room(b, len) != 0)
 		return NULL;
 	return b->ptr + b->len;
 }

@@ -36,6 +36,7 @@ struct scan {
 	unsigned depth, n_values;
 	struct name *names; /* of all open objects, outermost first */
 	size_t n_names, names_cap;
+	bool names_escaped; /* some of all so far */
 	struct name names_fixed[NAMES_FIXED];
 	struct arena *arena; /* of the spans; NULL: none are kept */
 	struct json_span *spans; /* of all containers, in the order they begin */
@@ -346,10 +347,11 @@ static int check_name(struct scan *s, struct name_table *t, size_t base)
 	int rc = 0;
 
 	if (n < LINEAR_MAX) {
-		const struct name *last = &s->names[s->n_names - 1];
+		const struct name *last = &s->names[s->n_names - 1], *name = s->names + base;
 
-		for (size_t i = base; i < s->n_names - 1; i++) {
-			if (same_name(&s->names[i], last))
+		for (; name < last; name++) {
+			/* Tags tell most apart at once. */
+			if ((name->tag == last->tag || s->names_escaped) && same_name(name, last))
 				return fail(s, ERR_MALFORMED, "duplicate member name");
 		}
 		return 0;
@@ -379,6 +381,7 @@ static int scan_member(struct scan *s, struct name_table *t, size_t base)
 		return rc;
 	if (inner.len > UINT32_MAX)
 		return fail(s, ERR_TOO_BIG, "member name too long");
+	s->names_escaped |= escaped;
 	rc = hold_name(s, make_name(inner, escaped));
 	if (rc == 0)
 		rc = check_name(s, t, base);
@@ -541,6 +544,7 @@ static int scan_text(struct slice text, const struct json_limits *limits, struct
 	s.names = s.names_fixed;
 	s.n_names = 0;
 	s.names_cap = NAMES_FIXED;
+	s.names_escaped = false;
 	s.arena = a;
 	s.spans = NULL;
 	s.n_spans = s.spans_cap = 0;

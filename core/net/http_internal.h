@@ -32,7 +32,7 @@
 #include "net/tls.h"
 
 #define REQUEST_ARENA_MAX ((size_t)8 << 20) /* what one handler may make while answering */
-#define ARENA_KEPT_MAX ((size_t)16 * 1024)
+#define ARENA_KEPT_MAX ((size_t)32 * 1024)  /* one block, in which a webhook of usual size finds room */
 #define BUFFER_KEPT_MAX ((size_t)16 * 1024)
 #define EXCHANGES_KEPT_MAX 64
 #define PENDING_MAX ((size_t)64 * 1024)     /* bytes behind the request in hand before we stop reading */

@@ -221,10 +221,9 @@ void loop_give_exchange(struct http_loop *l, struct exchange *x)
 		free_exchange(x);
 		return;
 	}
+	arena_reset(&x->arena);
 	if (x->arena.total > ARENA_KEPT_MAX)
 		arena_finish(&x->arena);
-	else
-		arena_reset(&x->arena);
 	if (x->headers.cap > BUFFER_KEPT_MAX)
 		buf_finish(&x->headers);
 	else
