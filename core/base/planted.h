@@ -26,6 +26,7 @@
 	X(bundle_overread, "the last record of a bundle may be a byte short") \
 	X(cursor_any_order, "a forged cursor may name an order that does not exist") \
 	X(entry_spaces, "an entry of the log may have white space in it") \
+	X(forget_at_start, "the index that a start makes has no duplicate keys") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
 	X(head_body, "an answer to HEAD has a body") \
 	X(http_bare_lf, "a line of a head may end without CR, whatever llhttp says") \

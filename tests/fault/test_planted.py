@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Each instrument of this folder that starts the whole program is shown bugs of the kind it looks for
+"""Each instrument that starts the whole program and judges it is shown bugs of the kind it looks for
 (core/base/planted.h) and must fail of them, with a finding that tells what is wrong."""
 
 import os
@@ -9,8 +9,10 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "load"))
 import crash  # noqa: E402
-from crash import load  # noqa: E402
+import deliveries  # noqa: E402
+import sender as load  # noqa: E402
 
 
 class Planted(unittest.TestCase):
@@ -37,6 +39,10 @@ class Planted(unittest.TestCase):
 
     def test_crash_finds_a_repeat_stored_again(self):
         self.crash_finds("forget_tail", "is in the log twice")
+
+    def test_deliveries_finds_keys_forgotten_at_a_restart(self):
+        with self.assertRaisesRegex(load.Breach, "is in the log twice"):
+            deliveries.run(6000, 4, seed=1, planted="forget_at_start")
 
     def test_crash_finds_nothing_in_the_program_as_it_should_be(self):
         crash.run(10, seed=1, planted="none")
