@@ -10,6 +10,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "load"))
+import clock  # noqa: E402
 import crash  # noqa: E402
 import deliveries  # noqa: E402
 import sender as load  # noqa: E402
@@ -39,6 +40,10 @@ class Planted(unittest.TestCase):
 
     def test_crash_finds_a_repeat_stored_again(self):
         self.crash_finds("forget_tail", "is in the log twice")
+
+    def test_clock_finds_a_time_that_falls(self):
+        with self.assertRaisesRegex(load.Breach, "recorded time falls"):
+            clock.run(2, seed=1, planted="time_falls")
 
     def test_deliveries_finds_keys_forgotten_at_a_restart(self):
         with self.assertRaisesRegex(load.Breach, "is in the log twice"):
