@@ -2,7 +2,7 @@
  * Appends straight into an event log, without HTTP, keys or read models:
  * 64 waiters on one loop, each with one event in flight, which is what group
  * commit is made for. Measured at the start of a new log and again when it
- * has grown, because an append must not get slower.
+ * has grown, because neither an append nor a read must get slower.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "base/codec.h"
+#include "base/err.h"
 #include "base/io.h"
 #include "bench_work.h"
 #include "domain/event.h"
@@ -19,6 +20,7 @@
 #define ARENA_MAX ((size_t)1 << 18)
 #define PROBE_EVENTS 100000 /* how many are measured at either end */
 #define EVENTS_PER_STREAM 8
+#define READS 40000
 
 struct waiter {
 	struct append append;
@@ -152,8 +154,71 @@ static struct bench_row *measure(struct appender *a, const char *what, uint64_t 
 	return row;
 }
 
+/* ---- reading ---------------------------------------------------------------- */
+
+/* Single events all over the log. */
+static int read_points(struct appender *a, const char *what, struct bench_row **ret_row)
+{
+	uint64_t size = eventlog_size(a->log);
+	int64_t start_us = bench_now_us(a->b);
+	int rc = 0;
+
+	*ret_row = bench_row(a->b, "read one event at random, %s", what);
+	for (unsigned i = 0; rc == 0 && i < READS; i++) {
+		struct log_read read = {0};
+		struct log_record record;
+
+		rc = log_read_start(&read, a->log);
+		if (rc == 0)
+			rc = eventlog_read_one(&read, rng_below(&rng_system, size), &record);
+		log_read_stop(&read);
+	}
+	bench_row_fill(*ret_row, "events", READS, bench_now_us(a->b) - start_us, NULL);
+	return rc;
+}
+
+/* All events of streams all over the log. */
+static int read_streams(struct appender *a, const char *what, struct bench_row **ret_row)
+{
+	uint64_t n = 0, streams = eventlog_size(a->log) / EVENTS_PER_STREAM;
+	int64_t start_us = bench_now_us(a->b);
+	int rc = 0;
+
+	*ret_row = bench_row(a->b, "read a stream at random, %s", what);
+	for (unsigned i = 0; rc == 0 && i < READS / EVENTS_PER_STREAM; i++) {
+		struct eventlog_cursor cursor;
+		struct log_record record;
+		char name[64];
+
+		snprintf(name, sizeof(name), "meeting/TENCENT/1%016" PRIu64, rng_below(&rng_system, streams));
+		eventlog_cursor_init(&cursor, a->log, 0, &(struct log_filter){.stream = slice_str(name)});
+		for (; (rc = eventlog_cursor_next(&cursor, &record)) == 0; n++)
+			;
+		rc = rc == ERR_END ? 0 : rc;
+		eventlog_cursor_finish(&cursor);
+	}
+	bench_row_fill(*ret_row, "events", n, bench_now_us(a->b) - start_us, NULL);
+	/* Streams that are not found would be read quickly. */
+	return rc == 0 && n < READS / 2 ? ERR_CORRUPT : rc;
+}
+
+struct reads {
+	struct bench_row *points, *streams;
+};
+
+static int measure_reads(struct appender *a, const char *what, struct reads *ret)
+{
+	int rc = read_points(a, what, &ret->points);
+
+	return rc != 0 ? rc : read_streams(a, what, &ret->streams);
+}
+
+/* ---- all of it --------------------------------------------------------------- */
+
 static int measure_all(struct appender *a, uint64_t n)
 {
+	struct reads first, last;
+	char what[32];
 	struct bench_row *limit, *early, *late;
 	uint64_t written;
 	unsigned batch;
@@ -171,14 +236,36 @@ static int measure_all(struct appender *a, uint64_t n)
 	    (double)(bytes_written() - written) / ((double)limit->n *
 		(double)(a->entry_bytes / early->n)));
 	bench_compare(early, limit);
-	if (n < 2 * PROBE_EVENTS)
-		return 0;
+	rc = measure_reads(a, "new log", &first);
+	if (rc != 0 || n < 2 * PROBE_EVENTS)
+		return rc;
 	if (append_until(a, n - PROBE_EVENTS) != 0)
 		return a->rc;
-	late = measure(a, "at the end", PROBE_EVENTS, &batch);
-	snprintf(late->what, sizeof(late->what), "append, %u waiters, at %" PRIu64 " events", WAITERS, n);
+	snprintf(what, sizeof(what), "at %" PRIu64 " events", n);
+	late = measure(a, what, PROBE_EVENTS, &batch);
 	bench_compare(late, early);
-	return a->rc;
+	if (a->rc != 0)
+		return a->rc;
+	rc = measure_reads(a, what, &last);
+	if (rc == 0) {
+		bench_compare(last.points, first.points);
+		bench_compare(last.streams, first.streams);
+	}
+	return rc;
+}
+
+/* With all the checks of a start. */
+static int open_again(struct bench *b, const char *dir, uint64_t n)
+{
+	struct bench_row *row = bench_row(b, "open a log of %" PRIu64 " events again", n);
+	struct eventlog *log = NULL;
+	int64_t start_us = bench_now_us(b);
+	int rc = eventlog_open(&log, &(struct eventlog_options){.dir = dir, .clock = b->clock});
+
+	row->n = rc == 0;
+	row->p50_us = row->max_us = (uint64_t)(bench_now_us(b) - start_us);
+	eventlog_close(log);
+	return rc;
 }
 
 int bench_append(struct bench *b, uint64_t n)
@@ -208,6 +295,8 @@ int bench_append(struct bench *b, uint64_t n)
 	uv_run(&a->loop, UV_RUN_DEFAULT);
 	eventlog_close(a->log);
 	uv_loop_close(&a->loop);
+	if (rc == 0)
+		rc = open_again(b, dir, n);
 	for (unsigned i = 0; i < WAITERS; i++)
 		arena_finish(&a->waiters[i].arena);
 	free(a);

@@ -3,9 +3,13 @@
  * `lulab serve`, and beside each figure what the ceiling program or one raw
  * commit does in the same run.
  */
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "bench_load.h"
 #include "bench_server.h"
@@ -13,6 +17,7 @@
 #include "bench_work.h"
 
 #define WARMUP_SECONDS 1.0
+#define IDLE_CONNECTIONS 1000
 /* A webhook's text is about this long; the ceiling program stores it as it is. */
 #define RECORD_LEN 1536
 
@@ -80,6 +85,31 @@ static void compare_times(struct bench_row *row, const struct bench_row *commit)
 	    (double)row->p99_us / (double)commit->p99_us, (double)row->p99_us / (double)commit->p50_us);
 }
 
+/* What connections cost that say nothing. */
+static int measure_idle(struct ingest *in)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)in->server.port)};
+	struct bench_row *row = bench_row(in->b, "memory with %u idle connections, maps not counted", IDLE_CONNECTIONS);
+	int fds[IDLE_CONNECTIONS], rc = 0;
+	unsigned n = 0;
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (; rc == 0 && n < IDLE_CONNECTIONS; n++) {
+		fds[n] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fds[n] < 0 || connect(fds[n], (struct sockaddr *)&address, sizeof(address)) != 0)
+			rc = ERR_NETWORK;
+	}
+	/* Its answer to one more says that it has accepted those before. */
+	if (rc == 0 && !bench_server_metric(&in->server, BENCH_METRIC_EVENTS, &(double){0}))
+		rc = ERR_NETWORK;
+	row->unit = "MiB";
+	row->n = bench_server_memory(&in->server) >> 20;
+	while (n > 0)
+		if (fds[--n] >= 0)
+			close(fds[n]);
+	return rc;
+}
+
 /* Every 200 is an event in the log, and nothing else is. */
 static int check_books(struct ingest *in)
 {
@@ -101,6 +131,14 @@ static int measure_all(struct ingest *in, const struct bench_row *commit)
 	double peak = 0;
 	int rc;
 
+	rc = measure_idle(in);
+	if (rc != 0)
+		return rc;
+	/* What a lone webhook costs at least: the same hand-overs, and no more work than there must be. */
+	limit = bench_limit_ceiling(in->b, 1, &rc);
+	if (rc != 0)
+		return rc;
+	compare_times(limit, commit);
 	row = measure(in, 1, 0, &rc);
 	if (rc != 0)
 		return rc;
