@@ -78,16 +78,10 @@ static int ask_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t 
  */
 static int connect_writer(sqlite3 **ret, const char *path, struct buf *problem)
 {
-	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-	int rc, code = sqlite3_open_v2(path, ret, flags, NULL);
+	int code = projection_connect(ret, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
 	if (code != SQLITE_OK)
 		return fail(problem, *ret, code, "cannot open the file");
-	sqlite3_extended_result_codes(*ret, 1);
-	sqlite3_busy_timeout(*ret, 2000);
-	rc = projection_register_functions(*ret);
-	if (rc != 0)
-		return rc;
 	return run(*ret,
 	    "pragma journal_mode = wal; pragma synchronous = normal; pragma mmap_size = 0;"
 	    "pragma cache_size = -32768; pragma temp_store = memory; pragma wal_autocheckpoint = 4000;"

@@ -66,6 +66,9 @@ bool projection_file_is_lost(int err);
 int projection_sqlite_err(int code);
 /* Our functions and tokenizer on a connection. */
 int projection_register_functions(struct sqlite3 *db);
+/* Opens a connection for one thread (SQLITE_OPEN_READONLY, or READWRITE | CREATE) with our functions and tokenizer.
+ * *ret is the caller's to close in any case, for its error message; 0 or an SQLite result code. */
+int projection_connect(struct sqlite3 **ret, const char *path, int flags);
 /* A connection with our functions and tokenizer that never writes and never checkpoints. */
 int projection_open_readonly(struct sqlite3 **ret, const char *path);
 void projection_close_readonly(struct sqlite3 *db); /* NULL is fine */

@@ -1,4 +1,5 @@
 /* What readers and writers of a read model's file share: connections, error codes, where it stands. */
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "base/err.h"
@@ -6,6 +7,10 @@
 #include "store/projection_file.h"
 #include "store/sqlfn.h"
 #include "store/tokenizer.h"
+
+#define LOOKASIDE_BYTES 1024
+#define LOOKASIDE_SLOTS 400
+#define BUSY_MS 2000
 
 int projection_sqlite_err(int code)
 {
@@ -46,26 +51,48 @@ int projection_register_functions(sqlite3 *db)
 	return rc != 0 ? rc : tokenizer_register(db);
 }
 
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+/*
+ * Before the first connection of the process. The statistics of SQLite's
+ * allocator cost a lock shared by all threads with every allocation, and nobody
+ * reads them. Most of a statement's allocations are small and short: they come
+ * from memory set aside for the connection. A failure leaves the defaults.
+ */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	sqlite3_config(SQLITE_CONFIG_LOOKASIDE, LOOKASIDE_BYTES, LOOKASIDE_SLOTS);
+}
+
+int projection_connect(struct sqlite3 **ret, const char *path, int flags)
+{
+	int code;
+
+	pthread_once(&configured, configure);
+	code = sqlite3_open_v2(path, ret, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+	if (code != SQLITE_OK)
+		return code;
+	sqlite3_extended_result_codes(*ret, 1);
+	sqlite3_busy_timeout(*ret, BUSY_MS);
+	return projection_register_functions(*ret) == 0 ? SQLITE_OK : SQLITE_NOMEM;
+}
+
 int projection_open_readonly(struct sqlite3 **ret, const char *path)
 {
-	const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 	sqlite3 *db = NULL;
-	int rc = projection_sqlite_err(sqlite3_open_v2(path, &db, flags, NULL));
+	int code = projection_connect(&db, path, SQLITE_OPEN_READONLY);
 
-	if (rc == 0) {
-		sqlite3_extended_result_codes(db, 1);
-		sqlite3_busy_timeout(db, 2000);
-		sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-		rc = projection_register_functions(db);
-	}
-	if (rc == 0)
-		rc = projection_sqlite_err(sqlite3_exec(db, "pragma query_only = on; pragma mmap_size = 0;"
-		    "pragma cache_size = -8192; pragma temp_store = memory", NULL, NULL, NULL));
-	if (rc == 0)
+	if (code == SQLITE_OK)
+		code = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(db, "pragma query_only = on; pragma mmap_size = 0;"
+		    "pragma cache_size = -8192; pragma temp_store = memory", NULL, NULL, NULL);
+	if (code == SQLITE_OK)
 		*ret = db;
 	else
 		sqlite3_close(db);
-	return rc;
+	return projection_sqlite_err(code);
 }
 
 void projection_close_readonly(struct sqlite3 *db)
