@@ -86,37 +86,25 @@ create table recording_files (
 
 -- a row for each title (rowid = 2 x that of the meeting) and each name (2 x that of the person, + 1)
 create virtual table meetings_search using fts5(row unindexed, text, tokenize = 'lulab');
--- what has to go there with this transaction: FTS5 writes a segment for each statement that touches it
-create table search_todo (doc integer primary key, row integer not null, text text not null) strict;
+-- what may have to change there with this transaction, person '' for the title: FTS5 writes a segment for each
+-- statement that touches it
+create table search_todo (meeting text not null, person text not null, primary key (meeting, person))
+strict, without rowid;
 
-create trigger meetings_titled after insert on meetings when new.title_latest <> '' begin
-	insert into search_todo values (2 * new.rowid, new.rowid, substr(new.title_latest, 17));
-end;
-create trigger meetings_retitled after update of title_latest on meetings
-when substr(new.title_latest, 17) <> substr(old.title_latest, 17) begin
-	insert into search_todo values (2 * new.rowid, new.rowid, substr(new.title_latest, 17))
-		on conflict (doc) do update set text = excluded.text;
-end;
-create trigger people_came after insert on meeting_people begin
-	update meetings set participant_count = participant_count + 1 where id = new.meeting and new.joined = 1;
-	insert into search_todo
-		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting;
-end;
-create trigger people_joined after update of joined on meeting_people when new.joined > old.joined begin
-	update meetings set participant_count = participant_count + 1 where id = new.meeting;
-end;
-create trigger people_renamed after update of name_latest on meeting_people
-when substr(new.name_latest, 17) <> substr(old.name_latest, 17) begin
-	insert into search_todo
-		select 2 * new.rowid + 1, rowid, substr(new.name_latest, 17) from meetings where id = new.meeting
-		on conflict (doc) do update set text = excluded.text;
-end;
+/* Only for tables that few events touch: on the others a trigger costs more than what it does. */
 create trigger files_came after insert on recording_files begin
 	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
 end;
 create trigger files_moved after update on recording_files begin
 	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
 end;
+
+-- on meeting.*, participant.*, screen_share.*, live.*, recording.*
+insert or ignore into search_todo
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), ''
+where :meeting_id is not null and :title is not null and not exists (
+	select 1 from meetings where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+	and substr(title_latest, 17) = :title);
 
 -- on meeting.*
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
@@ -180,6 +168,15 @@ update meetings set end_type_latest = max(end_type_latest, latest(coalesce(:oper
 where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
 
 -- on participant.joined, participant.left
+insert or ignore into search_todo
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown')
+where not exists (
+	select 1 from meeting_people where meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+	and person = coalesce(:operator_subject, 'unknown') and substr(name_latest, 17) = coalesce(:operator_user_name, ''));
+update meetings set participant_count = participant_count + 1
+where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) and not exists (
+	select 1 from meeting_people where meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+	and person = coalesce(:operator_subject, 'unknown') and joined = 1);
 insert into meeting_people (meeting, person, name_latest, joined)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
 	latest(coalesce(:operate_at_ms, :time), :operator_user_name), 1)
@@ -188,6 +185,11 @@ on conflict (meeting, person) do update set
 	joined = max(joined, excluded.joined);
 
 -- on meeting.*
+insert or ignore into search_todo
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :creator_subject
+where :creator_subject is not null and not exists (
+	select 1 from meeting_people where meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+	and person = :creator_subject and substr(name_latest, 17) = coalesce(:creator_user_name, ''));
 insert into meeting_people (meeting, person, name_latest, joined)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :creator_subject,
 	latest(coalesce(:operate_at_ms, :time), :creator_user_name), 0
@@ -240,8 +242,18 @@ select file.value ->> 'record_file_id', '', iif(:result = 2, 2, 3) from json_eac
 on conflict (record_file_id) do update set rank = max(rank, excluded.rank);
 
 -- commit
-delete from meetings_search where rowid in (select doc from search_todo);
-insert into meetings_search (rowid, row, text) select doc, row, text from search_todo;
+delete from meetings_search where rowid in (
+	select 2 * m.rowid from search_todo as t cross join meetings as m on m.id = t.meeting where t.person = '');
+delete from meetings_search where rowid in (
+	select 2 * p.rowid + 1 from search_todo as t cross join meeting_people as p using (meeting, person));
+insert into meetings_search (rowid, row, text)
+select 2 * m.rowid, m.rowid, substr(m.title_latest, 17)
+from search_todo as t cross join meetings as m on m.id = t.meeting where t.person = ''
+union all
+select 2 * p.rowid + 1, m.rowid, substr(p.name_latest, 17)
+from search_todo as t cross join meeting_people as p using (meeting, person)
+	cross join meetings as m on m.id = t.meeting
+order by 1; /* ascending: FTS5 writes what it holds whenever a smaller number follows */
 delete from search_todo;
 
 -- query meeting_by_id

@@ -2,6 +2,7 @@
 #include "store/sqlfn.h"
 
 #include <sqlite3.h>
+#include <stdlib.h>
 
 #include "base/codec.h"
 #include "base/err.h"
@@ -9,18 +10,21 @@
 
 #define ROW_ID_BYTES 12
 #define ROW_ID_PARTS_MAX 8
+#define ROW_ID_MEMO_MAX 256
+
+/* The statements of an event ask for the same row one after the other: the last answer of a connection is kept. */
+struct row_id_memo {
+	uint8_t parts[ROW_ID_MEMO_MAX]; /* what was hashed; longer ones are not kept */
+	size_t len;
+	char id[1 + 2 * ROW_ID_BYTES + 1];
+};
 
 /* Length and text of each part, so that ("a", "bc") and ("ab", "c") differ; 0xff.. stands for NULL. */
-static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
+static size_t row_id_parts(int n, sqlite3_value **args, struct slice parts[2 * ROW_ID_PARTS_MAX],
+    uint8_t lens[ROW_ID_PARTS_MAX][4])
 {
-	struct slice parts[2 * ROW_ID_PARTS_MAX];
-	uint8_t lens[ROW_ID_PARTS_MAX][4], hash[ROW_ID_BYTES];
-	char text[1 + 2 * ROW_ID_BYTES + 1];
+	size_t total = 0;
 
-	if (n < 1 || n > ROW_ID_PARTS_MAX) {
-		sqlite3_result_error(ctx, "row_id() takes 1 to 8 arguments", -1);
-		return;
-	}
 	for (int i = 0; i < n; i++) {
 		const unsigned char *part = sqlite3_value_text(args[i]);
 		uint32_t len = part == NULL ? UINT32_MAX : (uint32_t)sqlite3_value_bytes(args[i]);
@@ -29,37 +33,71 @@ static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 			lens[i][k] = (uint8_t)(len >> (24 - 8 * k));
 		parts[2 * i] = slice_of(lens[i], 4);
 		parts[2 * i + 1] = slice_of(part, part == NULL ? 0 : len);
+		total += 4 + parts[2 * i + 1].len;
 	}
-	blake2b(hash, sizeof(hash), SLICE("row_id/v1"), parts, 2 * (size_t)n);
-	text[0] = 'c';
-	hex_encode(text + 1, hash, sizeof(hash));
-	sqlite3_result_text(ctx, text, sizeof(text) - 1, SQLITE_TRANSIENT);
+	return total;
+}
+
+static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	struct row_id_memo *memo = sqlite3_user_data(ctx);
+	struct slice parts[2 * ROW_ID_PARTS_MAX];
+	uint8_t lens[ROW_ID_PARTS_MAX][4], hash[ROW_ID_BYTES], joined[ROW_ID_MEMO_MAX];
+	size_t total, at = 0;
+
+	if (n < 1 || n > ROW_ID_PARTS_MAX) {
+		sqlite3_result_error(ctx, "row_id() takes 1 to 8 arguments", -1);
+		return;
+	}
+	total = row_id_parts(n, args, parts, lens);
+	for (int i = 0; total <= sizeof(joined) && i < 2 * n; at += parts[i].len, i++)
+		if (parts[i].len > 0)
+			memcpy(joined + at, parts[i].ptr, parts[i].len);
+	if (at == 0 || at != memo->len || memcmp(joined, memo->parts, at) != 0) {
+		blake2b(hash, sizeof(hash), SLICE("row_id/v1"), parts, 2 * (size_t)n);
+		memo->id[0] = 'c';
+		hex_encode(memo->id + 1, hash, sizeof(hash));
+		memcpy(memo->parts, joined, at);
+		memo->len = at;
+	}
+	sqlite3_result_text(ctx, memo->id, sizeof(memo->id) - 1, SQLITE_TRANSIENT);
 }
 
 #define LATEST_DIGITS 16
+#define LATEST_SHORT 256
+
+/* Sixteen digits of time, then the value: the greater text is the later value. */
+static void latest_put(char *text, sqlite3_int64 at, const unsigned char *value, size_t len)
+{
+	at = at < 0 ? 0 : at;
+	for (int i = LATEST_DIGITS - 1; i >= 0; i--, at /= 10)
+		text[i] = (char)('0' + at % 10);
+	memcpy(text + LATEST_DIGITS, value, len);
+}
 
 static void latest(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
 	sqlite3_int64 at = sqlite3_value_int64(args[0]);
 	const unsigned char *value = sqlite3_value_text(args[1]);
 	int len = sqlite3_value_bytes(args[1]);
-	char *text;
+	char brief[LATEST_DIGITS + LATEST_SHORT], *text;
 
 	(void)n;
 	if (value == NULL) {
 		sqlite3_result_text(ctx, "", 0, SQLITE_STATIC);
 		return;
 	}
-	text = sqlite3_malloc(LATEST_DIGITS + len + 1);
+	if (len <= LATEST_SHORT) { /* SQLite copies into memory it keeps for the register; cheaper than an allocation */
+		latest_put(brief, at, value, (size_t)len);
+		sqlite3_result_text(ctx, brief, LATEST_DIGITS + len, SQLITE_TRANSIENT);
+		return;
+	}
+	text = sqlite3_malloc(LATEST_DIGITS + len);
 	if (text == NULL) {
 		sqlite3_result_error_nomem(ctx);
 		return;
 	}
-	at = at < 0 ? 0 : at;
-	for (int i = LATEST_DIGITS - 1; i >= 0; i--, at /= 10)
-		text[i] = (char)('0' + at % 10);
-	memcpy(text + LATEST_DIGITS, value, (size_t)len);
-	text[LATEST_DIGITS + len] = '\0';
+	latest_put(text, at, value, (size_t)len);
 	sqlite3_result_text(ctx, text, LATEST_DIGITS + len, sqlite3_free);
 }
 
@@ -67,9 +105,10 @@ static const struct {
 	const char *name;
 	int n_args;
 	void (*fn)(sqlite3_context *ctx, int n, sqlite3_value **args);
+	size_t memo_len; /* of what it keeps for the connection, zeroed; 0: nothing */
 } functions[] = {
-	{"row_id", -1, row_id},
-	{"latest", 2, latest},
+	{"row_id", -1, row_id, sizeof(struct row_id_memo)},
+	{"latest", 2, latest, 0},
 };
 
 int sqlfn_register(struct sqlite3 *db)
@@ -77,10 +116,13 @@ int sqlfn_register(struct sqlite3 *db)
 	const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		int rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].n_args, flags, NULL, functions[i].fn,
-		    NULL, NULL, NULL);
+		void *memo = functions[i].memo_len == 0 ? NULL : calloc(1, functions[i].memo_len);
 
-		if (rc != SQLITE_OK)
+		if (functions[i].memo_len != 0 && memo == NULL)
+			return ERR_NOMEM;
+		/* Frees the memo when the connection closes, and when this fails. */
+		if (sqlite3_create_function_v2(db, functions[i].name, functions[i].n_args, flags, memo, functions[i].fn,
+		    NULL, NULL, memo == NULL ? NULL : free) != SQLITE_OK)
 			return ERR_NOMEM;
 	}
 	return 0;
