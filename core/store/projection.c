@@ -4,6 +4,21 @@
 #include <stddef.h>
 #include <string.h>
 
+const struct projection_handler *projection_handler_of(const struct projection *model, uint16_t type)
+{
+	unsigned low = 0, high = model->n_handlers;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (model->handlers[mid].type < type)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < model->n_handlers && model->handlers[low].type == type ? &model->handlers[low] : NULL;
+}
+
 const struct projection *projection_find(const char *name)
 {
 	for (size_t i = 0; projections[i] != NULL; i++)

@@ -150,6 +150,9 @@ struct projection {
 /* All read models of the program, ends with NULL. */
 extern const struct projection *const projections[];
 
+/* What a model does with events of this type; NULL when it passes them over. */
+const struct projection_handler *projection_handler_of(const struct projection *model, uint16_t type);
+
 /* By name over all read models; NULL when there is none. */
 const struct projection *projection_find(const char *name);
 const struct query_def *query_find(const char *name);

@@ -5,14 +5,10 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
 #include "base/err.h"
-#include "domain/event.h"
-#include "store/eventlog.h"
+#include "store/event_feed.h"
 #include "store/projection_file.h"
-#include "store/seal.h"
 
-#define DECODE_BYTES_MAX (4u << 20)
 #define BIND_BYTES_MAX (1u << 20)
 
 /* One statement of a handler, ready to run. */
@@ -32,14 +28,7 @@ struct projection_applier {
 	const struct projection *model;
 	sqlite3 *db;
 	struct handler *handlers; /* model->n_handlers, ascending by type */
-	struct arena arena;       /* of the event at hand */
 	struct buf json;          /* of the parameter at hand */
-};
-
-/* What open() of a field needs to know to open only what the handler binds. */
-struct opening {
-	const struct seal_hooks *hooks;
-	const struct handler *handler;
 };
 
 /* ---- statements --------------------------------------------------------------- */
@@ -101,7 +90,6 @@ int projection_applier_create(struct projection_applier **ret, const struct proj
 		return ERR_NOMEM;
 	f->model = model;
 	f->db = db;
-	f->arena = (struct arena)ARENA_INIT(DECODE_BYTES_MAX);
 	f->json = (struct buf)BUF_INIT(BIND_BYTES_MAX);
 	f->handlers = calloc(model->n_handlers + 1, sizeof(*f->handlers));
 	if (f->handlers == NULL)
@@ -131,7 +119,6 @@ void projection_applier_destroy(struct projection_applier *f)
 	for (unsigned i = 0; f->handlers != NULL && i < f->model->n_handlers; i++)
 		finish_handler(&f->handlers[i]);
 	free(f->handlers);
-	arena_finish(&f->arena);
 	buf_finish(&f->json);
 	free(f);
 }
@@ -140,70 +127,9 @@ void projection_applier_destroy(struct projection_applier *f)
 
 static const struct handler *handler_of(const struct projection_applier *f, uint16_t type)
 {
-	unsigned low = 0, high = f->model->n_handlers;
+	const struct projection_handler *from = projection_handler_of(f->model, type);
 
-	while (low < high) {
-		unsigned mid = (low + high) / 2;
-
-		if (f->model->handlers[mid].type < type)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < f->model->n_handlers && f->model->handlers[low].type == type ? &f->handlers[low] : NULL;
-}
-
-/* Whether one path leads to the other or through it: "operator" and "operator.user_name". */
-static bool overlaps(const char *a, const char *b)
-{
-	while (*a != '\0' && *a == *b) {
-		a++;
-		b++;
-	}
-	return (*a == '\0' && (*b == '\0' || *b == '.')) || (*b == '\0' && *a == '.');
-}
-
-static bool is_bound(const struct handler *h, const char *field)
-{
-	for (unsigned i = 0; i < h->from->n_statements; i++) {
-		const struct projection_statement *s = &h->from->statements[i];
-
-		for (unsigned k = 0; k < s->n_binds; k++)
-			if (s->binds[k].source == PROJECTION_FIELD && overlaps(s->binds[k].path, field))
-				return true;
-	}
-	return false;
-}
-
-/* Opening costs a decryption; fields no statement asks for stay shut, which looks like erased. */
-static int open_bound(void *arg, const char *field, struct slice sealed, struct arena *arena, struct slice *ret_json)
-{
-	struct opening *o = arg;
-
-	if (!is_bound(o->handler, field))
-		return ERR_ERASED;
-	return o->hooks->open(o->hooks->arg, field, sealed, arena, ret_json);
-}
-
-static int decode(struct projection_applier *f, const struct handler *h, const struct log_record *record,
-    struct sealer *sealer, struct event *ret)
-{
-	struct envelope envelope = {0};
-	struct seal_scope scope = {.sealer = sealer};
-	struct seal_hooks hooks = {0}, bound = {.open = open_bound};
-	struct opening opening = {&hooks, h};
-	int rc;
-
-	arena_reset(&f->arena);
-	rc = envelope_decode(record->entry, record->position, &f->arena, &envelope);
-	if (rc != 0)
-		return rc;
-	if (sealer == NULL)
-		return event_decode_data(&envelope, NULL, &f->arena, ret);
-	scope.event_id = envelope.id;
-	seal_scope_hooks(&hooks, &scope);
-	bound.arg = &opening;
-	return event_decode_data(&envelope, &bound, &f->arena, ret);
+	return from == NULL ? NULL : &f->handlers[from - f->model->handlers];
 }
 
 static int bind_slice(sqlite3_stmt *stmt, int i, struct slice text)
@@ -247,9 +173,9 @@ static int bind_field(struct projection_applier *f, sqlite3_stmt *stmt, int i, c
 	}
 }
 
-static int bind_one(struct projection_applier *f, const struct step *s, unsigned k, const struct log_record *record,
-    const struct event *event)
+static int bind_one(struct projection_applier *f, const struct step *s, unsigned k, const struct fed_event *fed)
 {
+	const struct event *event = &fed->event;
 	const struct envelope *e = &event->envelope;
 	int i = (int)k + 1;
 
@@ -257,13 +183,13 @@ static int bind_one(struct projection_applier *f, const struct step *s, unsigned
 	case PROJECTION_FIELD:
 		return bind_field(f, s->stmt, i, &s->paths[k], event->data);
 	case PROJECTION_POSITION:
-		return sqlite3_bind_int64(s->stmt, i, (sqlite3_int64)record->position);
+		return sqlite3_bind_int64(s->stmt, i, (sqlite3_int64)fed->position);
 	case PROJECTION_TIME:
 		return sqlite3_bind_int64(s->stmt, i, e->time_us / 1000);
 	case PROJECTION_STREAM:
 		return bind_slice(s->stmt, i, e->subject);
 	case PROJECTION_VERSION:
-		return sqlite3_bind_int64(s->stmt, i, record->stream_version);
+		return sqlite3_bind_int64(s->stmt, i, fed->stream_version);
 	case PROJECTION_ACTOR:
 		return bind_slice(s->stmt, i, e->actor);
 	case PROJECTION_TYPE:
@@ -279,13 +205,12 @@ static int bind_one(struct projection_applier *f, const struct step *s, unsigned
 }
 
 /* A statement may give rows (a select run for a function's effect does not exist here); they are passed over. */
-static int run_step(struct projection_applier *f, const struct step *s, const struct log_record *record,
-    const struct event *event)
+static int run_step(struct projection_applier *f, const struct step *s, const struct fed_event *event)
 {
 	int code = SQLITE_OK, reset;
 
 	for (unsigned k = 0; k < s->from->n_binds && code == SQLITE_OK; k++)
-		code = bind_one(f, s, k, record, event);
+		code = bind_one(f, s, k, event);
 	if (code == SQLITE_OK)
 		do
 			code = sqlite3_step(s->stmt);
@@ -294,24 +219,22 @@ static int run_step(struct projection_applier *f, const struct step *s, const st
 	return code == SQLITE_DONE ? reset : code;
 }
 
-int projection_applier_run(struct projection_applier *f, const struct log_record *record, struct sealer *sealer,
-    struct buf *problem)
+int projection_applier_run(struct projection_applier *f, const struct fed_event *event, struct buf *problem)
 {
-	const struct handler *h = handler_of(f, record->type);
-	struct event event = {0};
-	int rc, code;
+	const struct handler *h = handler_of(f, event->type);
+	int rc = event->rc, code;
 
 	if (h == NULL)
 		return 0;
-	rc = decode(f, h, record, sealer, &event);
-	if (rc != 0 || event.data == NULL) {
+	assert(event->decoded);
+	if (rc != 0 || event->event.data == NULL) {
 		if (problem != NULL)
 			buf_printf(problem, "%s cannot be read: %s", h->type->name, rc == 0 ? "unknown type" : err_text(rc));
 		/* Whatever it is, it is the event's trouble (or its key's), not the file's. */
 		return rc == 0 || projection_file_is_lost(rc) ? ERR_MALFORMED : rc;
 	}
 	for (unsigned i = 0; i < h->from->n_statements; i++) {
-		code = run_step(f, &h->steps[i], record, &event);
+		code = run_step(f, &h->steps[i], event);
 		if (code == SQLITE_OK)
 			continue;
 		if (problem != NULL)

@@ -1,7 +1,6 @@
 /*
  * From an event to statements: what a read model does with each event, prepared
- * on one connection. Only the fields its statements name are opened and bound.
- * One thread; private to projection_file.c.
+ * on one connection. One thread; private to projection_file.c.
  */
 #ifndef LULAB_STORE_PROJECTION_APPLY_H
 #define LULAB_STORE_PROJECTION_APPLY_H
@@ -9,9 +8,8 @@
 #include "base/buf.h"
 #include "store/projection.h"
 
-struct log_record;
+struct fed_event;
 struct projection_applier;
-struct sealer;
 struct sqlite3;
 
 /* The connection must outlive it. ERR_UNSUPPORTED: the model does not fit this program's events or the file's tables. */
@@ -20,7 +18,6 @@ int projection_applier_create(struct projection_applier **ret, const struct proj
 void projection_applier_destroy(struct projection_applier *a); /* NULL is fine */
 
 /* Runs the statements of one event, in the caller's transaction; errors as projection_file_apply(). */
-int projection_applier_run(struct projection_applier *a, const struct log_record *record, struct sealer *sealer,
-    struct buf *problem);
+int projection_applier_run(struct projection_applier *a, const struct fed_event *event, struct buf *problem);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "store/eventlog.h"
+#include "store/event_feed.h"
 #include "store/projection_apply.h"
 
 static const char state_ddl[] =
@@ -243,17 +243,16 @@ void projection_file_close(struct projection_file *f)
 
 /* ---- apply ---- */
 
-int projection_file_apply(struct projection_file *f, const struct log_record *record, struct sealer *sealer,
-    struct buf *problem)
+int projection_file_apply(struct projection_file *f, const struct fed_event *event, struct buf *problem)
 {
 	int rc;
 
-	if (record->position != f->position) {
+	if (event->position != f->position) {
 		if (problem != NULL)
 			buf_append_str(problem, "the log has a gap");
 		return ERR_CORRUPT;
 	}
-	rc = projection_applier_run(f->applier, record, sealer, problem);
+	rc = projection_applier_run(f->applier, event, problem);
 	if (rc == 0)
 		f->position++;
 	return rc;

@@ -18,9 +18,8 @@
 #include "crypto/crypto.h"
 #include "store/projection.h"
 
-struct log_record;
+struct fed_event;
 struct projection_file;
-struct sealer;
 struct sqlite3;
 
 /*
@@ -41,13 +40,11 @@ void projection_file_last_hash(const struct projection_file *f, uint8_t ret[SHA2
 
 int projection_file_begin(struct projection_file *f);
 /*
- * Applies the event at projection_file_position(). sealer NULL: sealed fields
- * are NULL. ERR_INVALID and the codec's errors: this event cannot be applied,
+ * Applies the event at projection_file_position(). ERR_INVALID and the codec's errors: this event cannot be applied,
  * the transaction must be rolled back. ERR_CORRUPT, ERR_IO, ERR_DISK_FULL: the
  * file is to be set aside.
  */
-int projection_file_apply(struct projection_file *f, const struct log_record *record, struct sealer *sealer,
-    struct buf *problem);
+int projection_file_apply(struct projection_file *f, const struct fed_event *event, struct buf *problem);
 /* Passes over the event there. */
 void projection_file_skip(struct projection_file *f);
 int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN]);

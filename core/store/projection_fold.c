@@ -95,26 +95,19 @@ static int is_skipped(struct fold *f, uint64_t position, bool *ret)
 /* Applies up to `until`; the position of the event that failed is left in the file. */
 static int apply_some(struct fold *f, uint64_t until)
 {
-	struct eventlog_cursor cursor;
-	struct log_record record;
+	const struct fed_event *event;
 	int rc = 0;
 
-	eventlog_cursor_init(&cursor, f->log, projection_file_position(f->file), NULL);
-	while (projection_file_position(f->file) < until) {
-		rc = eventlog_cursor_next(&cursor, &record);
-		if (rc != 0) {
-			rc = log_error(f, rc == ERR_END ? 0 : rc);
-			break;
-		}
-		if (PLANTED(skip_event) && record.position % 100 == 99) {
+	while (rc == 0 && projection_file_position(f->file) < until) {
+		rc = feed_reader_at(&f->reader, projection_file_position(f->file), &event);
+		if (rc != 0)
+			return log_error(f, rc);
+		if (PLANTED(skip_event) && event->position % 100 == 99) {
 			projection_file_skip(f->file);
 			continue;
 		}
-		rc = projection_file_apply(f->file, &record, f->sealer, f->problem);
-		if (rc != 0)
-			break;
+		rc = projection_file_apply(f->file, event, f->problem);
 	}
-	eventlog_cursor_finish(&cursor);
 	return rc;
 }
 

@@ -5,6 +5,7 @@
 #ifndef LULAB_STORE_PROJECTION_FOLD_H
 #define LULAB_STORE_PROJECTION_FOLD_H
 
+#include "store/event_feed.h"
 #include "store/projection_file.h"
 
 struct eventlog;
@@ -17,7 +18,7 @@ struct fold {
 	struct projection_file *file;
 	const struct projection *model;
 	struct eventlog *log;
-	struct sealer *sealer;
+	struct feed_reader reader;
 	/* After ERR_*: which event, why in words for people (set the buffer before). */
 	uint64_t err_position;
 	bool log_failed; /* the log could not be read: nothing is wrong with the file */

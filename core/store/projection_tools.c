@@ -50,14 +50,20 @@ int projection_build(const struct projector_options *options, const struct proje
     uint64_t until, projection_progress *progress, void *arg, struct buf *problem)
 {
 	struct buf words = BUF_INIT(180);
-	struct fold fold = {.model = model, .log = options->log, .sealer = options->sealer, .problem = &words};
+	struct fold fold = {.model = model, .log = options->log, .problem = &words};
+	const struct projection *const only[] = {model, NULL};
+	struct event_feed *feed = NULL;
 	uint64_t size = eventlog_size(options->log), applied = 1;
 	int rc;
 
 	if (file_exists(path))
 		return ERR_EXISTS;
 	until = until < size ? until : size;
-	rc = projection_file_open(&fold.file, model, path, &words);
+	rc = event_feed_open(&feed, &(struct event_feed_options){.log = options->log, .sealer = options->sealer,
+	    .models = only, .readers_max = 1});
+	if (rc == 0)
+		rc = projection_file_open(&fold.file, model, path, &words);
+	feed_reader_init(&fold.reader, feed, model);
 	while (rc == 0 && applied > 0) {
 		buf_clear(&words);
 		rc = fold_batch(&fold, until, &applied);
@@ -69,6 +75,8 @@ int projection_build(const struct projector_options *options, const struct proje
 	if (problem != NULL)
 		buf_append(problem, buf_slice(&words));
 	projection_file_close(fold.file);
+	feed_reader_finish(&fold.reader);
+	event_feed_close(feed);
 	buf_finish(&words);
 	return rc;
 }

@@ -62,6 +62,7 @@ struct projector {
 	struct projector_options options;
 	struct model *models;
 	unsigned n_models;
+	struct event_feed *feed;
 	uv_mutex_t lock; /* guards `stopping` and what models have behind it */
 	uv_cond_t changed;
 	bool stopping;
@@ -282,6 +283,7 @@ static void pause_ms(struct projector *p, unsigned ms)
 
 static void wait_for_events(struct model *m, uint64_t size)
 {
+	feed_reader_pause(&m->fold.reader);
 	if (eventlog_wait(m->p->options.log, size, WAIT_MS) == ERR_CANCELLED)
 		pause_ms(m->p, WAIT_MS);
 }
@@ -413,8 +415,8 @@ static int start_model(struct projector *p, struct model *m, const struct projec
 	m->path = m->serving = (struct buf)BUF_INIT(PATH_BYTES_MAX);
 	m->problem = (struct buf)BUF_INIT(PROBLEM_BYTES_MAX);
 	m->status.model = def;
-	m->fold = (struct fold){
-		.model = def, .log = p->options.log, .sealer = p->options.sealer, .problem = &m->problem};
+	m->fold = (struct fold){.model = def, .log = p->options.log, .problem = &m->problem};
+	feed_reader_init(&m->fold.reader, p->feed, def);
 	return projection_path(&m->path, p->options.dir, def);
 }
 
@@ -440,6 +442,9 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 	p->models = calloc(n + 1, sizeof(*p->models));
 	if (p->models == NULL)
 		rc = ERR_NOMEM;
+	if (rc == 0)
+		rc = event_feed_open(&p->feed, &(struct event_feed_options){.log = options->log, .sealer = options->sealer,
+		    .models = defs, .readers_max = n, .yields = options->yields});
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		rc = start_model(p, &p->models[i], defs[i]);
 		p->n_models = i + 1;
@@ -471,11 +476,13 @@ void projector_stop(struct projector *p)
 
 		if (m->running)
 			uv_thread_join(&m->thread);
+		feed_reader_finish(&m->fold.reader);
 		buf_finish(&m->path);
 		buf_finish(&m->serving);
 		buf_finish(&m->problem);
 	}
 	free(p->models);
+	event_feed_close(p->feed);
 	uv_cond_destroy(&p->changed);
 	uv_mutex_destroy(&p->watch_lock);
 	uv_mutex_destroy(&p->lock);

@@ -268,6 +268,7 @@ static bool check_model(const struct reference *r, struct service *s, unsigned n
 		good = has_rows_of(r, s, number, size, v);
 out:
 	projection_file_close(fold.file);
+	feed_reader_finish(&fold.reader);
 	buf_finish(&problem);
 	return good;
 }

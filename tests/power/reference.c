@@ -192,11 +192,16 @@ static int read_notes(struct reference *r, struct service *s)
 static int read_digests(struct reference *r, struct service *s, const struct projection *model, unsigned number)
 {
 	struct buf problem = BUF_INIT(400), path = BUF_INIT(PATH_MAX);
-	struct fold fold = {.model = model, .log = s->log, .sealer = s->sealer, .problem = &problem};
+	struct fold fold = {.model = model, .log = s->log, .problem = &problem};
+	struct event_feed *feed = NULL;
 	uint64_t applied, position;
 	int rc = buf_printf(&path, "%s/read/reference.db", s->data);
 
 	r->digests[number] = calloc(r->size + 1, SHA256_LEN);
+	if (rc == 0)
+		rc = event_feed_open(&feed, &(struct event_feed_options){.log = s->log, .sealer = s->sealer,
+		    .models = projections});
+	feed_reader_init(&fold.reader, feed, model);
 	if (rc == 0)
 		rc = projection_file_open(&fold.file, model, path.ptr, &problem);
 	for (uint64_t n = 0; rc == 0 && n <= r->size; n++) {
@@ -209,6 +214,8 @@ static int read_digests(struct reference *r, struct service *s, const struct pro
 	if (rc != 0)
 		say(model->name, problem.len > 0 ? problem.ptr : err_name(rc));
 	projection_file_close(fold.file);
+	feed_reader_finish(&fold.reader);
+	event_feed_close(feed);
 	projection_file_remove(path.ptr);
 	buf_finish(&path);
 	buf_finish(&problem);

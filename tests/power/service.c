@@ -92,11 +92,13 @@ void service_close(struct service *s)
 	if (s->log != NULL)
 		eventlog_wake(s->log); /* the signer waits in it */
 	signer_stop(s->signer);
+	event_feed_close(s->feed);
 	eventlog_close(s->log);
 	sealer_destroy(s->sealer);
 	keyring_close(s->keyring);
 	auth_close(&s->auth);
 	s->signer = NULL;
+	s->feed = NULL;
 	s->log = NULL;
 	s->sealer = NULL;
 	s->keyring = NULL;
@@ -112,13 +114,16 @@ int service_open_model(struct service *s, const struct projection *model, struct
 	*ret_lost = false;
 	fold->model = model;
 	fold->log = s->log;
-	fold->sealer = s->sealer;
 	buf_clear(fold->problem);
 	if (rc == 0)
 		rc = dir_create(path.ptr, 0700);
 	buf_clear(&path);
 	if (rc == 0)
 		rc = projection_path(&path, s->data, model);
+	if (rc == 0 && s->feed == NULL)
+		rc = event_feed_open(&s->feed, &(struct event_feed_options){.log = s->log, .sealer = s->sealer,
+		    .models = projections});
+	feed_reader_init(&fold->reader, s->feed, model);
 	if (rc == 0)
 		rc = projection_file_open(&fold->file, model, path.ptr, fold->problem);
 	if (rc == 0)

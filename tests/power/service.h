@@ -23,6 +23,7 @@ struct service {
 	struct keyring *keyring;
 	struct eventlog *log;
 	struct sealer *sealer;
+	struct event_feed *feed; /* opened with the first read model */
 	struct signer *signer;
 	uint64_t signed_size; /* what the signer's file said before anything else; 0: no file */
 	struct merkle_hash signed_root;

@@ -1,0 +1,385 @@
+/*
+ * The ring and its thread. `lock` guards the ring's bookkeeping and is never
+ * held while decoding: a chunk being filled is the thread's alone, a ready one
+ * is only read, and one that a reader holds is not filled again.
+ */
+#include "store/event_feed.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/thread.h"
+#include "store/eventlog.h"
+#include "store/seal.h"
+
+#define CHUNK_EVENTS 32
+#define CHUNK_BYTES ((size_t)128 << 10) /* of entries; after so much a chunk takes no further one */
+#define CHUNK_BYTES_MAX ((size_t)8 << 20)
+#define CHUNKS_AHEAD 4 /* of the foremost reader */
+#define CHUNKS_MORE 12 /* beyond one for each reader */
+#define WAIT_MS 200    /* bounds how long a stop takes */
+
+struct feed_chunk {
+	uint64_t first;
+	unsigned n;
+	int log_rc; /* why there is nothing behind the n-th */
+	bool ready;
+	unsigned holders;
+	struct arena arena;
+	struct fed_event events[CHUNK_EVENTS];
+};
+
+struct event_feed {
+	struct event_feed_options options;
+	uv_thread_t thread;
+	bool running;
+	uv_mutex_t lock;
+	uv_cond_t changed; /* a chunk is ready, a reader has moved, it stops */
+	bool stopping;
+	bool asked;    /* anybody has read anything yet */
+	uint64_t next; /* what the thread decodes next: the ring ends here */
+	uint64_t lead; /* the foremost position that was asked for */
+	unsigned n_chunks;
+	struct feed_chunk *chunks;
+};
+
+/* ---- which fields ------------------------------------------------------------ */
+
+/* Whether one path leads to the other or through it: "operator" and "operator.user_name". */
+static bool overlaps(const char *a, const char *b)
+{
+	while (*a != '\0' && *a == *b) {
+		a++;
+		b++;
+	}
+	return (*a == '\0' && (*b == '\0' || *b == '.')) || (*b == '\0' && *a == '.');
+}
+
+static bool statement_binds(const struct projection_statement *s, const char *field)
+{
+	for (unsigned i = 0; i < s->n_binds; i++)
+		if (s->binds[i].source == PROJECTION_FIELD && overlaps(s->binds[i].path, field))
+			return true;
+	return false;
+}
+
+static bool model_binds(const struct projection *model, uint16_t type, const char *field)
+{
+	const struct projection_handler *h = projection_handler_of(model, type);
+
+	for (unsigned i = 0; h != NULL && i < h->n_statements; i++)
+		if (statement_binds(&h->statements[i], field))
+			return true;
+	return false;
+}
+
+/* What the opening of a field needs to know to open only what somebody binds. */
+struct opening {
+	const struct seal_hooks *hooks;
+	const struct projection *const *models;
+	uint16_t type;
+};
+
+/* Opening costs a decryption; fields nobody asks for stay shut, which looks like erased. */
+static int open_bound(void *arg, const char *field, struct slice sealed, struct arena *arena, struct slice *ret_json)
+{
+	struct opening *o = arg;
+
+	for (const struct projection *const *m = o->models; *m != NULL; m++)
+		if (model_binds(*m, o->type, field))
+			return o->hooks->open(o->hooks->arg, field, sealed, arena, ret_json);
+	return ERR_ERASED;
+}
+
+/* ---- decoding ------------------------------------------------------------------ */
+
+static bool is_handled(const struct projection *const *models, uint16_t type)
+{
+	for (; *models != NULL; models++)
+		if (projection_handler_of(*models, type) != NULL)
+			return true;
+	return false;
+}
+
+/* The entry is copied first: what is decoded points into it and outlives the log's transaction. */
+static int decode(struct sealer *sealer, const struct projection *const *models, const struct log_record *record,
+    struct arena *arena, struct event *ret)
+{
+	struct slice entry = arena_dup(arena, record->entry);
+	struct seal_scope scope = {.sealer = sealer};
+	struct seal_hooks hooks = {0}, bound = {.open = open_bound};
+	struct opening opening = {&hooks, models, record->type};
+	struct envelope envelope = {0};
+	int rc = entry.ptr == NULL ? ERR_NOMEM : envelope_decode(entry, record->position, arena, &envelope);
+
+	if (rc != 0)
+		return rc;
+	if (sealer == NULL)
+		return event_decode_data(&envelope, NULL, arena, ret);
+	scope.event_id = envelope.id;
+	seal_scope_hooks(&hooks, &scope);
+	bound.arg = &opening;
+	return event_decode_data(&envelope, &bound, arena, ret);
+}
+
+/* From c->first up to the end of the log, or as much as one chunk takes. */
+static void fill(const struct event_feed *feed, struct feed_chunk *c, const struct projection *const *models)
+{
+	struct eventlog_cursor cursor;
+	struct log_record record;
+	size_t bytes = 0;
+	int rc = 0;
+
+	arena_reset(&c->arena);
+	c->n = 0;
+	c->log_rc = 0;
+	eventlog_cursor_init(&cursor, feed->options.log, c->first, NULL);
+	while (c->n < CHUNK_EVENTS && bytes < CHUNK_BYTES) {
+		struct fed_event *e = &c->events[c->n];
+
+		rc = eventlog_cursor_next(&cursor, &record);
+		if (rc != 0)
+			break;
+		*e = (struct fed_event){.position = record.position, .type = record.type,
+		    .stream_version = record.stream_version};
+		if (is_handled(models, record.type)) {
+			e->decoded = true;
+			e->rc = decode(feed->options.sealer, models, &record, &c->arena, &e->event);
+		}
+		bytes += record.entry.len;
+		c->n++;
+	}
+	eventlog_cursor_finish(&cursor);
+	c->log_rc = rc == ERR_END ? 0 : rc;
+}
+
+/* ---- the thread ------------------------------------------------------------------ */
+
+/* With the lock. The oldest that nobody holds; there are more chunks than readers. */
+static struct feed_chunk *oldest(struct event_feed *feed)
+{
+	struct feed_chunk *found = NULL;
+
+	for (unsigned i = 0; i < feed->n_chunks; i++) {
+		struct feed_chunk *c = &feed->chunks[i];
+
+		if (c->holders == 0 && (found == NULL || !c->ready || (found->ready && c->first < found->first)))
+			found = c;
+	}
+	assert(found != NULL);
+	return found;
+}
+
+/* With the lock; waits until there is something to decode that a reader will want soon. False: stop. */
+static bool wait_for_work(struct event_feed *feed)
+{
+	uint64_t next;
+	int rc;
+
+	while (!feed->stopping) {
+		bool wanted = feed->asked && feed->next <= feed->lead + CHUNKS_AHEAD * CHUNK_EVENTS;
+
+		if (feed->next < feed->lead)
+			feed->next = feed->lead; /* nobody else is in between */
+		if (wanted && feed->next < eventlog_size(feed->options.log))
+			return true;
+		if (!wanted) {
+			uv_cond_wait(&feed->changed, &feed->lock);
+			continue;
+		}
+		next = feed->next;
+		uv_mutex_unlock(&feed->lock);
+		rc = eventlog_wait(feed->options.log, next, WAIT_MS);
+		uv_mutex_lock(&feed->lock);
+		if (rc == ERR_CANCELLED && !feed->stopping) /* the log is being closed: so is this, in a moment */
+			uv_cond_timedwait(&feed->changed, &feed->lock, (uint64_t)WAIT_MS * 1000000);
+	}
+	return false;
+}
+
+static void run(void *arg)
+{
+	struct event_feed *feed = arg;
+
+	/* Rows may be late; an append somebody waits for may not. */
+	thread_name("event feed");
+	if (feed->options.yields)
+		thread_yield_to_others();
+	uv_mutex_lock(&feed->lock);
+	while (wait_for_work(feed)) {
+		struct feed_chunk *c = oldest(feed);
+
+		c->ready = false;
+		c->first = feed->next;
+		uv_mutex_unlock(&feed->lock);
+		fill(feed, c, feed->options.models);
+		uv_mutex_lock(&feed->lock);
+		c->ready = true;
+		feed->next = c->first + c->n;
+		if (c->log_rc != 0) /* told to whoever asks; tried again when asked again */
+			feed->asked = false;
+		uv_cond_broadcast(&feed->changed);
+	}
+	uv_mutex_unlock(&feed->lock);
+}
+
+int event_feed_open(struct event_feed **ret, const struct event_feed_options *options)
+{
+	struct event_feed *feed = calloc(1, sizeof(*feed));
+
+	if (feed == NULL)
+		return ERR_NOMEM;
+	feed->options = *options;
+	uv_mutex_init(&feed->lock);
+	uv_cond_init(&feed->changed);
+	*ret = feed;
+	if (options->readers_max == 0)
+		return 0;
+	feed->n_chunks = options->readers_max + CHUNKS_MORE;
+	feed->chunks = calloc(feed->n_chunks, sizeof(*feed->chunks));
+	for (unsigned i = 0; feed->chunks != NULL && i < feed->n_chunks; i++)
+		feed->chunks[i].arena = (struct arena)ARENA_INIT(CHUNK_BYTES_MAX);
+	feed->running = feed->chunks != NULL && uv_thread_create(&feed->thread, run, feed) == 0;
+	if (feed->running)
+		return 0;
+	*ret = NULL;
+	event_feed_close(feed);
+	return ERR_NOMEM;
+}
+
+void event_feed_close(struct event_feed *feed)
+{
+	if (feed == NULL)
+		return;
+	uv_mutex_lock(&feed->lock);
+	feed->stopping = true;
+	uv_cond_broadcast(&feed->changed);
+	uv_mutex_unlock(&feed->lock);
+	if (feed->running)
+		uv_thread_join(&feed->thread);
+	for (unsigned i = 0; feed->chunks != NULL && i < feed->n_chunks; i++) {
+		assert(feed->chunks[i].holders == 0);
+		arena_finish(&feed->chunks[i].arena);
+	}
+	free(feed->chunks);
+	uv_cond_destroy(&feed->changed);
+	uv_mutex_destroy(&feed->lock);
+	free(feed);
+}
+
+/* ---- readers ------------------------------------------------------------------------ */
+
+void feed_reader_init(struct feed_reader *r, struct event_feed *feed, const struct projection *model)
+{
+	*r = (struct feed_reader){.feed = feed, .model = model};
+}
+
+void feed_reader_pause(struct feed_reader *r)
+{
+	if (r->chunk != NULL && r->chunk != r->own) {
+		uv_mutex_lock(&r->feed->lock);
+		r->chunk->holders--;
+		uv_mutex_unlock(&r->feed->lock);
+	}
+	r->chunk = NULL;
+}
+
+void feed_reader_finish(struct feed_reader *r)
+{
+	feed_reader_pause(r);
+	if (r->own != NULL)
+		arena_finish(&r->own->arena);
+	free(r->own);
+	r->own = NULL;
+}
+
+static bool holds(const struct feed_chunk *c, uint64_t position)
+{
+	return position >= c->first && position - c->first < c->n;
+}
+
+/* With the lock. The chunk with this position, when it is ready; one that failed there counts. */
+static struct feed_chunk *find(struct event_feed *feed, uint64_t position)
+{
+	for (unsigned i = 0; i < feed->n_chunks; i++) {
+		struct feed_chunk *c = &feed->chunks[i];
+
+		if (c->ready && (holds(c, position) || (c->log_rc != 0 && position == c->first + c->n)))
+			return c;
+	}
+	return NULL;
+}
+
+/* With the lock: tells the thread that this position is wanted. */
+static void ask(struct event_feed *feed, uint64_t position)
+{
+	if (!feed->asked)
+		feed->next = position;
+	if (feed->asked && position <= feed->lead)
+		return;
+	feed->asked = true;
+	feed->lead = position;
+	uv_cond_broadcast(&feed->changed);
+}
+
+/* From the ring; waits for what the thread is about to decode. NULL: the ring is past it. */
+static struct feed_chunk *take(struct event_feed *feed, uint64_t position)
+{
+	struct feed_chunk *c;
+
+	if (!feed->running)
+		return NULL;
+	uv_mutex_lock(&feed->lock);
+	ask(feed, position);
+	while ((c = find(feed, position)) == NULL && position >= feed->next) {
+		uv_cond_wait(&feed->changed, &feed->lock);
+		ask(feed, position); /* after a failure the thread waits to be asked again */
+	}
+	if (c != NULL)
+		c->holders++;
+	uv_mutex_unlock(&feed->lock);
+	return c;
+}
+
+static struct feed_chunk *decode_own(struct feed_reader *r, uint64_t position)
+{
+	const struct projection *const only[] = {r->model, NULL};
+
+	if (r->own == NULL) {
+		r->own = calloc(1, sizeof(*r->own));
+		if (r->own == NULL)
+			return NULL;
+		r->own->arena = (struct arena)ARENA_INIT(CHUNK_BYTES_MAX);
+	}
+	r->own->first = position;
+	fill(r->feed, r->own, only);
+	return r->own;
+}
+
+int feed_reader_at(struct feed_reader *r, uint64_t position, const struct fed_event **ret)
+{
+	int rc;
+
+	if (r->chunk == NULL || !holds(r->chunk, position)) {
+		feed_reader_pause(r);
+		r->chunk = take(r->feed, position);
+		if (r->chunk == NULL)
+			r->chunk = decode_own(r, position);
+		if (r->chunk == NULL)
+			return ERR_NOMEM;
+	}
+	if (holds(r->chunk, position)) {
+		*ret = &r->chunk->events[position - r->chunk->first];
+		return 0;
+	}
+	rc = r->chunk->log_rc != 0 ? r->chunk->log_rc : ERR_END;
+	if (r->chunk != r->own) { /* a failure is told once: whoever asks again has it tried again */
+		uv_mutex_lock(&r->feed->lock);
+		r->chunk->log_rc = 0;
+		uv_mutex_unlock(&r->feed->lock);
+	}
+	feed_reader_pause(r);
+	return rc;
+}
