@@ -65,8 +65,6 @@ static void note_header(struct exchange *x, struct slice name, struct slice valu
 		assert(!slice_eq_nocase(name, slice_str(ours[i])));
 	if (slice_eq_nocase(name, SLICE("cache-control")))
 		x->has_cache_control = true;
-	else if (slice_eq_nocase(name, SLICE("vary")))
-		x->has_vary = true;
 	else if (slice_eq_nocase(name, SLICE("retry-after")))
 		x->has_retry_after = true;
 	else if (slice_eq_nocase(name, SLICE("content-encoding")))
@@ -176,8 +174,7 @@ static void put_cors(struct exchange *x, struct buf *out)
 {
 	if (x->conn->loop->server->options.cors == NULL)
 		return;
-	if (!x->has_vary)
-		buf_append(out, SLICE("Vary: Origin\r\n"));
+	buf_append(out, SLICE("Vary: Origin\r\n"));
 	if (x->cors_origin.len == 0)
 		return;
 	buf_append(out, SLICE("Access-Control-Allow-Origin: "));
@@ -377,8 +374,7 @@ static bool wants_gzip(struct exchange *x, const struct payload *body, const cha
 
 	if (body->bytes.len < GZIP_MIN || body->bytes.len > GZIP_MAX || x->has_encoding || !compressible(content_type))
 		return false;
-	if (!x->has_vary)
-		buf_append(&x->headers, SLICE("Vary: Accept-Encoding\r\n"));
+	buf_append(&x->headers, SLICE("Vary: Accept-Encoding\r\n")); /* beside a handler's own: the fields add up */
 	return !http_request_field(&x->rq, "x-no-compression", &off) && takes_gzip(&x->rq);
 }
 

@@ -89,6 +89,13 @@ class Api(unittest.TestCase):
         alarm = [line for line in self.server.log().splitlines() if "refused within five minutes" in line]
         self.assertLessEqual(len(alarm), 1)
 
+    def test_an_answer_tells_what_it_depends_on(self):
+        answer = self.server.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+        self.assertEqual(answer.headers["Content-Encoding"], "gzip")
+        answer = self.server.get("/api/v1/events?limit=20", headers={"Accept-Encoding": "gzip"})
+        vary = {name.strip() for value in answer.headers.get_all("Vary") for name in value.split(",")}
+        self.assertLessEqual({"Accept", "Accept-Encoding"}, vary)
+
     def test_what_the_server_itself_refuses_is_counted_too(self):
         server = harness.Server()
         self.addCleanup(server.__exit__, None, None, None)
