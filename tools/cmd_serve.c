@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "command.h"
 #include "settings.h"
+#include "store/log_guard.h"
+
+_Static_assert(LOG_STATUS_DAMAGED == STATUS_NOT_VERIFIED, "damage has one status, whoever notices it");
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

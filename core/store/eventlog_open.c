@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "store/log_format.h"
+#include "store/log_pages.h"
 
 #define TEXT_MAX 512
 
@@ -188,6 +189,10 @@ static int open_env(struct eventlog *log)
 	MDB_txn *txn = NULL;
 	int rc;
 
+	/* Only who writes may look at the pages: nobody changes them meanwhile. */
+	rc = log->readonly ? 0 : log_pages_check(log->log_dir, log->o.map_bytes, log->o.problem);
+	if (rc != 0)
+		return log_problem(log, rc, "cannot open the log in %s: %s", log->log_dir, err_text(rc));
 	rc = log_env_open(&log->env, log->log_dir, log->readonly ? 0 : log->o.map_bytes, log->readonly);
 	if (rc != 0)
 		return log_problem(log, rc, "cannot open the log in %s: %s", log->log_dir, err_text(rc));

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "store/log_format.h"
+#include "store/log_pages.h"
 
 #define STATE_LEN (8 + MERKLE_HASH_LEN)
 
@@ -53,7 +54,9 @@ int log_index_open(struct log_index *x, const char *dir, uint64_t map_bytes, boo
 	int rc;
 
 	*x = (struct log_index){0};
-	rc = log_env_open(&x->env, dir, map_bytes, readonly);
+	rc = readonly ? 0 : log_pages_check(dir, map_bytes, NULL);
+	if (rc == 0)
+		rc = log_env_open(&x->env, dir, map_bytes, readonly);
 	if (rc != 0)
 		return rc;
 	rc = mdb_err(mdb_txn_begin(x->env.env, NULL, readonly ? MDB_RDONLY : 0, &txn));

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/planted.h"
+#include "store/log_guard.h"
 
 #define TABLES_MAX 16
 #define MAP_BYTES_LEAST ((uint64_t)16 << 30)
@@ -23,6 +24,7 @@ int mdb_err(int code)
 	case MDB_KEYEXIST:
 		return ERR_EXISTS;
 	case MDB_CORRUPTED:
+	case MDB_CURSOR_FULL: /* pages that lead to each other */
 	case MDB_PAGE_NOTFOUND:
 	case MDB_INVALID:
 	case MDB_PANIC:
@@ -51,6 +53,7 @@ static int env_open(MDB_env **ret, const char *dir, uint64_t map_bytes, bool rea
 	rc = mdb_err(mdb_env_create(&env));
 	if (rc != 0)
 		return rc;
+	log_guard(env);
 	rc = mdb_err(mdb_env_set_maxdbs(env, TABLES_MAX));
 	if (rc == 0)
 		rc = mdb_err(mdb_env_set_maxreaders(env, LOG_READERS_MAX));
