@@ -39,6 +39,7 @@
 	X(nosync, "the log's commits are not synced") \
 	X(number_zeros, "numbers in notes and proofs may have zeros in front") \
 	X(pages_unseen, "a damaged file of the log is opened without a look at its pages, and unguarded") \
+	X(rows_apart, "rows of a read model are committed before the position they stand at") \
 	X(signature_first, "a checkpoint is given away before the signer has it on record") \
 	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/planted.h"
 #include "store/event_feed.h"
 #include "store/projection_apply.h"
 
@@ -284,6 +285,8 @@ int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SH
 
 	for (unsigned i = 0; i < f->model->n_commits && rc == 0; i++)
 		rc = run_plain(f->commits[i]);
+	if (PLANTED(rows_apart) && rc == 0)
+		rc = run_plain(f->commit) != 0 ? ERR_IO : run_plain(f->begin);
 	sqlite3_bind_int64(f->save, 1, (sqlite3_int64)f->position);
 	sqlite3_bind_blob(f->save, 2, last_hash, SHA256_LEN, SQLITE_STATIC);
 	if (rc == 0)

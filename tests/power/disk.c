@@ -574,13 +574,8 @@ static bool failed(const struct build *b)
 /* Over what the state before left there: memory need not be given back and taken again. */
 static bool write_file(struct build *b, const uint8_t *bytes, size_t len)
 {
-	int fd;
-	bool good;
-
-	if (b->dry)
-		return true;
-	fd = open(b->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	good = fd >= 0 && (len == 0 || pwrite(fd, bytes, len, 0) == (ssize_t)len) && ftruncate(fd, (off_t)len) == 0;
+	int fd = open(b->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	bool good = fd >= 0 && (len == 0 || pwrite(fd, bytes, len, 0) == (ssize_t)len) && ftruncate(fd, (off_t)len) == 0;
 
 	if (fd >= 0)
 		close(fd);
@@ -602,7 +597,7 @@ static bool build_noise(struct build *b, const struct file *f)
 {
 	uint8_t *bytes = scratch(b->d, f->live_size + 8);
 
-	for (size_t i = 0; i < f->live_size && !b->dry; i += 8) {
+	for (size_t i = 0; i < f->live_size; i += 8) {
 		uint64_t word = mix(b->noise + f->number, i);
 
 		memcpy(bytes + i, &word, 8);
@@ -621,47 +616,63 @@ static uint64_t chosen_size(const struct file *f, const struct choice **at)
 	return size;
 }
 
-/* The state's own bytes into the copy of the sector; gives the change of the file's print. */
-static uint64_t build_sector(const struct file *f, uint32_t number, const struct choice *c, uint8_t *bytes)
+static bool is_torn(const struct sector *s, const struct choice *c)
 {
-	const struct sector *s = &f->sectors[number];
-	uint64_t print;
+	return c->way < s->n && c->torn > s->pieces[c->way].from;
+}
 
+/* The state's own bytes into the copy of the sector. */
+static void put_choice(const struct sector *s, const struct choice *c, uint8_t *bytes)
+{
 	for (uint32_t i = 0; i < c->way; i++)
 		put_piece(bytes, &s->pieces[i], s->pieces[i].len);
-	print = sector_print(number, s->durable_op);
-	print ^= sector_print(number, c->way == 0 ? s->durable_op : s->pieces[c->way - 1].op + 1);
-	if (c->way < s->n && c->torn > s->pieces[c->way].from) {
+	if (is_torn(s, c)) {
 		const struct piece *next = &s->pieces[c->way];
 		unsigned len = c->torn - next->from;
 
 		put_piece(bytes, next, len < next->len ? len : next->len);
-		print ^= mix(number, (uint64_t)next->op << 16 | c->torn);
 	}
-	return print;
+}
+
+/* How that changes the file's print. */
+static uint64_t choice_print(const struct sector *s, uint32_t number, const struct choice *c)
+{
+	uint64_t print = sector_print(number, s->durable_op);
+
+	print ^= sector_print(number, c->way == 0 ? s->durable_op : s->pieces[c->way - 1].op + 1);
+	return is_torn(s, c) ? print ^ mix(number, (uint64_t)s->pieces[c->way].op << 16 | c->torn) : print;
+}
+
+static uint64_t file_print(const struct file *f, const struct choice *at, uint64_t size)
+{
+	uint64_t print = f->print;
+
+	if (f->mapped)
+		return mix(f->live_size, f->number);
+	for (size_t i = 0; i < f->n_dirty; i++, at++)
+		if ((uint64_t)f->dirty[i] * SECTOR_LEN < size && (at->way > 0 || at->torn > 0))
+			print ^= choice_print(&f->sectors[f->dirty[i]], f->dirty[i], at);
+	return mix(print, size) + f->number;
 }
 
 static bool build_file(struct build *b, const struct file *f)
 {
 	const struct choice *at = b->choices + f->first_item;
-	uint64_t size, print = f->print;
+	uint64_t size = f->mapped ? 0 : chosen_size(f, &at), print = file_print(f, at, size);
 	uint8_t *bytes = f->image;
 
+	b->print += f->mapped ? 0 : print;
+	if (b->dry || (b->each_file != NULL && b->each_file(b->arg, b->path + b->root_len, print)))
+		return true;
 	if (f->mapped)
 		return build_noise(b, f);
-	size = chosen_size(f, &at);
 	if (f->n_dirty > 0) {
 		bytes = scratch(b->d, size);
-		if (!b->dry)
-			memcpy(bytes, f->image, size);
-		for (size_t i = 0; i < f->n_dirty; i++, at++)
-			if ((uint64_t)f->dirty[i] * SECTOR_LEN < size && (at->way > 0 || at->torn > 0))
-				print ^= build_sector(f, f->dirty[i], at, bytes + (size_t)f->dirty[i] * SECTOR_LEN);
+		memcpy(bytes, f->image, size);
+		for (size_t i = 0; i < f->n_dirty; i++)
+			if ((uint64_t)f->dirty[i] * SECTOR_LEN < size)
+				put_choice(&f->sectors[f->dirty[i]], &at[i], bytes + (size_t)f->dirty[i] * SECTOR_LEN);
 	}
-	print = mix(print, size) + f->number;
-	b->print += print;
-	if (b->each_file != NULL)
-		b->each_file(b->arg, b->path + b->root_len, print);
 	return write_file(b, bytes, size);
 }
 

@@ -63,9 +63,10 @@ struct choice {
  * Makes the state below `dir`, which stands for the watched directory; what else is there is removed. NULL: makes
  * nothing, only tells its print. noise seeds what mapped
  * files hold. *ret_print tells states with different contents apart; each_file, when not NULL, hears of every
- * file with its path below dir and the print of its content. False after a message on stderr.
+ * file with its path below dir and the print of its content, and says true when that is what lies there already. False
+ * after a message on stderr.
  */
-typedef void disk_file_fn(void *arg, const char *path, uint64_t print);
+typedef bool disk_file_fn(void *arg, const char *path, uint64_t print);
 bool disk_build(struct disk *d, const struct choice *choices, uint64_t noise, const char *dir, uint64_t *ret_print,
     disk_file_fn *each_file, void *arg);
 

@@ -278,11 +278,11 @@ static bool check_and_learn_model(struct judge *j, struct service *s, unsigned n
 	unsigned lost = v->models_lost;
 	uint64_t position = 0;
 
+	v->opened |= 2u << number;
 	if (!check_model(j->r, s, number, thorough, &position, v))
 		return false;
 	if (lost == v->models_lost) /* one that is lost for being ahead of this log may be good beside a longer one */
 		learn(j, print, position);
-	v->n_opened++;
 	return true;
 }
 
@@ -294,8 +294,8 @@ static bool check_companions(struct judge *j, struct service *s, uint64_t size, 
 	bool good = true;
 
 	if (thorough || !is_known(j, print, &known) || known < size) {
+		v->opened |= 1;
 		good = check_keyring(j, s, size, print, v);
-		v->n_opened++;
 	}
 	for (unsigned i = 0; good && i < j->r->n_models; i++) {
 		print = mix(prints->models[i], i + 1) | 1;

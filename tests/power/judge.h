@@ -28,7 +28,7 @@ struct verdict {
 	char why[640];
 	uint64_t size; /* events found */
 	unsigned models_lost;    /* made anew */
-	unsigned n_opened;       /* of keyring and read models; the others were known */
+	unsigned opened;         /* bit 0: the keyring, bit 1 + n: read model n; the others were known */
 };
 
 struct judge;

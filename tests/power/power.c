@@ -2,11 +2,11 @@
  * Power loss, enumerated: makes the states that a power cut may leave of a
  * recorded run, opens each as the service would, and judges it.
  *
- *     power --trace FILE --sent DIR --data DIR --states N --seed N [--jobs N] [--stop]
+ *     power --trace FILE --sent DIR --data DIR --states N --seed N [--jobs N] [--stop] [--from PREFIX] [--to PREFIX]
  *     power ... --state PREFIX.NUMBER --keep DIR
  *
  * --trace, --sent and --data are what recorder.c, the sender and the run left. --stop
- * ends at the first violation. --state makes one state again, leaves it in
+ * ends at the first violation; --from and --to look at the share of the states that these prefixes have. --state makes one state again, leaves it in
  * DIR, tells what is missing in it, and judges a copy.
  *
  * Each worker process holds the disk in memory, steps through the trace, makes state
@@ -40,25 +40,30 @@
 
 #define JOBS_MAX 64
 #define CHUNK 16 /* prefixes a worker takes at once */
-#define VIOLATIONS_MAX 256
+#define KINDS_MAX 64
 #define HANGS_AFTER_S 30
-#define THOROUGH_EVERY 64
+#define THOROUGH_EVERY 64 /* these cost ten times as much */
 #define TRIES 3 /* as many as wanted, where many turn out to be known */
 
-struct violation {
+/* Violations that differ in numbers only are of one kind; the first one stands for all. */
+struct kind {
+	char words[640]; /* the reason without its numbers */
+	char why[640];
 	uint32_t prefix;
 	uint64_t number;
 	uint64_t after; /* states looked at before */
-	char why[640];
+	uint64_t count;
 };
 
 /* Between the processes. */
 struct shared {
 	_Atomic uint32_t next_prefix;
 	_Atomic uint64_t states, known, lost, opened, thorough;
-	_Atomic uint32_t n_violations;
+	_Atomic uint64_t n_violations;
 	_Atomic bool stop;
-	struct violation violations[VIOLATIONS_MAX];
+	atomic_flag kinds_busy; /* guards these two */
+	unsigned n_kinds;
+	struct kind kinds[KINDS_MAX];
 	struct worker_slot {
 		_Atomic uint32_t prefix, chunk_end; /* prefix 0: between states */
 		_Atomic uint64_t number;
@@ -71,11 +76,12 @@ struct shared {
 struct options {
 	const char *trace, *sent, *data, *state, *keep;
 	uint64_t states, seed;
+	uint32_t from, to; /* prefixes */
 	unsigned jobs;
 	bool stop;
 };
 
-static struct options o = {.states = 50000, .seed = 1, .jobs = 2};
+static struct options o = {.states = 50000, .seed = 1, .from = 1, .to = UINT32_MAX, .jobs = 2};
 static struct shared *shared;
 static struct reference reference;
 static char base[PATH_MAX];
@@ -89,16 +95,38 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static void leave_out_numbers(char *ret, const char *why)
+{
+	const char *shm = strstr(why, base);
+
+	for (; *why != '\0'; why++) {
+		if (why == shm)
+			why += strcspn(why, " ") - 1; /* the worker's directory has its number in it */
+		else if (*why < '0' || *why > '9')
+			*ret++ = *why;
+	}
+	*ret = '\0';
+}
+
 static void note_violation(uint32_t prefix, uint64_t number, const char *why)
 {
-	uint32_t i = atomic_fetch_add(&shared->n_violations, 1);
+	struct kind kind = {.prefix = prefix, .number = number, .after = atomic_load(&shared->states)};
+	unsigned i = 0;
 
+	atomic_fetch_add(&shared->n_violations, 1);
 	if (o.stop)
 		atomic_store(&shared->stop, true);
-	if (i >= VIOLATIONS_MAX)
-		return;
-	shared->violations[i] = (struct violation){.prefix = prefix, .number = number, .after = atomic_load(&shared->states)};
-	snprintf(shared->violations[i].why, sizeof(shared->violations[i].why), "%s", why);
+	snprintf(kind.why, sizeof(kind.why), "%s", why);
+	leave_out_numbers(kind.words, kind.why);
+	while (atomic_flag_test_and_set(&shared->kinds_busy))
+		;
+	while (i < shared->n_kinds && strcmp(shared->kinds[i].words, kind.words) != 0)
+		i++;
+	if (i == shared->n_kinds && i < KINDS_MAX)
+		shared->kinds[shared->n_kinds++] = kind;
+	if (i < KINDS_MAX)
+		shared->kinds[i].count++;
+	atomic_flag_clear(&shared->kinds_busy);
 }
 
 /* False when it was there. */
@@ -117,30 +145,88 @@ static bool is_new(uint64_t print)
 
 /* ---- one state ------------------------------------------------------------------ */
 
-/* "/data/read/meetings-0123456789abcdef.db", or its -wal; the keyring's directory and root key. */
-static void on_file(void *arg, const char *path, uint64_t print)
-{
-	struct prints *prints = arg;
+/* What lies in a worker's directory, file by file, since the last state; 0: opened, so anything. */
+#define PLACES_MAX 128
+struct place {
+	uint64_t path, print; /* hash of the path, print of the content */
+	unsigned part;        /* PART_*, or PART_MODELS + number of the read model */
+	uint64_t built;       /* the last build that put it there */
+};
+enum { PART_LOG, PART_KEYS, PART_MODELS };
 
+struct ground {
+	struct place places[PLACES_MAX];
+	unsigned n;
+	uint64_t builds;
+	struct prints prints; /* of the state being made */
+};
+
+static unsigned part_of(const char *path)
+{
 	if (strncmp(path, "/data/keys/", 11) == 0 || strncmp(path, "/data/root.key", 14) == 0)
-		prints->keys += mix(print, strlen(path));
-	if (strncmp(path, "/data/read/", 11) != 0)
-		return;
-	for (unsigned i = 0; projections[i] != NULL && i < MODELS_MAX; i++)
+		return PART_KEYS;
+	for (unsigned i = 0; strncmp(path, "/data/read/", 11) == 0 && projections[i] != NULL && i < MODELS_MAX; i++)
 		if (strncmp(path + 11, projections[i]->name, strlen(projections[i]->name)) == 0)
-			prints->models[i] += mix(print, strlen(path));
+			return PART_MODELS + i;
+	return PART_LOG;
 }
 
-static bool make(struct disk *d, uint64_t number, const struct choice *choices, const char *dir, struct prints *prints)
+static struct place *place_of(struct ground *g, const char *path)
+{
+	uint64_t hash = 1;
+	unsigned i = 0;
+
+	for (const char *c = path; *c != '\0'; c++)
+		hash = mix(hash, (uint8_t)*c);
+	while (i < g->n && g->places[i].path != hash)
+		i++;
+	if (i == g->n) {
+		if (g->n == PLACES_MAX)
+			abort();
+		g->places[g->n++] = (struct place){.path = hash, .part = part_of(path)};
+	}
+	return &g->places[i];
+}
+
+static bool on_file(void *arg, const char *path, uint64_t print)
+{
+	struct ground *g = arg;
+	struct place *p = place_of(g, path);
+	bool same = p->print == print;
+
+	if (p->part == PART_KEYS)
+		g->prints.keys += mix(print, p->path);
+	else if (p->part >= PART_MODELS)
+		g->prints.models[p->part - PART_MODELS] += mix(print, p->path);
+	p->print = print;
+	p->built = g->builds;
+	return same;
+}
+
+/* What the judge opened may have changed. */
+static void forget_opened(struct ground *g, const struct verdict *v)
+{
+	for (unsigned i = 0; i < g->n; i++)
+		if (g->places[i].part == PART_LOG || (v->opened >> (g->places[i].part - PART_KEYS) & 1) != 0)
+			g->places[i].print = 0;
+}
+
+static bool make(struct disk *d, uint64_t number, const struct choice *choices, const char *dir, struct ground *g)
 {
 	uint64_t print;
+	bool good;
 
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
 		perror(dir);
 		return false;
 	}
-	*prints = (struct prints){0};
-	return disk_build(d, choices, mix(o.seed, number), dir, &print, on_file, prints);
+	g->builds++;
+	g->prints = (struct prints){0};
+	good = disk_build(d, choices, mix(o.seed, number), dir, &print, on_file, g);
+	for (unsigned i = 0; i < g->n; i++)
+		if (g->places[i].built != g->builds)
+			g->places[i].print = 0; /* this state does not have it */
+	return good;
 }
 
 /* What the prefix may use of the states asked for. */
@@ -151,7 +237,8 @@ static uint64_t quota_of(struct disk *d, uint32_t prefix)
 	return 1 + o.states * states_weight(disk_op(d, prefix - 1, &bytes)) / total_weight;
 }
 
-static void look(struct disk *d, struct judge *j, struct worker_slot *slot, const char *dir, uint64_t first)
+static void look(struct disk *d, struct judge *j, struct worker_slot *slot, const char *dir, struct ground *ground,
+    uint64_t first)
 {
 	uint32_t prefix = disk_at(d);
 	uint64_t quota = quota_of(d, prefix), done = 0;
@@ -160,7 +247,6 @@ static void look(struct disk *d, struct judge *j, struct worker_slot *slot, cons
 	struct choice *choices = calloc(n + 1, sizeof(*choices));
 
 	for (uint64_t number = first; done < quota && number < TRIES * quota && !atomic_load(&shared->stop); number++) {
-		struct prints prints;
 		struct verdict v;
 		uint64_t print;
 		bool thorough;
@@ -174,13 +260,14 @@ static void look(struct disk *d, struct judge *j, struct worker_slot *slot, cons
 			atomic_fetch_add(&shared->known, 1);
 			continue;
 		}
-		if (!make(d, number, choices, dir, &prints))
+		if (!make(d, number, choices, dir, ground))
 			exit(1);
 		done++;
 		thorough = atomic_fetch_add(&shared->states, 1) % THOROUGH_EVERY == 0;
-		judge_state(j, dir, prefix, &prints, thorough, &v);
+		judge_state(j, dir, prefix, &ground->prints, thorough, &v);
+		forget_opened(ground, &v);
 		atomic_fetch_add(&shared->lost, v.models_lost);
-		atomic_fetch_add(&shared->opened, v.n_opened);
+		atomic_fetch_add(&shared->opened, (uint64_t)__builtin_popcount(v.opened));
 		atomic_fetch_add(&shared->thorough, thorough);
 		if (!v.good)
 			note_violation(prefix, number, v.why);
@@ -199,8 +286,10 @@ static void work(unsigned number, uint32_t resume_prefix, uint64_t resume_number
 	struct judge *j = judge_create(&reference);
 	char dir[PATH_MAX + 32];
 	uint32_t at = resume_prefix, end = resume_end;
+	struct ground ground = {0};
 
 	snprintf(dir, sizeof(dir), "%s/w%u", base, number);
+	tree_remove(dir); /* of one that died */
 	if (d == NULL)
 		exit(1);
 	while (!atomic_load(&shared->stop)) {
@@ -209,11 +298,11 @@ static void work(unsigned number, uint32_t resume_prefix, uint64_t resume_number
 			end = at + CHUNK;
 			atomic_store(&slot->chunk_end, end);
 		}
-		if (at > disk_ops(d))
+		if (at > disk_ops(d) || at > o.to)
 			break;
 		while (disk_at(d) < at)
 			disk_step(d);
-		look(d, j, slot, dir, at == resume_prefix ? resume_number : 0);
+		look(d, j, slot, dir, &ground, at == resume_prefix ? resume_number : 0);
 		at++;
 	}
 	tree_remove(dir);
@@ -261,7 +350,7 @@ static void report_progress(int64_t began_ms)
 	double took_s = (double)(now_ms() - began_ms) / 1000;
 	uint64_t states = atomic_load(&shared->states);
 
-	fprintf(stderr, "power: %" PRIu64 " states, %.0f/s, %u violations\n", states, (double)states / took_s,
+	fprintf(stderr, "power: %" PRIu64 " states, %.0f/s, %" PRIu64 " violations\n", states, (double)states / took_s,
 	    atomic_load(&shared->n_violations));
 }
 
@@ -308,28 +397,29 @@ static void share(struct disk *d)
 	if (shared == MAP_FAILED)
 		abort();
 	shared->prints_mask = room - 1;
-	atomic_store(&shared->next_prefix, 1);
+	atomic_store(&shared->next_prefix, o.from);
 }
 
 static int enumerate(struct disk *d)
 {
 	int64_t began_ms = now_ms();
-	uint32_t n;
+	uint64_t n;
 	double took_s;
 
 	run_workers(began_ms);
 	took_s = (double)(now_ms() - began_ms) / 1000;
 	n = atomic_load(&shared->n_violations);
-	for (uint32_t i = 0; i < n && i < VIOLATIONS_MAX && i < 20; i++)
-		printf("violation: state %u.%" PRIu64 " (after %" PRIu64 " others): %s\n", shared->violations[i].prefix,
-		    shared->violations[i].number, shared->violations[i].after, shared->violations[i].why);
+	for (unsigned i = 0; i < shared->n_kinds; i++)
+		printf("violation: state %u.%" PRIu64 " (after %" PRIu64 " others): %s (%" PRIu64 " like this)\n",
+		    shared->kinds[i].prefix, shared->kinds[i].number, shared->kinds[i].after, shared->kinds[i].why,
+		    shared->kinds[i].count);
 	printf("power: seed %" PRIu64 ", %u operations, %" PRIu64 " events, %" PRIu64 " acknowledged, %zu checkpoints\n", o.seed,
 	    disk_ops(d), reference.size, reference.acknowledged, reference.n_notes);
 	printf("power: %" PRIu64 " states (%" PRIu64 " more had the same contents), %" PRIu64 " thoroughly; %" PRIu64
 	    " openings of keyrings and read models, %" PRIu64 " of them lost and made anew\n",
 	    atomic_load(&shared->states), atomic_load(&shared->known), atomic_load(&shared->thorough), atomic_load(&shared->opened),
 	    atomic_load(&shared->lost));
-	printf("power: %.1f s, %.0f states/s, %u processes; %u violations\n", took_s,
+	printf("power: %.1f s, %.0f states/s, %u processes; %" PRIu64 " violations\n", took_s,
 	    (double)atomic_load(&shared->states) / took_s, o.jobs, n);
 	return n == 0 ? 0 : 4;
 }
@@ -337,7 +427,7 @@ static int enumerate(struct disk *d)
 static int show_one(struct disk *d)
 {
 	struct judge *j = judge_create(&reference);
-	struct prints prints;
+	struct ground kept = {0}, judged = {0};
 	struct choice *choices;
 	const struct item *items;
 	struct verdict v;
@@ -356,11 +446,11 @@ static int show_one(struct disk *d)
 	choices = calloc(disk_items(d, &items) + 1, sizeof(*choices));
 	snprintf(dir, sizeof(dir), "%s/s", base);
 	states_choose(d, o.seed, number, quota, choices);
-	if (!make(d, number, choices, o.keep, &prints) || !make(d, number, choices, dir, &prints))
+	if (!make(d, number, choices, o.keep, &kept) || !make(d, number, choices, dir, &judged))
 		return 1;
 	printf("state %s, made in %s; not as the program did it:\n", o.state, o.keep);
 	states_describe(d, choices);
-	judge_state(j, dir, prefix, &prints, true, &v);
+	judge_state(j, dir, prefix, &judged.prints, true, &v);
 	printf("%s%s\n", v.good ? "good" : "violation: ", v.why);
 	free(choices);
 	judge_destroy(j);
@@ -372,7 +462,7 @@ static int show_one(struct disk *d)
 static bool read_options(int argc, char **argv)
 {
 	static const struct option options[] = {{"trace", 1, NULL, 't'}, {"sent", 1, NULL, 'w'}, {"data", 1, NULL, 'd'},
-	    {"states", 1, NULL, 'n'}, {"seed", 1, NULL, 's'}, {"jobs", 1, NULL, 'j'}, {"stop", 0, NULL, 'x'},
+	    {"states", 1, NULL, 'n'}, {"from", 1, NULL, 'a'}, {"to", 1, NULL, 'b'}, {"seed", 1, NULL, 's'}, {"jobs", 1, NULL, 'j'}, {"stop", 0, NULL, 'x'},
 	    {"state", 1, NULL, 'o'}, {"keep", 1, NULL, 'k'}, {0}};
 	int c;
 
@@ -382,6 +472,8 @@ static bool read_options(int argc, char **argv)
 		case 'w': o.sent = optarg; break;
 		case 'd': o.data = optarg; break;
 		case 'n': o.states = strtoull(optarg, NULL, 10); break;
+		case 'a': o.from = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'b': o.to = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 's': o.seed = strtoull(optarg, NULL, 10); break;
 		case 'j': o.jobs = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'x': o.stop = true; break;
@@ -390,7 +482,7 @@ static bool read_options(int argc, char **argv)
 		default: return false;
 		}
 	}
-	return o.trace != NULL && o.sent != NULL && o.data != NULL && o.jobs >= 1 && o.jobs <= JOBS_MAX && o.states > 0;
+	return o.trace != NULL && o.sent != NULL && o.data != NULL && o.jobs >= 1 && o.jobs <= JOBS_MAX && o.states > 0 && o.from > 0;
 }
 
 /* What the service would log while it recovers is of no interest: the judge tells. */
@@ -407,7 +499,7 @@ int main(int argc, char **argv)
 	int rc = 1;
 
 	if (!read_options(argc, argv)) {
-		fprintf(stderr, "power --trace FILE --sent DIR --data DIR [--states N] [--seed N] [--jobs N] [--stop]\n"
+		fprintf(stderr, "power --trace FILE --sent DIR --data DIR [--states N] [--seed N] [--jobs N] [--stop] [--from PREFIX] [--to PREFIX]\n"
 		    "      [--state PREFIX.NUMBER --keep DIR]\n");
 		return 2;
 	}

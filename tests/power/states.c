@@ -138,7 +138,7 @@ static void in_order(struct disk *d, size_t first, size_t end, struct dice *dice
 static void by_file(struct disk *d, const struct item *items, size_t n, struct dice *dice, struct choice *ret)
 {
 	for (size_t first = 0, end; first < n; first = end) {
-		uint64_t way = throw(dice, is_rebuilt(d, &items[first]) ? 32 : 4);
+		uint64_t way = throw(dice, is_rebuilt(d, &items[first]) ? 96 : 4);
 
 		end = end_of_file(items, n, first);
 		if (way == 0)
@@ -156,7 +156,7 @@ static void tear(struct disk *d, const struct item *items, size_t n, struct dice
 	unsigned percent = throw(dice, 3) == 0 ? 100 : 5;
 
 	for (size_t first = 0, end; first < n; first = end) {
-		bool spared = throw(dice, is_rebuilt(d, &items[first]) ? 16 : 2) > 0;
+		bool spared = throw(dice, is_rebuilt(d, &items[first]) ? 48 : 2) > 0;
 
 		end = end_of_file(items, n, first);
 		for (size_t i = first; i < end && !spared; i++)
@@ -182,7 +182,7 @@ void states_choose(struct disk *d, uint64_t seed, uint64_t number, uint64_t quot
 		all_alike(items, n, number == 1, choices);
 		return;
 	}
-	switch (throw(&dice, 32)) {
+	switch (throw(&dice, 64)) {
 	case 0:
 		by_dice(items, n, &dice, choices);
 		break;
@@ -196,6 +196,11 @@ void states_choose(struct disk *d, uint64_t seed, uint64_t number, uint64_t quot
 	case 6:
 	case 7:
 	case 8:
+	case 9:
+	case 10:
+	case 11:
+	case 12:
+	case 13:
 		but_one(d, items, n, &dice, choices);
 		break;
 	default:
