@@ -5,9 +5,14 @@
 
 bool log_tool_open(struct eventlog **ret_log, const struct invocation *in, int *ret_status)
 {
+	return log_tool_open_dir(ret_log, in, option_data_dir(in), ret_status);
+}
+
+bool log_tool_open_dir(struct eventlog **ret_log, const struct invocation *in, const char *dir, int *ret_status)
+{
 	struct buf problem = BUF_INIT(1024);
 	struct eventlog_options options = {
-	    .dir = option_data_dir(in),
+	    .dir = dir,
 	    .clock = &clock_system,
 	    .type_number = event_type_number,
 	    .problem = &problem,
@@ -33,6 +38,7 @@ static const struct command *const commands[] = {
     &log_proof,
     &log_verify,
     &log_cosign,
+    &log_succeed,
     &log_reindex,
     &log_key_command,
     NULL,

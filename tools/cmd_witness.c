@@ -41,32 +41,21 @@ static void print_key(const struct note_key *key, const char *before)
 
 /* ---- init --------------------------------------------------------------------------------- */
 
-/* A verifier key as it is, or a file that holds one. */
-static int key_of(struct note_key *ret, const char *text)
-{
-	struct buf file = BUF_INIT(KEY_FILE_MAX);
-	int rc = note_key_parse(ret, slice_str(text));
-
-	if (rc == ERR_MALFORMED && file_read(&file, text) == 0)
-		rc = note_key_parse(ret, slice_trim(buf_slice(&file)));
-	buf_finish(&file);
-	return rc == 0 && ret->type != NOTE_ED25519 ? ERR_UNSUPPORTED : rc;
-}
-
 static int run_init(struct invocation *in)
 {
 	struct note_key logs[POLICY_LOGS_MAX];
 	const char *name = in->arguments[0], *dir = option_text(in, "data"), *text;
 	struct witness *w;
-	unsigned n;
+	unsigned n = 0;
 	int rc, status = STATUS_OK;
 
 	if (crypto_init() != 0)
 		return command_fail(in, STATUS_FAILED, "cannot start");
-	for (n = 0; (text = option_nth(in, "log", n)) != NULL; n++) {
-		if (n == POLICY_LOGS_MAX)
+	for (unsigned i = 0; (text = option_nth(in, "log", i)) != NULL; i++) {
+		rc = policy_keys(logs, POLICY_LOGS_MAX, &n, NOTE_ED25519, text);
+		if (rc == ERR_TOO_BIG)
 			return command_fail_usage(in, "--log: at most %d logs", POLICY_LOGS_MAX);
-		if (key_of(&logs[n], text) != 0)
+		if (rc != 0)
 			return command_fail_usage(in, "--log: not a log's verifier key (name+id+base64), nor a file with one");
 	}
 	rc = witness_init(dir, name, logs, n, &rng_system);

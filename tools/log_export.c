@@ -446,7 +446,8 @@ static int report(struct invocation *in, const struct export *e)
 	return rc == 0 ? STATUS_OK : command_fail_err(in, rc, "cannot write the summary");
 }
 
-static int run_export(struct invocation *in)
+/* One log into one directory; only of the log itself, not of those before, a summary is told. */
+static int export_one(struct invocation *in, const char *data_dir, const char *dir, bool is_before)
 {
 	struct export *e = calloc(1, sizeof(*e));
 	const char *problem = NULL;
@@ -454,15 +455,17 @@ static int run_export(struct invocation *in)
 
 	if (e == NULL)
 		return command_fail(in, STATUS_FAILED, "out of memory");
-	e->dir = in->arguments[0];
+	e->dir = dir;
 	e->checkpoint = (struct buf)BUF_INIT(NOTE_BYTES_MAX);
 	e->bundle = (struct buf)BUF_INIT(BUNDLE_MAX);
-	if (!log_tool_open(&e->log, in, &status)) {
+	if (!log_tool_open_dir(&e->log, in, data_dir, &status)) {
 		free(e);
 		return status;
 	}
-	rc = do_export(e, option_data_dir(in), &problem);
-	if (rc == 0)
+	rc = do_export(e, data_dir, &problem);
+	if (rc == 0 && is_before)
+		status = STATUS_OK;
+	else if (rc == 0)
 		status = report(in, e);
 	else if (rc == ERR_CANCELLED)
 		status = command_fail(in, STATUS_INTERRUPTED, "interrupted; run it again to go on");
@@ -477,6 +480,24 @@ static int run_export(struct invocation *in)
 	buf_finish(&e->bundle);
 	free(e);
 	return status;
+}
+
+/* A log that succeeds others is exported with them: a verifier goes from one to the one before. */
+static int run_export(struct invocation *in)
+{
+	const char *data_dir = option_data_dir(in), *dir = in->arguments[0];
+	char from[PATH_MAX], to[PATH_MAX];
+	int status = STATUS_OK;
+
+	for (unsigned n = 1; status == STATUS_OK; n++) {
+		if (snprintf(from, sizeof(from), "%s/previous/%u", data_dir, n) >= (int)sizeof(from) ||
+		    snprintf(to, sizeof(to), "%s/previous/%u", dir, n) >= (int)sizeof(to))
+			return command_fail(in, STATUS_FAILED, "the path %s is too long", dir);
+		if (!file_exists(from))
+			break;
+		status = export_one(in, from, to, true);
+	}
+	return status == STATUS_OK ? export_one(in, data_dir, dir, false) : status;
 }
 
 static const struct option options[] = {

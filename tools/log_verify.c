@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "crypto/crypto.h"
 #include "domain/policy.h"
+#include "log_chain.h"
 #include "log_commands.h"
 #include "progress.h"
 
@@ -115,6 +116,19 @@ static int add_keys(struct invocation *in, struct verify_options *o, const char 
 	return status;
 }
 
+/* Of the logs that this one succeeds. */
+static int keys_before(struct invocation *in, struct note_key keys[VERIFY_KEYS_MAX], unsigned *ret_n)
+{
+	const char *text;
+	unsigned n = 0;
+
+	for (unsigned i = 0; (text = option_nth(in, "previous-key", i)) != NULL; i++)
+		if (policy_keys(keys, VERIFY_KEYS_MAX, &n, NOTE_ED25519, text) != 0)
+			return command_fail_usage(in, "--previous-key: not a log's verifier key, nor a file with one");
+	*ret_n = n;
+	return STATUS_OK;
+}
+
 /* Without --key the data directory's own: that shows the log agrees with itself, not who signed it. */
 static int add_own_key(struct invocation *in, struct verify_options *o)
 {
@@ -185,7 +199,7 @@ static const char *verdict_of(const struct verify_summary *s)
 	return s->n_evidence > 0 ? "bad" : s->n_unknown > 0 ? "unknown" : "good";
 }
 
-static void print_text(const struct verify_summary *s, double seconds)
+static void print_text(const struct verify_summary *s, const struct log_chain *chain, double seconds)
 {
 	char root[2 * MERKLE_HASH_LEN + 1];
 
@@ -211,6 +225,9 @@ static void print_text(const struct verify_summary *s, double seconds)
 		printf("keys         %u not given, named by the log under one that was\n", s->keys_reached);
 	if (s->unsigned_records > 0)
 		printf("unsigned     %" PRIu64 " newest records, no checkpoint covers them yet\n", s->unsigned_records);
+	if (chain->is_successor)
+		printf("succeeds     %s: %" PRIu64 " events of it were found, it had signed for %" PRIu64 " (%s)\n", chain->origin,
+		    chain->found, chain->signed_size, chain->reason);
 	if (s->open_erasures > 0)
 		printf("erasures     %" PRIu64 " requested and not completed yet\n", s->open_erasures);
 }
@@ -221,7 +238,24 @@ static void put_member(struct json_writer *w, const char *name, uint64_t value)
 	json_put_u64(w, value);
 }
 
-static int print_json(const struct verify_summary *s, double seconds, struct slice findings)
+static void put_chain(struct json_writer *w, const struct log_chain *chain)
+{
+	if (!chain->is_successor) {
+		json_put_null(w);
+		return;
+	}
+	json_begin_object(w);
+	json_name(w, "origin");
+	json_put_str(w, chain->origin);
+	json_name(w, "reason");
+	json_put_str(w, chain->reason);
+	put_member(w, "found", chain->found);
+	put_member(w, "signed", chain->signed_size);
+	put_member(w, "verified", chain->n_verified);
+	json_end_object(w);
+}
+
+static int print_json(const struct verify_summary *s, const struct log_chain *chain, double seconds, struct slice findings)
 {
 	struct buf out = BUF_INIT(2 * JSON_MAX);
 	struct json_writer w = JSON_WRITER(&out);
@@ -253,6 +287,8 @@ static int print_json(const struct verify_summary *s, double seconds, struct sli
 	put_member(&w, "keysReached", s->keys_reached);
 	put_member(&w, "onceKeys", s->once_keys);
 	put_member(&w, "openErasures", s->open_erasures);
+	json_name(&w, "succeeds");
+	put_chain(&w, chain);
 	json_name(&w, "seconds");
 	json_put_double(&w, seconds);
 	json_name(&w, "findings");
@@ -274,16 +310,23 @@ static int status_of_summary(const struct verify_summary *s)
 
 /* ---- a whole log ---------------------------------------------------------------------- */
 
-static int verify_source(struct invocation *in, const struct verify_source *source, struct verify_options *o)
+static int verify_source(struct invocation *in, const struct verify_source *source, struct verify_options *o,
+    const char *dir)
 {
 	struct buf findings = BUF_INIT(JSON_MAX);
 	struct json_writer w = JSON_WRITER(&findings);
 	struct run run = {.json = option_is_set(in, "json"), .findings = &w};
+	struct note_key before[VERIFY_KEYS_MAX];
+	struct log_chain chain = {.dir = dir, .is_export = option_is_set(in, "export"), .keys = before,
+	    .own_keys = !option_is_set(in, "export")};
 	struct verify_summary summary;
 	int64_t start_us = clock_monotonic_us(&clock_system);
 	double seconds;
 	int rc, status;
 
+	status = keys_before(in, before, &chain.n_keys);
+	if (status != STATUS_OK)
+		return status;
 	o->on_finding = on_finding;
 	o->on_progress = on_progress;
 	o->stopped = is_interrupted;
@@ -292,6 +335,8 @@ static int verify_source(struct invocation *in, const struct verify_source *sour
 	json_begin_array(&w);
 	progress_start(&run.progress, stderr, &clock_system, "verifying", "records", 0);
 	rc = verify_log(source, o, &summary);
+	if (rc == 0)
+		rc = log_chain_verify(&chain, source, o, &summary);
 	progress_finish(&run.progress);
 	json_end_array(&w);
 	seconds = (double)(clock_monotonic_us(&clock_system) - start_us) / 1e6;
@@ -302,8 +347,8 @@ static int verify_source(struct invocation *in, const struct verify_source *sour
 	} else {
 		status = status_of_summary(&summary);
 		if (!run.json)
-			print_text(&summary, seconds);
-		else if (print_json(&summary, seconds, buf_slice(&findings)) != 0)
+			print_text(&summary, &chain, seconds);
+		else if (print_json(&summary, &chain, seconds, buf_slice(&findings)) != 0)
 			status = command_fail(in, STATUS_FAILED, "cannot write the summary");
 	}
 	buf_finish(&findings);
@@ -319,7 +364,7 @@ static int verify_export(struct invocation *in, struct verify_options *o)
 	rc = verify_export_open(&source, dir);
 	if (rc != 0)
 		return command_fail(in, STATUS_FAILED, "cannot read the export %s: %s", dir, err_text(rc));
-	status = verify_source(in, &source, o);
+	status = verify_source(in, &source, o, dir);
 	verify_export_close(&source);
 	return status;
 }
@@ -332,7 +377,7 @@ static int verify_data(struct invocation *in, struct verify_options *o)
 	rc = verify_data_open(&source, option_data_dir(in));
 	if (rc != 0)
 		return command_fail(in, STATUS_FAILED, "cannot read the log in %s: %s", option_data_dir(in), err_text(rc));
-	status = verify_source(in, &source, o);
+	status = verify_source(in, &source, o, option_data_dir(in));
 	verify_data_close(&source);
 	return status;
 }
@@ -437,6 +482,8 @@ static const struct option options[] = {
 	.summary = "how many of the witnesses must have signed (default: all given)"},
     {.name = "policy", .kind = OPTION_FILE, .value = "FILE",
 	.summary = "log and witness keys, and how many must have signed, from a file"},
+    {.name = "previous-key", .kind = OPTION_TEXT, .value = "VKEY", .repeatable = true,
+	.summary = "the key of a log that this one succeeds, or a file that holds it"},
     {.name = "old-checkpoint", .kind = OPTION_FILE, .value = "FILE",
 	.summary = "an older checkpoint you kept; the log must extend it"},
     {.name = "semantics", .kind = OPTION_FLAG,

@@ -31,6 +31,7 @@
 #include "store/projector.h"
 #include "store/query.h"
 #include "store/seal.h"
+#include "store/succession.h"
 
 #define APP_LOOPS_MAX 64
 #define APP_ADAPTERS_MAX 16

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <lmdb.h>
 
@@ -17,6 +18,7 @@
 #define HEADER_LEN 32
 #define CHUNK 16 /* hashes */
 #define FORMAT 1
+#define HEADS_LEN (2 * 4096) /* the least, with the smallest pages */
 
 struct data {
 	MDB_env *env;
@@ -301,6 +303,39 @@ static int open_tables(struct data *d)
 	return rc;
 }
 
+/* The library says "input/output error" of a file without room for its two heads. */
+static int check_heads(const char *dir)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s/data.mdb", dir) >= (int)sizeof(path))
+		return ERR_TOO_BIG;
+	if (stat(path, &st) != 0)
+		return err_from_errno(errno);
+	return st.st_size < HEADS_LEN ? ERR_CORRUPT : 0;
+}
+
+/* A file that was cut would end the process at the first page it lacks, not with an error. */
+static int check_length(struct data *d, const char *dir)
+{
+	char path[PATH_MAX];
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat st;
+	int rc = translate(mdb_env_info(d->env, &info));
+
+	if (rc == 0)
+		rc = translate(mdb_env_stat(d->env, &stat));
+	if (rc == 0 && snprintf(path, sizeof(path), "%s/data.mdb", dir) >= (int)sizeof(path))
+		rc = ERR_TOO_BIG;
+	if (rc == 0 && lstat(path, &st) != 0)
+		rc = err_from_errno(errno);
+	if (rc == 0 && (uint64_t)st.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
+		rc = ERR_CORRUPT;
+	return rc;
+}
+
 int verify_data_open(struct verify_source *ret, const char *data_dir)
 {
 	struct data *d = calloc(1, sizeof(*d));
@@ -313,11 +348,15 @@ int verify_data_open(struct verify_source *ret, const char *data_dir)
 		free(d);
 		return ERR_TOO_BIG;
 	}
-	rc = translate(mdb_env_create(&d->env));
+	rc = check_heads(path);
+	if (rc == 0)
+		rc = translate(mdb_env_create(&d->env));
 	if (rc == 0)
 		rc = translate(mdb_env_set_maxdbs(d->env, 16));
 	if (rc == 0)
 		rc = translate(mdb_env_open(d->env, path, MDB_RDONLY | MDB_NOTLS, 0600));
+	if (rc == 0)
+		rc = check_length(d, path);
 	if (rc == 0)
 		rc = open_tables(d);
 	if (rc != 0) {

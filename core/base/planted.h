@@ -26,6 +26,7 @@
 	X(bundle_overread, "the last record of a bundle may be a byte short") \
 	X(cursor_any_order, "a forged cursor may name an order that does not exist") \
 	X(entry_spaces, "an entry of the log may have white space in it") \
+	X(backup_in_place, "a backup is made under its final name") \
 	X(forget_at_start, "the index that a start makes has no duplicate keys") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
 	X(head_body, "an answer to HEAD has a body") \
@@ -39,6 +40,7 @@
 	X(nosync, "the log's commits are not synced") \
 	X(number_zeros, "numbers in notes and proofs may have zeros in front") \
 	X(pages_unseen, "a damaged file of the log is opened without a look at its pages, and unguarded") \
+	X(restore_in_place, "a backup is restored where the log will lie, and verified by nobody") \
 	X(rows_apart, "rows of a read model are committed before the position they stand at") \
 	X(signature_first, "a checkpoint is given away before the signer has it on record") \
 	X(skip_event, "read models pass over one event in a hundred") \

@@ -140,3 +140,37 @@ int policy_read(struct policy *ret, const char *path, struct buf *problem)
 	buf_finish(&why);
 	return rc;
 }
+
+static int add_key(struct note_key *ret, unsigned n_max, unsigned *io_n, enum note_key_type type, struct slice text)
+{
+	struct note_key key;
+	int rc = note_key_parse(&key, text);
+
+	if (rc == 0 && key.type != type)
+		rc = ERR_UNSUPPORTED;
+	if (rc == 0 && *io_n == n_max)
+		rc = ERR_TOO_BIG;
+	if (rc == 0)
+		ret[(*io_n)++] = key;
+	return rc;
+}
+
+int policy_keys(struct note_key *ret, unsigned n_max, unsigned *io_n, enum note_key_type type, const char *text)
+{
+	struct buf file = BUF_INIT(POLICY_FILE_MAX);
+	struct slice line, rest;
+	int rc = add_key(ret, n_max, io_n, type, slice_str(text));
+
+	if (rc != ERR_MALFORMED)
+		return rc;
+	rc = file_read(&file, text);
+	rest = slice_trim(buf_slice(&file));
+	if (rc == 0 && rest.len == 0)
+		rc = ERR_MALFORMED;
+	while (rc == 0 && rest.len > 0) {
+		slice_cut(rest, '\n', &line, &rest);
+		rc = add_key(ret, n_max, io_n, type, slice_trim(line));
+	}
+	buf_finish(&file);
+	return rc;
+}

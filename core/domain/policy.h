@@ -45,4 +45,10 @@ int policy_parse(struct policy *ret, struct slice text, struct buf *problem);
 /* The file of that path; errors of reading it too get their sentence. */
 int policy_read(struct policy *ret, const char *path, struct buf *problem);
 
+/*
+ * A verifier key as it is, or those in a file of that name, one a line: added to the *io_n there are already,
+ * n_max at most. ERR_MALFORMED, ERR_BAD_KEY, ERR_UNSUPPORTED (another type than asked for), ERR_TOO_BIG, or the file's.
+ */
+int policy_keys(struct note_key *ret, unsigned n_max, unsigned *io_n, enum note_key_type type, const char *text);
+
 #endif

@@ -186,6 +186,39 @@ int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *
 	return 0;
 }
 
+int signer_last_note(const char *data_dir, struct buf *ret_note)
+{
+	struct buf seed = BUF_INIT(ED25519_SEED_LEN), text = BUF_INIT(STATE_BYTES_MAX);
+	uint8_t public_key[ED25519_PUBLIC_LEN], secret[ED25519_SECRET_LEN];
+	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
+	struct checkpoint last;
+	struct note_key key;
+	int rc;
+
+	rc = join(path, data_dir, "signer.state");
+	if (rc == 0)
+		rc = state_read(path, origin, &last);
+	if (rc == 0)
+		rc = join(path, data_dir, "signer.key");
+	if (rc == 0)
+		rc = file_read(&seed, path);
+	if (rc == 0 && seed.len != ED25519_SEED_LEN)
+		rc = ERR_CORRUPT;
+	if (rc == 0) {
+		ed25519_from_seed(public_key, secret, (const uint8_t *)seed.ptr);
+		last.origin = slice_str(origin);
+		rc = note_key_make(&key, last.origin, NOTE_ED25519, public_key);
+	}
+	if (rc == 0)
+		rc = checkpoint_format(&text, &last);
+	if (rc == 0)
+		rc = note_sign(ret_note, buf_slice(&text), &key, secret);
+	crypto_wipe(secret, sizeof(secret));
+	buf_wipe(&seed);
+	buf_finish(&text);
+	return rc;
+}
+
 /* ---- signing ------------------------------------------------------------------------ */
 
 /* For ever: what was signed is no longer what the log holds. */

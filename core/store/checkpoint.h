@@ -66,6 +66,13 @@ int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *
 int signer_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir);
 
 /*
+ * The note of what was signed last, made again: a signature has one form only, so it is
+ * the one that was shown, though the log that held it may be gone. ERR_NOT_FOUND: nothing
+ * was signed, or the key is gone; ERR_CORRUPT. For a log that is succeeded; no signer may run.
+ */
+int signer_last_note(const char *data_dir, struct buf *ret_note);
+
+/*
  * Loads or makes the key, checks the log against the state file, starts the
  * thread. When the log is behind or differs, the log is told to refuse writes and the
  * signer still starts (it then signs nothing): signer_refusal() says why.

@@ -287,6 +287,14 @@ int eventlog_next_note(struct eventlog *log, uint64_t from, uint64_t *ret_size, 
 /* The one with the greatest size; ERR_NOT_FOUND when there is none. */
 int eventlog_last_note(struct eventlog *log, uint64_t *ret_size, struct buf *ret_note);
 
+/* ---- copying ------------------------------------------------------------ */
+
+/*
+ * A consistent copy of the log's environment into a directory that exists and is empty,
+ * while it is written; not synced. Also for a log opened for reading. ERR_DISK_FULL, ERR_EXISTS, ERR_IO.
+ */
+int eventlog_copy(struct eventlog *log, const char *dir);
+
 /* ---- upkeep ------------------------------------------------------------- */
 
 /* Counts of a histogram: bucket i counts values <= bounds[i], the last one the rest; not cumulative. */

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Backups: made beside a running service, judged in three outcomes, restored, tried, and refused for writing when old."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE]
+from harness import ACK, Server, eventually, lulab, meeting_event  # noqa: E402
+
+OK, INCONCLUSIVE, FAILED, CONFLICT = 0, 1, 4, 5
+
+
+class Backup(unittest.TestCase):
+    def setUp(self):
+        self.top = tempfile.mkdtemp(prefix="lulab-backup-")
+        self.addCleanup(shutil.rmtree, self.top)
+        self.data, self.to = os.path.join(self.top, "data"), os.path.join(self.top, "backups")
+        os.mkdir(self.data)
+
+    def post(self, s, first, n):
+        for i in range(first, first + n):
+            answer = s.post_event(meeting_event(trace_id="t-%d" % i, meeting_id="m-%d" % i))
+            self.assertEqual((answer.status, answer.body), (200, ACK))
+
+    def backup(self, *args, check=None, data=None):
+        done = lulab("backup", *args, *(["--data", data or self.data] if args[0] != "verify" and args[0] != "list" else []),
+                     check=False)
+        if check is not None:
+            self.assertEqual(done.returncode, check, done.stdout + done.stderr)
+        return done
+
+    def create(self):
+        return self.backup("create", "--to", self.to, check=OK).stdout.strip()
+
+    def size(self, data):
+        return json.loads(lulab("log", "stats", "--json", "--data", data).stdout)["size"]
+
+    def start_with(self, n):
+        with Server(data=self.data) as s:
+            self.post(s, 0, n)
+
+    def test_beside_a_running_service(self):
+        with Server(data=self.data) as s:
+            self.post(s, 0, 5)
+            eventually(lambda: s.get("/api/v1/checkpoint").body.split(b"\n")[1] == b"6")
+            first = self.create()
+            self.post(s, 5, 5)
+            second = self.create()
+            self.backup("drill", first, "--scratch", self.top, check=OK)
+            self.post(s, 10, 1)
+        self.assertIn("ok: 6 events", self.backup("verify", first, check=OK).stdout)
+        rows = json.loads(self.backup("list", self.to, "--json", check=OK).stdout)
+        self.assertEqual([(r["backup"], int(r["events"])) for r in rows],
+                         [(os.path.basename(first), 6), (os.path.basename(second), 11)])
+        # No key is in it, and nothing that was scratch is left.
+        names = [n for _, _, files in os.walk(self.to) for n in files]
+        self.assertEqual(sorted(set(names) - {"lock.mdb"}), ["backup", "data.mdb", "log.vkey", "origin", "signer.state"])
+        self.assertEqual([n for n in os.listdir(self.top) if n.startswith("lulab-drill")], [])
+
+    def test_each_outcome(self):
+        self.start_with(5)
+        good = self.create()
+        self.backup("verify", good, check=OK)
+        self.backup("verify", good, "--key", os.path.join(self.data, "log.vkey"), check=OK)
+        path = os.path.join(good, "log", "data.mdb")
+        with open(path, "rb") as f:
+            store = f.read()
+        for spoiled in (store.replace(b'"trace_id"', b'"trace_ix"'), store[:-4096], store[:8192], b"", b"x" * 8192):
+            with open(path, "wb") as f:
+                f.write(spoiled)
+            done = self.backup("verify", good, check=FAILED)
+            self.assertIn("failed: ", done.stderr)
+            self.backup("restore", good, check=FAILED, data=os.path.join(self.top, "new"))
+            self.assertFalse(os.path.exists(os.path.join(self.top, "new", "log")))
+        os.unlink(path)
+        self.assertIn("inconclusive: ", self.backup("verify", good, check=INCONCLUSIVE).stderr)
+        with open(path, "wb") as f:
+            f.write(store)
+        self.backup("verify", good, check=OK)
+        # A key that is another log's; a manifest of another copy, a spoiled one, none.
+        other = "log.example.test/events+d23885f3+AdBKsjJ0K7SrOhNovUYV5ObQIkq3GgFrr4UgozLJd4c3"
+        self.assertIn(self.backup("verify", good, "--key", other).returncode, (FAILED, INCONCLUSIVE))
+        self.backup("verify", good, "--key", "nonsense", check=INCONCLUSIVE)
+        manifest = os.path.join(good, "backup")
+        with open(manifest) as f:
+            text = f.read()
+        for changed in (text.replace("\n6\n", "\n7\n"), text[:-1], text.replace("/1", "/2", 1), ""):
+            with open(manifest, "w") as f:
+                f.write(changed)
+            self.backup("verify", good, check=FAILED)
+        os.unlink(manifest)
+        self.backup("verify", good, check=FAILED)
+        self.backup("verify", os.path.join(self.to, "nothing"), check=INCONCLUSIVE)
+        # An older copy of the store under a newer manifest is good, and not what was backed up.
+        with Server(data=self.data) as s:
+            self.post(s, 5, 3)
+        newer = self.create()
+        shutil.copy(path, os.path.join(newer, "log", "data.mdb"))
+        self.assertIn("not the one that was backed up", self.backup("verify", newer, check=FAILED).stderr)
+
+    def test_what_cannot_be_made(self):
+        self.backup("create", "--to", self.to, check=FAILED)
+        self.assertEqual(os.listdir(self.to), [])
+        self.backup("create", check=2)
+        self.start_with(2)
+        with open(os.path.join(self.top, "file"), "w"):
+            pass
+        self.backup("create", "--to", os.path.join(self.top, "file"), check=FAILED)
+        # A damaged log gives no backup.
+        path = os.path.join(self.data, "log", "data.mdb")
+        with open(path, "rb") as f:
+            store = f.read()
+        with open(path, "wb") as f:
+            f.write(store.replace(b'"trace_id"', b'"trace_ix"'))
+        self.backup("create", "--to", self.to, check=FAILED)
+        self.assertEqual(os.listdir(self.to), [])
+
+    def test_nothing_is_overwritten(self):
+        self.start_with(2)
+        self.backup("restore", self.create(), check=CONFLICT)
+        self.assertEqual(self.size(self.data), 3)
+
+    def test_a_complete_one_is_written_again(self):
+        self.start_with(4)
+        good = self.create()
+        for part in ("log", "index", "read"):
+            shutil.rmtree(os.path.join(self.data, part))
+        done = self.backup("restore", good, check=OK)
+        self.assertIn("nothing that this machine signed is missing", done.stdout)
+        with Server(data=self.data) as s:
+            self.post(s, 4, 2)
+            self.post(s, 0, 2)
+            rows = eventually(lambda: (found := s.json("/api/v1/meetings")["data"]) and len(found) == 6 and found)
+            self.assertEqual({row["title"] for row in rows}, {"季度预算评审会"})
+        self.assertGreaterEqual(self.size(self.data), 7)
+
+    def refuses(self, data, says):
+        s = Server(data=data).start(wait=False)
+        try:
+            eventually(lambda: self.ready(s) == 503, 20)
+            self.assertEqual(s.post_event(meeting_event(trace_id="t-new")).status, 503)
+            self.assertIn(says, s.get("/readyz?verbose", token=None).body)
+            self.assertEqual(s.get("/api/v1/meetings").status, 200)
+        finally:
+            s.stop()
+
+    @staticmethod
+    def ready(server):
+        try:
+            return server.get("/readyz", token=None).status
+        except OSError:
+            return 0
+
+    def test_an_older_one_goes_on_as_a_successor(self):
+        self.start_with(4)
+        good = self.create()
+        with Server(data=self.data) as s:
+            self.post(s, 4, 3)
+        for part in ("log", "index", "read"):
+            shutil.rmtree(os.path.join(self.data, part))
+        done = self.backup("restore", good, check=OK)
+        self.assertIn("8 events were signed for here and 5 are restored", done.stdout)
+        self.refuses(self.data, b"events were lost")
+        lulab("log", "succeed", "--data", self.data, "--reason", "restored")
+        with Server(data=self.data) as s:
+            self.post(s, 20, 2)
+        self.assertEqual((self.size(self.data), self.size(os.path.join(self.data, "previous", "1"))), (3, 5))
+        # The next backup carries the log before along, and comes back with it.
+        again = self.create()
+        new = os.path.join(self.top, "new")
+        self.backup("restore", again, check=OK, data=new)
+        self.assertEqual(self.size(os.path.join(new, "previous", "1")), 5)
+        lulab("log", "verify", "--data", new)
+
+    def test_on_another_machine_nobody_can_tell(self):
+        self.start_with(4)
+        good = self.create()
+        new = os.path.join(self.top, "new")
+        self.assertIn("no record of what was signed", self.backup("restore", good, check=OK, data=new).stdout)
+        for name in ("keys", "root.key", "signer.key", "admin.token"):
+            place = os.path.join(self.data, name)
+            (shutil.copytree if os.path.isdir(place) else shutil.copy2)(place, os.path.join(new, name))
+        self.refuses(new, b"restored from the backup")
+        lulab("log", "succeed", "--data", new, "--reason", "a new machine")
+        with Server(data=new) as s:
+            self.post(s, 20, 2)
+        self.assertEqual(self.size(new), 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
