@@ -307,6 +307,16 @@ static void sync_sector(struct file *f, uint32_t number, uint32_t before)
 	s->n -= n;
 }
 
+/* A sync of the whole file covers its size; one of a single write does when that write made the file longer. */
+static size_t sizes_covered(const struct file *f, const struct syncing *y)
+{
+	size_t n = 0;
+
+	while (n < f->n_sizes && f->sizes[n].op < y->before)
+		n++;
+	return y->to == UINT64_MAX || (n > 0 && f->sizes[n - 1].op + 1 == y->before) ? n : 0;
+}
+
 static void sync_file(struct file *f, const struct syncing *y)
 {
 	size_t n = 0;
@@ -320,8 +330,9 @@ static void sync_file(struct file *f, const struct syncing *y)
 			f->dirty[n++] = f->dirty[i];
 	}
 	f->n_dirty = n;
-	for (n = 0; n < f->n_sizes && f->sizes[n].op < y->before; n++)
-		f->size = f->sizes[n].size;
+	n = sizes_covered(f, y);
+	if (n > 0)
+		f->size = f->sizes[n - 1].size;
 	memmove(f->sizes, f->sizes + n, (f->n_sizes - n) * sizeof(*f->sizes));
 	f->n_sizes -= n;
 }
