@@ -69,6 +69,7 @@ int projection_connect(struct sqlite3 **ret, const char *path, int flags);
 /* A connection with our functions and tokenizer that never writes and never checkpoints. */
 int projection_open_readonly(struct sqlite3 **ret, const char *path);
 void projection_close_readonly(struct sqlite3 *db); /* NULL is fine */
+#define PROJECTION_POSITION_SQL "select position from projection_state where id = 1"
 /* Where the file stands, in the read transaction at hand if there is one. ERR_CORRUPT when it is not a read model. */
 int projection_read_position(struct sqlite3 *db, uint64_t *ret_position);
 /* Appends why it stopped; false when it did not. */

@@ -118,7 +118,7 @@ int projection_read_position(struct sqlite3 *db, uint64_t *ret_position)
 {
 	sqlite3_stmt *stmt = NULL;
 	int64_t position = -1;
-	int rc, code = sqlite3_prepare_v2(db, "select position from projection_state where id = 1", -1, &stmt, NULL);
+	int rc, code = sqlite3_prepare_v2(db, PROJECTION_POSITION_SQL, -1, &stmt, NULL);
 
 	if (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW)
 		position = sqlite3_column_int64(stmt, 0);

@@ -55,7 +55,6 @@ struct model {
 	/* Behind the lock. */
 	struct projection_status status;
 	struct buf serving; /* path; empty = none */
-	uint64_t generation;
 };
 
 struct projector {
@@ -112,7 +111,7 @@ static void serve(struct model *m, struct slice path, bool old)
 	buf_append(&m->serving, path);
 	m->status.serving = path.len > 0 && m->serving.rc == 0;
 	m->status.serving_old = m->status.serving && old;
-	m->generation++;
+	m->status.generation++;
 }
 
 static void note_trouble(struct model *m, enum projection_state state, int err, uint64_t position)
@@ -561,7 +560,7 @@ int projector_serving(struct projector *p, const struct projection *model, struc
 	if (m->status.serving) {
 		buf_clear(ret_path);
 		rc = buf_append(ret_path, buf_slice(&m->serving));
-		*ret_generation = m->generation;
+		*ret_generation = m->status.generation;
 	}
 	uv_mutex_unlock(&p->lock);
 	return rc;

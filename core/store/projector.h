@@ -59,6 +59,7 @@ struct projection_status {
 	uint64_t target;   /* events in the log */
 	uint64_t lag;      /* target - position */
 	uint64_t serving_position; /* of the file that answers queries */
+	uint64_t generation;       /* changes when another file answers */
 	bool serving;              /* there is such a file */
 	bool serving_old;          /* and it is one of an older version */
 	uint64_t applied;          /* since start */

@@ -3,6 +3,7 @@
  * when another file answers for it, and the statements prepared on it.
  */
 #include <assert.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,16 @@
 #define SEARCH_BYTES_MAX 4096
 #define PATH_BYTES_MAX 4096
 #define CURSOR_BYTES_MAX 4096
+#define KEY_BYTES_MAX 65536
 
 struct statement {
 	const void *def; /* query_def or list_def; NULL = free */
 	uint32_t variant;
 	uint64_t used;
 	sqlite3_stmt *stmt;
+	/* Of a count: its answer, for what was asked, when the file stood at this position (0: none). */
+	uint64_t total, total_position;
+	struct buf total_of;
 };
 
 struct connection {
@@ -32,13 +37,14 @@ struct connection {
 	uint64_t generation;
 	bool stale;
 	sqlite3 *db;
+	sqlite3_stmt *begin, *position, *rollback;
 	struct statement statements[STATEMENTS_MAX];
 };
 
 struct reader {
 	struct projector *projector;
 	uint64_t clock; /* counts uses, for `used` */
-	struct buf path, sql, search;
+	struct buf path, sql, search, key;
 	struct connection connections[MODELS_MAX];
 };
 
@@ -52,14 +58,25 @@ int reader_create(struct reader **ret, struct projector *projector)
 	r->path = (struct buf)BUF_INIT(PATH_BYTES_MAX);
 	r->sql = (struct buf)BUF_INIT(SQL_BYTES_MAX);
 	r->search = (struct buf)BUF_INIT(SEARCH_BYTES_MAX);
+	r->key = (struct buf)BUF_INIT(KEY_BYTES_MAX);
 	*ret = r;
 	return 0;
+}
+
+static void forget(struct statement *s)
+{
+	sqlite3_finalize(s->stmt);
+	buf_finish(&s->total_of);
+	*s = (struct statement){0};
 }
 
 static void disconnect(struct connection *c)
 {
 	for (unsigned i = 0; i < STATEMENTS_MAX; i++)
-		sqlite3_finalize(c->statements[i].stmt);
+		forget(&c->statements[i]);
+	sqlite3_finalize(c->begin);
+	sqlite3_finalize(c->position);
+	sqlite3_finalize(c->rollback);
 	projection_close_readonly(c->db);
 	*c = (struct connection){0};
 }
@@ -73,10 +90,25 @@ void reader_destroy(struct reader *r)
 	buf_finish(&r->path);
 	buf_finish(&r->sql);
 	buf_finish(&r->search);
+	buf_finish(&r->key);
 	free(r);
 }
 
 /* ---- connections ------------------------------------------------------------------ */
+
+/* What is around every answer. */
+static int prepare_moment(struct connection *c)
+{
+	const struct {
+		const char *sql;
+		sqlite3_stmt **ret;
+	} wanted[] = {{"begin", &c->begin}, {PROJECTION_POSITION_SQL, &c->position}, {"rollback", &c->rollback}};
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]) && code == SQLITE_OK; i++)
+		code = sqlite3_prepare_v3(c->db, wanted[i].sql, -1, SQLITE_PREPARE_PERSISTENT, wanted[i].ret, NULL);
+	return projection_sqlite_err(code);
+}
 
 static bool is_of_version(struct slice path, const char *version)
 {
@@ -101,8 +133,12 @@ static int connection_of(struct reader *r, const struct projection *model, struc
 	disconnect(c);
 	if (rc == 0)
 		rc = projection_open_readonly(&c->db, r->path.ptr);
-	if (rc != 0)
+	if (rc == 0)
+		rc = prepare_moment(c);
+	if (rc != 0) {
+		disconnect(c);
 		return rc == ERR_NOMEM ? rc : ERR_UNAVAILABLE;
+	}
 	c->model = model;
 	c->generation = generation;
 	c->stale = !is_of_version(buf_slice(&r->path), model->version);
@@ -122,13 +158,13 @@ static struct statement *slot_for(struct connection *c, const void *def, uint32_
 		if (s->used < oldest->used)
 			oldest = s;
 	}
-	sqlite3_finalize(oldest->stmt);
-	*oldest = (struct statement){0};
+	forget(oldest);
 	return oldest;
 }
 
 /* The file of an older version may lack what a newer statement asks for: then there is no answer until it is replaced. */
-static int prepared(struct reader *r, struct connection *c, const struct query *q, bool count, sqlite3_stmt **ret)
+static int prepared(struct reader *r, struct connection *c, const struct query *q, bool count,
+    struct statement **ret)
 {
 	const void *def = q->list != NULL ? (const void *)q->list->list : (const void *)q->def;
 	uint32_t variant = q->list != NULL ? list_variant(q->list, count) : 0;
@@ -137,7 +173,7 @@ static int prepared(struct reader *r, struct connection *c, const struct query *
 	int rc, code;
 
 	s->used = ++r->clock;
-	*ret = s->stmt;
+	*ret = s;
 	if (s->def != NULL)
 		return 0;
 	buf_clear(&r->sql);
@@ -150,7 +186,6 @@ static int prepared(struct reader *r, struct connection *c, const struct query *
 		return (code & 0xff) == SQLITE_ERROR && c->stale ? ERR_UNAVAILABLE : projection_sqlite_err(code);
 	s->def = def;
 	s->variant = variant;
-	*ret = s->stmt;
 	return 0;
 }
 
@@ -185,18 +220,44 @@ static void done_with(sqlite3_stmt *stmt)
 	sqlite3_clear_bindings(stmt);
 }
 
+/* What decides a count besides its statement, so that equal texts have equal totals. */
+static int count_key(struct buf *out, const struct list_request *rq)
+{
+	for (unsigned i = 0; rq->list->filters[i].name != NULL; i++) {
+		buf_printf(out, "%u:%zu:", i, rq->filters[i].len);
+		buf_append(out, rq->filters[i]);
+	}
+	buf_printf(out, "%" PRId64 ":%" PRId64 ":", rq->has_from ? rq->from_ms : 0, rq->has_to ? rq->to_ms : 0);
+	return buf_append(out, rq->search);
+}
+
+/* Counting a long list takes longer than reading a page of it: between two changes of the file it is done once. */
 static int count_rows(struct reader *r, struct connection *c, struct query *q)
 {
+	struct statement *s;
 	sqlite3_stmt *stmt;
-	int code, rc = prepared(r, c, q, true, &stmt);
+	int code, rc = prepared(r, c, q, true, &s);
 
+	stmt = s == NULL ? NULL : s->stmt;
+	buf_clear(&r->key);
+	if (rc == 0)
+		rc = count_key(&r->key, q->list);
+	if (rc == 0 && s->total_position == q->position && slice_eq(buf_slice(&s->total_of), buf_slice(&r->key))) {
+		q->total = s->total;
+		return 0;
+	}
 	if (rc == 0)
 		rc = list_bind(stmt, q->list, true, buf_slice(&r->search));
 	if (rc != 0)
 		return rc;
 	code = sqlite3_step(stmt);
-	if (code == SQLITE_ROW)
-		q->total = (uint64_t)sqlite3_column_int64(stmt, 0);
+	if (code == SQLITE_ROW) {
+		q->total = s->total = (uint64_t)sqlite3_column_int64(stmt, 0);
+		s->total_of.max = KEY_BYTES_MAX;
+		buf_clear(&s->total_of);
+		buf_append(&s->total_of, buf_slice(&r->key));
+		s->total_position = s->total_of.rc == 0 ? q->position : 0;
+	}
 	done_with(stmt);
 	return projection_sqlite_err(code);
 }
@@ -248,6 +309,7 @@ static int read_query(struct query *q, sqlite3_stmt *stmt)
 
 static int read_rows(struct reader *r, struct connection *c, struct query *q)
 {
+	struct statement *s = NULL;
 	sqlite3_stmt *stmt = NULL;
 	int rc = 0;
 
@@ -258,9 +320,11 @@ static int read_rows(struct reader *r, struct connection *c, struct query *q)
 	if (rc == 0 && q->list != NULL && q->list->want_total)
 		rc = count_rows(r, c, q);
 	if (rc == 0)
-		rc = prepared(r, c, q, false, &stmt);
-	if (rc == 0)
+		rc = prepared(r, c, q, false, &s);
+	if (rc == 0) {
+		stmt = s->stmt;
 		rc = q->list != NULL ? list_bind(stmt, q->list, false, buf_slice(&r->search)) : bind_params(stmt, q);
+	}
 	if (rc == 0)
 		rc = q->list != NULL ? read_list(q, stmt) : read_query(q, stmt);
 	if (stmt != NULL)
@@ -268,18 +332,37 @@ static int read_rows(struct reader *r, struct connection *c, struct query *q)
 	return rc;
 }
 
+static int run(sqlite3_stmt *stmt)
+{
+	int code = sqlite3_step(stmt), reset = sqlite3_reset(stmt);
+
+	return projection_sqlite_err(code == SQLITE_DONE ? reset : code);
+}
+
+static int read_position(struct connection *c, uint64_t *ret)
+{
+	int code = sqlite3_step(c->position);
+	int64_t position = code == SQLITE_ROW ? sqlite3_column_int64(c->position, 0) : -1;
+
+	sqlite3_reset(c->position);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return projection_sqlite_err(code);
+	*ret = (uint64_t)position;
+	return position < 0 ? ERR_CORRUPT : 0;
+}
+
 /* Position, total and rows of one moment: one read transaction. */
 static int read_moment(struct reader *r, struct connection *c, struct query *q)
 {
-	int rc = projection_sqlite_err(sqlite3_exec(c->db, "begin", NULL, NULL, NULL));
+	int rc = run(c->begin);
 
 	if (rc == 0)
-		rc = projection_read_position(c->db, &q->position);
+		rc = read_position(c, &q->position);
 	if (rc == 0 && q->has_min_position && q->position <= q->min_position)
 		rc = ERR_TIMEOUT;
 	if (rc == 0)
 		rc = read_rows(r, c, q);
-	sqlite3_exec(c->db, "rollback", NULL, NULL, NULL);
+	run(c->rollback);
 	return rc;
 }
 
@@ -295,6 +378,7 @@ static void try_answer(struct reader *r, struct query *q, struct connection **re
 	if (q->rc != 0)
 		return;
 	q->stale = (*ret)->stale;
+	q->generation = (*ret)->generation;
 	q->rc = read_moment(r, *ret, q);
 	if (projection_file_is_lost(q->rc)) { /* its projector will find out and build it anew */
 		disconnect(*ret);
