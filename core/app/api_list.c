@@ -13,6 +13,7 @@
 
 #include "app/answer.h"
 #include "app/app.h"
+#include "app/known.h"
 #include "base/err.h"
 
 #define PIECE_BYTES (64 * 1024) /* of what the server holds for a slow client */
@@ -109,6 +110,8 @@ static void answer_page(struct listing *l)
 			write_pagination(&w, l);
 		json_end_object(&w);
 	}
+	if (body.rc == 0)
+		known_note(rq, q, buf_slice(&body));
 	listing_finish(l);
 	http_respond(rq, 200, answer_content_type(format), &body);
 }
@@ -321,7 +324,9 @@ void api_list(struct http_request *rq, const char *list, const struct list_fixed
 	if (l->streaming)
 		l->request.limit = LIST_STREAM_LIMIT;
 	rq->data = l;
-	ask(l);
+	/* An answer ends the request, its arena and the listing in it. */
+	if (l->streaming || l->query.has_min_position || !known_answer(rq, def->projection, l->query.format))
+		ask(l);
 }
 
 /* --- one row ------------------------------------------------------------------ */
@@ -338,23 +343,22 @@ static void on_found(struct query *q)
 	struct lookup *l = q->arg;
 	struct http_request *rq = l->rq;
 	const char *missing = l->missing;
-	bool bare = l->bare;
-	struct buf out = q->out;
+	struct buf body = BUF_INIT(q->out.len + 16);
 	int rc = q->rc;
 
-	q->out = (struct buf){0};
-	if (rc == 0)
+	if (rc == 0) {
 		answer_position(rq, q->position);
-	query_finish(q);
-	if (rc != 0) {
-		answer_query_failure(rq, rc, missing);
-		buf_finish(&out);
-	} else if (bare) {
-		http_respond(rq, 200, HTTP_JSON, &out);
-	} else {
-		answer_data(rq, buf_slice(&out));
-		buf_finish(&out);
+		buf_append_str(&body, l->bare ? "" : "{\"data\":");
+		buf_append(&body, buf_slice(&q->out));
+		buf_append_str(&body, l->bare ? "" : "}");
+		if (body.rc == 0)
+			known_note(rq, q, buf_slice(&body));
 	}
+	query_finish(q);
+	if (rc == 0)
+		http_respond(rq, 200, HTTP_JSON, &body);
+	else
+		answer_query_failure(rq, rc, missing);
 }
 
 void api_one(struct http_request *rq, const char *query, struct slice id, const char *missing, bool bare)
@@ -370,6 +374,8 @@ void api_one(struct http_request *rq, const char *query, struct slice id, const 
 	    .wait_ms = MIN_POSITION_WAIT_MS, .port = loop_of(rq)->query_port, .cb = on_found, .arg = l};
 	assert(l->query.def != NULL);
 	l->query.params[0] = (struct query_param){.name = "id", .text = id};
-	if (answer_min_position(rq, &l->query.has_min_position, &l->query.min_position))
+	if (!answer_min_position(rq, &l->query.has_min_position, &l->query.min_position))
+		return;
+	if (l->query.has_min_position || !known_answer(rq, l->query.def->projection, QUERY_JSON))
 		query_start(app_of(rq)->queries, &l->query);
 }

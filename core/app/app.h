@@ -46,6 +46,7 @@ struct app_loop {
 	unsigned index;
 	struct log_port *log_port;
 	struct query_port *query_port;
+	struct known *known;
 	struct metrics_http *metrics;
 	int64_t log_second; /* access lines are limited: the second they are counted in, and how many */
 	unsigned log_lines;

@@ -1,5 +1,6 @@
 /* See app_http.h. */
 #include "app_http.h"
+#include "app/known.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ static void loop_free(struct app_loop *l)
 {
 	query_port_close(l->query_port);
 	log_port_close(l->log_port);
+	known_destroy(l->known);
 	free(l); /* its counts stay: a scrape on another loop may be reading them */
 }
 
@@ -40,6 +42,8 @@ static void *on_loop_start(void *arg, struct uv_loop_s *loop, unsigned index)
 	}
 	if (rc == 0)
 		rc = query_port_open(&l->query_port, app->queries, loop);
+	if (rc == 0)
+		rc = known_create(&l->known, app->rng);
 	if (rc != 0) {
 		log_error("app", "a loop could not be prepared", "error", err_name(rc));
 		loop_free(l);

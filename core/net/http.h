@@ -149,6 +149,12 @@ bool http_request_bearer(const struct http_request *rq, struct slice *ret_token)
 /* Media type of the body without parameters equals this, any case. */
 bool http_request_is(const struct http_request *rq, const char *media_type);
 
+/* The entity tag the server gives an answer that has none of its own: weak, of the body's hash. */
+#define HTTP_ETAG_LEN 20
+void http_etag(char ret_text[HTTP_ETAG_LEN + 1], struct slice body);
+/* Whether an If-None-Match names the tag, by weak comparison (RFC 9110 13.1.2). */
+bool http_etag_matches(struct slice list, struct slice etag);
+
 /*
  * An answer header, before the answer. ERR_INVALID when name is no token or
  * value holds a control character; the framing fields and those the server

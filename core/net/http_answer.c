@@ -19,7 +19,6 @@
 #define GZIP_ON_LOOP_MAX ((size_t)64 << 10) /* a millisecond or two; what is longer goes to a worker thread */
 #define GZIP_LEVEL 6
 #define COPIED_BODY_MAX ((size_t)16 * 1024) /* up to here a copy is cheaper than a second piece */
-#define ETAG_LEN 20                         /* W/"16 characters" */
 
 static const struct {
 	int status;
@@ -235,18 +234,14 @@ void answer_head(struct exchange *x, struct buf *out, int status, const char *co
 
 /* Entity tags. */
 
-static struct slice make_etag(struct exchange *x, struct slice body)
+void http_etag(char ret_text[HTTP_ETAG_LEN + 1], struct slice body)
 {
 	uint8_t hash[SHA256_LEN];
-	char *text = arena_alloc(&x->arena, ETAG_LEN + 4);
 
-	if (text == NULL)
-		return (struct slice){0};
 	sha256(hash, &body, 1);
-	memcpy(text, "W/\"", 3);
-	base64url_encode_to(text + 3, hash, 12);
-	text[19] = '"';
-	return slice_of(text, ETAG_LEN);
+	memcpy(ret_text, "W/\"", 3);
+	base64url_encode_to(ret_text + 3, hash, 12);
+	memcpy(ret_text + HTTP_ETAG_LEN - 1, "\"", 2);
 }
 
 static struct slice opaque(struct slice etag)
@@ -254,8 +249,7 @@ static struct slice opaque(struct slice etag)
 	return slice_starts_with(etag, SLICE("W/")) ? slice_of(etag.ptr + 2, etag.len - 2) : etag;
 }
 
-/* Weak comparison (RFC 9110 13.1.2). */
-static bool matches(struct slice list, struct slice etag)
+bool http_etag_matches(struct slice list, struct slice etag)
 {
 	struct slice one, rest = list;
 
@@ -273,19 +267,19 @@ static bool not_modified(struct exchange *x, int status, struct slice body)
 {
 	struct http_request *rq = &x->rq;
 	struct slice wanted, etag = x->etag;
+	char made[HTTP_ETAG_LEN + 1];
 
 	if (status != 200 || rq->method != HTTP_GET || rq->route == NULL || body.len == 0 ||
 	    (etag.len == 0 && (rq->route->flags & ROUTE_NO_ETAG) != 0))
 		return false;
 	if (etag.len == 0) {
-		etag = make_etag(x, body);
-		if (etag.len == 0)
-			return false;
+		http_etag(made, body);
+		etag = slice_of(made, HTTP_ETAG_LEN);
 		buf_append(&x->headers, SLICE("ETag: "));
 		buf_append(&x->headers, etag);
 		buf_append(&x->headers, SLICE("\r\n"));
 	}
-	return http_request_field(rq, "if-none-match", &wanted) && matches(wanted, etag);
+	return http_request_field(rq, "if-none-match", &wanted) && http_etag_matches(wanted, etag);
 }
 
 /* gzip. */

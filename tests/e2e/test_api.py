@@ -186,6 +186,35 @@ class Api(unittest.TestCase):
         again = self.server.get(path, headers={"If-None-Match": tag})
         self.assertEqual((again.status, again.body), (304, b""))
 
+    def test_what_is_remembered_of_an_answer_ends_with_the_next_event(self):
+        """A 304 without a query is right only for the same question, form and state of the rows."""
+        self.accept(meeting_event("meeting.created", "known-1", "known"))
+        one = "/api/v1/meetings/" + self.meeting("known")["id"]
+        page = "/api/v1/meetings?meetingId=known"
+        for path in one, page:
+            first = self.fresh(path)
+            for _ in range(4):  # the first may still be asked, the others are remembered
+                again = self.server.get(path, headers={"If-None-Match": first.headers["etag"]})
+                self.assertEqual((again.status, again.body, again.headers["etag"]),
+                                 (304, b"", first.headers["etag"]))
+                self.assertIn("lulab-position", again.headers)
+            self.assertEqual(self.server.get(path, headers={"If-None-Match": 'W/"other"'}).status, 200)
+            self.assertEqual(self.server.get(path, token="wrong", headers={"If-None-Match": first.headers["etag"]}).status,
+                             401)
+            csv_page = self.server.get(page + "&limit=5", headers={"Accept": "text/csv",
+                                                                   "If-None-Match": first.headers["etag"]})
+            self.assertEqual(csv_page.status, 200)
+        tags = {path: self.fresh(path).headers["etag"] for path in (one, page)}
+        total = json.loads(self.fresh("/api/v1/meetings").body)["pagination"]["total"]
+        self.accept(meeting_event("meeting.started", "known-2", "known"))
+        self.accept(meeting_event("meeting.created", "known-3", "known-other"))
+        for path in one, page:
+            self.fresh(path)
+            changed = self.server.get(path, headers={"If-None-Match": tags[path]})
+            self.assertEqual(changed.status, 200)
+            self.assertNotEqual(changed.headers["etag"], tags[path])
+        self.assertEqual(json.loads(self.fresh("/api/v1/meetings").body)["pagination"]["total"], total + 1)
+
     def test_waiting_for_the_future_ends(self):
         answer = self.server.get("/api/v1/meetings", headers={"Lulab-Min-Position": "999999999"})
         self.assertEqual(answer.status, 503)
