@@ -128,7 +128,8 @@ const struct command cmd_serve = {
 	               "Ends cleanly on SIGTERM and Ctrl-C; SIGHUP reads the certificate again. Exit status 70: the log "
 	               "or its index could not be written; start again, the next start decides what is there. An abort "
 	               "(SIGABRT, 134 in a shell): the event loop found no memory or descriptor for itself; start again. "
-	               "Neither loses what was acknowledged.",
+	               "Exit status 4: a file of the store, which it names, is damaged or cannot be read. "
+	               "None of these loses what was acknowledged.",
 	.options = options,
 	.examples = examples,
 	.run = run_serve,

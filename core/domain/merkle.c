@@ -159,8 +159,9 @@ unsigned merkle_edge_add(struct merkle_edge *edge, const struct merkle_hash *lea
 		ret_gained[0] = hash;
 	for (; (edge->size >> height & 1) != 0; height++) {
 		merkle_node(&hash, &edge->peaks[height], &hash);
-		if ((height + 1) % 8 != 0 || height + 1 >= 8 * MERKLE_LEVELS)
+		if ((height + 1) % 8 != 0)
 			continue;
+		assert((height + 1) / 8 < MERKLE_LEVELS); /* more leaves than an index counts */
 		if (ret_gained != NULL)
 			ret_gained[(height + 1) / 8] = hash;
 		gained++;
@@ -326,10 +327,11 @@ int merkle_consistency_make(struct merkle_proof *ret, uint64_t old_size, uint64_
 	return rc;
 }
 
-/* fn and sn up to where fn is a right child again, or the leftmost. */
+/* fn and sn up to where fn is a right child again. It is none of the leftmost: it is odd, or equal to sn, which is not 0. */
 static void skip_left(uint64_t *fn, uint64_t *sn)
 {
-	while ((*fn & 1) == 0 && *fn != 0) {
+	assert(*fn != 0);
+	while ((*fn & 1) == 0) {
 		*fn >>= 1;
 		*sn >>= 1;
 	}

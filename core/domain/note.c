@@ -45,10 +45,10 @@ static uint32_t code_point(const char *text, size_t len)
 	}
 }
 
-/* Unicode's White_Space property. */
+/* Unicode's White_Space property, the control characters left out. */
 static bool is_space(uint32_t c)
 {
-	return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+	return c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
 	    (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
@@ -187,15 +187,13 @@ int note_parse(struct note *ret, struct slice bytes)
 	while (rest.len > 0) {
 		if (ret->n_signatures == NOTE_SIGNATURES_MAX)
 			return ERR_TOO_BIG;
-		if (!slice_cut(rest, '\n', &line, &rest))
-			return ERR_MALFORMED;
+		slice_cut(rest, '\n', &line, &rest); /* the last byte is a newline */
 		rc = parse_signature(&ret->signatures[ret->n_signatures], line);
 		if (rc != 0)
 			return rc;
 		ret->n_signatures++;
 	}
-	if (ret->n_signatures == 0)
-		return ERR_MALFORMED;
+	assert(ret->n_signatures > 0); /* behind the empty line there is at least the last byte */
 	ret->text = text;
 	return 0;
 }

@@ -5,6 +5,8 @@
  */
 #include "net/http_parser.h"
 
+#include <assert.h>
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -194,13 +196,12 @@ static void on_framing_byte(struct http_parser *p, char c)
 	case CHUNK_TRAILER_LF:
 		expect_byte(p, c, '\n', CHUNK_TRAILER_START);
 		break;
-	case CHUNK_END_LF:
+	default:
+		assert(p->chunk == CHUNK_END_LF);
 		if (c == '\n')
 			p->stage = HTTP_STAGE_DONE;
 		else
 			bad(p);
-		break;
-	case CHUNK_DATA:
 		break;
 	}
 }

@@ -351,7 +351,7 @@ static void take_line(struct http_parser *p)
 		http_parser_refuse(p, 400, "bare_line_feed");
 		return;
 	}
-	line.len -= crlf ? 2 : 1;
+	line.len -= PLANTED(http_bare_lf) && !crlf ? 1 : 2;
 	if (has_control(line)) {
 		http_parser_refuse(p, 400, "control_character");
 		return;
@@ -419,20 +419,15 @@ void http_parser_discard_body(struct http_parser *p, size_t body_max)
 
 bool http_parser_take_body(struct http_parser *p, struct slice bytes)
 {
+	/* A length, of the body or of a chunk, that passes the ceiling was refused when it was told. */
+	assert(bytes.len <= p->body.max - p->body.len);
 	if (p->discard) {
-		if (bytes.len > p->body.max) {
-			http_parser_refuse(p, 413, "body_too_big");
-			return false;
-		}
 		p->body.max -= bytes.len;
 		return true;
 	}
 	if (buf_append(&p->body, bytes) == 0)
 		return true;
-	if (p->body.rc == ERR_TOO_BIG)
-		http_parser_refuse(p, 413, "body_too_big");
-	else
-		http_parser_refuse(p, 503, "out_of_memory");
+	http_parser_refuse(p, 503, "out_of_memory");
 	return false;
 }
 

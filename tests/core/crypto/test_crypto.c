@@ -1,4 +1,6 @@
 /* hash.c, cipher.c, sign.c against published vectors and against OpenSSL. */
+#include <sys/wait.h>
+#include <unistd.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 
@@ -11,8 +13,19 @@
 #include "base/rng.h"
 #include "crypto/crypto.h"
 #include "lib/run.h"
+#include "lib/no_memory.h"
 
 /* Bytes of a hex text, spaces allowed between them; in fixed memory, for one test at a time. */
+/* The linker puts this before the real one. */
+static bool sodium_fails;
+int __real_sodium_init(void);
+int __wrap_sodium_init(void);
+
+int __wrap_sodium_init(void)
+{
+	return sodium_fails ? -1 : __real_sodium_init();
+}
+
 static struct slice from_hex(char *memory, const char *text)
 {
 	size_t len = 0;
@@ -432,12 +445,36 @@ START_TEST(threads_hash_apart)
 }
 END_TEST
 
+START_TEST(a_stream_that_finds_no_memory_is_none)
+{
+	struct sha256_stream *s = NULL;
+
+	no_memory_in = 0;
+	ck_assert_int_eq(sha256_stream_create(&s), ERR_NOMEM);
+	ck_assert_ptr_null(s);
+	sha256_stream_destroy(NULL);
+}
+END_TEST
+
+/* Before anything else has set it up, in a process of its own. */
+static bool refuses_without_sodium(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		sodium_fails = true;
+		exit(crypto_init() == ERR_UNAVAILABLE ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
 int main(void)
 {
 	Suite *s = suite_create("crypto");
 	TCase *t = tcase_create("crypto");
 
-	if (crypto_init() != 0 || crypto_init() != 0)
+	if (!refuses_without_sodium() || crypto_init() != 0 || crypto_init() != 0)
 		return EXIT_FAILURE;
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, sha_vectors, 0, COUNT(hashes));
@@ -453,6 +490,7 @@ int main(void)
 	tcase_add_test(t, xchacha_vector);
 	tcase_add_test(t, compare_and_wipe);
 	tcase_add_test(t, threads_hash_apart);
+	tcase_add_test(t, a_stream_that_finds_no_memory_is_none);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -55,6 +55,38 @@ static const struct {
 	{"data that is no object", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR SCHEMA CONTENT "\"data\":[]}", ERR_MALFORMED},
 	{"another content type", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR SCHEMA "\"datacontenttype\":\"text/plain\",\"data\":{}}",
 	    ERR_MALFORMED},
+	{"a member behind data", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR SCHEMA CONTENT "\"data\":{},\"x\":1}", ERR_MALFORMED},
+	{"a type of nothing", HEAD "\"type\":\"\"," SUBJECT TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a type of 65 letters", HEAD "\"type\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+	    SUBJECT TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a type of all there may be in one", HEAD "\"type\":\"a_b-9.z\"," SUBJECT TIME SEQUENCE ACTOR
+	    "\"dataschema\":\"a_b-9.z/12\"," CONTENT "\"data\":{}}", 0},
+	{"a type with a brace", HEAD "\"type\":\"a{\"," SUBJECT TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a type with a colon", HEAD "\"type\":\"a:\"," SUBJECT TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a space in a subject", HEAD TYPE "\"subject\":\"a b\"," TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a letter beyond ASCII in a subject", HEAD TYPE "\"subject\":\"a\xc3\xa4\"," TIME SEQUENCE REST, ERR_MALFORMED},
+	{"an escaped quote in a subject", HEAD TYPE "\"subject\":\"a\\\"\"," TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a DEL in a subject", HEAD TYPE "\"subject\":\"a\x7f\"," TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a trace with its dash elsewhere", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR
+	    "\"traceparent\":\"00x0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"," SCHEMA CONTENT "\"data\":{}}",
+	    ERR_MALFORMED},
+	{"a trace that is not hex", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR
+	    "\"traceparent\":\"00-0af7651916cd43dd8448eb211c8031gc-b7ad6b7169203331-01\"," SCHEMA CONTENT "\"data\":{}}",
+	    ERR_MALFORMED},
+	{"a schema without a version", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR "\"dataschema\":\"meeting.started\"," CONTENT
+	    "\"data\":{}}", ERR_MALFORMED},
+	{"a schema of an empty version", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR "\"dataschema\":\"meeting.started/\"," CONTENT
+	    "\"data\":{}}", ERR_MALFORMED},
+	{"a schema of a long version", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR "\"dataschema\":\"meeting.started/1234567890\","
+	    CONTENT "\"data\":{}}", ERR_MALFORMED},
+	{"a schema of version 01", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR "\"dataschema\":\"meeting.started/01\"," CONTENT
+	    "\"data\":{}}", ERR_MALFORMED},
+	{"a schema of version x", HEAD TYPE SUBJECT TIME SEQUENCE ACTOR "\"dataschema\":\"meeting.started/x\"," CONTENT
+	    "\"data\":{}}", ERR_MALFORMED},
+	{"an id that is not hex", "{\"specversion\":\"1.0\",\"id\":\"00112233445566778899aabbccddee/f\",\"source\":\"/api\","
+	    TYPE SUBJECT TIME SEQUENCE REST, ERR_MALFORMED},
+	{"a time without a fraction", HEAD TYPE SUBJECT "\"time\":\"2026-11-23T22:39:15Z\"," SEQUENCE REST, ERR_MALFORMED},
+	{"a time that is none", HEAD TYPE SUBJECT "\"time\":\"2026-11-23T22:39:15.12345xZ\"," SEQUENCE REST, ERR_MALFORMED},
 	{"a short id", "{\"specversion\":\"1.0\",\"id\":\"00\",\"source\":\"/api\"," TYPE SUBJECT TIME SEQUENCE REST,
 	    ERR_MALFORMED},
 };
@@ -123,10 +155,10 @@ START_TEST(what_would_not_be_read_is_not_written)
 	struct buf out = BUF_INIT(4096);
 	uint32_t time_at, sequence_at;
 	char stream[STREAM_LEN_MAX + 2];
-	struct envelope wrong[8];
+	struct envelope wrong[12];
 
 	memset(stream, 'x', sizeof(stream));
-	for (size_t i = 0; i < 8; i++)
+	for (size_t i = 0; i < 12; i++)
 		wrong[i] = full();
 	wrong[0].id = SLICE("AA112233445566778899aabbccddeeff");
 	wrong[1].type = SLICE("Meeting");
@@ -136,10 +168,40 @@ START_TEST(what_would_not_be_read_is_not_written)
 	wrong[5].traceparent = SLICE("00-xyz");
 	wrong[6].dataschema = SLICE("meeting.ended/1");
 	wrong[7].causation = SLICE("\xe4\xb9\x99");
-	for (size_t i = 0; i < 8; i++) {
+	wrong[8].correlation = SLICE("a b");
+	wrong[9].source = SLICE("a\\b");
+	wrong[10].source = SLICE("a\"b");
+	wrong[11].id = SLICE("00");
+	for (size_t i = 0; i < 12; i++) {
 		buf_clear(&out);
 		ck_assert_int_eq(envelope_encode(&wrong[i], &out, &time_at, &sequence_at), ERR_INVALID);
 	}
+	buf_finish(&out);
+}
+END_TEST
+
+START_TEST(what_has_no_room_is_not_written)
+{
+	struct buf out = BUF_INIT(4096);
+	struct envelope e = full();
+	uint32_t time_at, sequence_at;
+
+	e.traceparent = (struct slice){0}; /* and need not be there */
+	for (size_t max = 0; max < 600; max++) {
+		struct buf little = BUF_INIT(max);
+		int rc = envelope_encode(&e, &little, &time_at, &sequence_at);
+
+		ck_assert(rc == ERR_TOO_BIG || (rc == 0 && little.len <= max));
+		buf_finish(&little);
+	}
+	ck_assert_int_eq(envelope_check(SLICE("{}x"), 7, NULL), ERR_MALFORMED);
+	e.dataschema = SLICE("meeting.ended/1");
+	ck_assert_int_eq(envelope_encode(&e, &out, &time_at, &sequence_at), ERR_INVALID);
+	/* The least there must be. */
+	e = (struct envelope){.id = e.id, .source = e.source, .type = e.type, .subject = e.subject, .time_us = e.time_us,
+	    .actor = e.actor, .dataschema = SLICE("meeting.started/1"), .data = e.data};
+	ck_assert_int_eq(envelope_encode(&e, &out, &time_at, &sequence_at), 0);
+	ck_assert_int_eq(envelope_check(buf_slice(&out), 0, NULL), 0);
 	buf_finish(&out);
 }
 END_TEST
@@ -175,6 +237,7 @@ int main(void)
 	tcase_add_test(tc, what_is_written_is_read_back);
 	tcase_add_test(tc, what_would_not_be_read_is_not_written);
 	tcase_add_test(tc, an_entry_has_a_longest_length);
+	tcase_add_test(tc, what_has_no_room_is_not_written);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -341,6 +341,25 @@ START_TEST(missing_tiles_and_impossible_questions_are_errors)
 	ck_assert_int_eq(merkle_builder_add(&b, &leaf, put_tile, &m), 0);
 	m.fail = ERR_IO;
 	ck_assert_int_eq(merkle_builder_flush(&b, put_tile, &m), ERR_IO);
+	ck_assert_int_eq(merkle_consistency_make(&p, 5, 12, &tiles), ERR_NOT_FOUND);
+	ck_assert_int_eq(merkle_consistency_make(&p, 11, 12, &tiles), ERR_NOT_FOUND);
+	ck_assert_uint_eq(merkle_tile_width(UINT64_MAX, 0, UINT64_MAX), 0);
+	/* The tile that fills is put at once, and that can fail. */
+	memset(&b, 0, sizeof(b));
+	for (int i = 0; i < MERKLE_TILE_WIDTH - 1; i++)
+		ck_assert_int_eq(merkle_builder_add(&b, &leaf, put_tile, &m), 0);
+	ck_assert_int_eq(merkle_builder_add(&b, &leaf, put_tile, &m), ERR_IO);
+	for (int i = 0; i < MERKLE_TILE_WIDTH; i++)
+		merkle_edge_add(&edge, &leaf, NULL); /* who does not want to know what was gained */
+	ck_assert_uint_eq(edge.size, MERKLE_TILE_WIDTH);
+	/* Equal sizes need equal roots and no proof, an older tree is not a newer one's extension. */
+	root = leaf_of(1);
+	p.n = 0;
+	ck_assert(merkle_consistency_holds(&p, 5, 5, &leaf, &leaf));
+	ck_assert(!merkle_consistency_holds(&p, 5, 5, &leaf, &root));
+	ck_assert(!merkle_consistency_holds(&p, 5, 4, &leaf, &root));
+	p.n = 1;
+	ck_assert(!merkle_consistency_holds(&p, 5, 5, &leaf, &leaf));
 	/* A proof longer than any tree needs is refused unhashed. */
 	memset(&p, 0, sizeof(p));
 	p.n = MERKLE_PROOF_MAX + 1;

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/err.h"
+#include "lib/no_memory.h"
 
 #define EXAMPLE_KEY "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 #define EXAMPLE_TEXT "This is an example message.\n"
@@ -196,6 +197,7 @@ static const struct {
     {"a short key", "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U==", ERR_MALFORMED},
     {"an unknown type", "example.com/foo+530d903a+AukyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", ERR_UNSUPPORTED},
     {"a space in the name", "example com+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", ERR_MALFORMED},
+    {"no second plus", "example.com/foo+530d903a", ERR_MALFORMED},
     {"no name", "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", ERR_MALFORMED},
 };
 
@@ -219,6 +221,8 @@ static const struct {
     {"a sign", "log\n+8\n" ROOT "\n", ERR_MALFORMED},
     {"too large a size", "log\n18446744073709551616\n" ROOT "\n", ERR_MALFORMED},
     {"no size", "log\n\n" ROOT "\n", ERR_MALFORMED},
+    {"an origin without end", "log", ERR_MALFORMED},
+    {"a size without end", "log\n8", ERR_MALFORMED},
     {"no origin", "\n8\n" ROOT "\n", ERR_MALFORMED},
     {"an extension line", "log\n8\n" ROOT "\nmore\n", ERR_MALFORMED},
     {"no root", "log\n8\n", ERR_MALFORMED},
@@ -226,6 +230,144 @@ static const struct {
     {"no final newline", "log\n8\n" ROOT, ERR_MALFORMED},
     {"white space after the size", "log\n8 \n" ROOT "\n", ERR_MALFORMED},
 };
+
+static const struct {
+	const char *says, *name;
+	int rc;
+} names[] = {
+    {"letters of two, three and four bytes", "\xc3\xa4\xe6\x97\xa5\xf0\x9f\x98\x80", 0},
+    {"letters around the spaces", "\xe1\x9a\x81\xe1\xbf\xbf\xe2\x80\x8b\xe2\x80\xae\xe2\x80\xb0\xe2\x81\xa0\xe3\x80\x81", 0},
+    {"nothing", "", ERR_INVALID},
+    {"broken UTF-8", "a\xff", ERR_INVALID},
+    {"a control character", "a\x01", ERR_INVALID},
+    {"a tab", "a\tb", ERR_INVALID},
+    {"a space", "a b", ERR_INVALID},
+    {"a plus", "a+b", ERR_INVALID},
+    {"next line", "a\xc2\x85", ERR_INVALID},
+    {"no-break space", "a\xc2\xa0", ERR_INVALID},
+    {"ogham space", "a\xe1\x9a\x80", ERR_INVALID},
+    {"en quad", "a\xe2\x80\x80", ERR_INVALID},
+    {"hair space", "a\xe2\x80\x8a", ERR_INVALID},
+    {"line separator", "a\xe2\x80\xa8", ERR_INVALID},
+    {"paragraph separator", "a\xe2\x80\xa9", ERR_INVALID},
+    {"narrow no-break space", "a\xe2\x80\xaf", ERR_INVALID},
+    {"mathematical space", "a\xe2\x81\x9f", ERR_INVALID},
+    {"ideographic space", "a\xe3\x80\x80", ERR_INVALID},
+};
+
+START_TEST(names_have_no_spaces_of_any_kind)
+{
+	uint8_t public_key[ED25519_PUBLIC_LEN] = {1};
+	char longest[NOTE_NAME_MAX + 1];
+	struct note_key key;
+
+	ck_assert_msg(note_key_make(&key, slice_str(names[_i].name), NOTE_ED25519, public_key) == names[_i].rc, "%s",
+	    names[_i].says);
+	memset(longest, 'x', sizeof(longest));
+	ck_assert_int_eq(note_key_make(&key, slice_of(longest, NOTE_NAME_MAX), NOTE_ED25519, public_key), 0);
+	ck_assert_int_eq(note_key_make(&key, slice_of(longest, NOTE_NAME_MAX + 1), NOTE_ED25519, public_key), ERR_INVALID);
+}
+END_TEST
+
+/* A key of each kind, of the same seed. */
+static void make_keys(struct note_key *log, struct note_key *witness, uint8_t secret[ED25519_SECRET_LEN])
+{
+	uint8_t seed[32] = {7}, public_key[ED25519_PUBLIC_LEN];
+
+	ed25519_from_seed(public_key, secret, seed);
+	ck_assert_int_eq(note_key_make(log, SLICE("log"), NOTE_ED25519, public_key), 0);
+	ck_assert_int_eq(note_key_make(witness, SLICE("w"), NOTE_COSIGNATURE, public_key), 0);
+}
+
+START_TEST(only_clean_text_is_signed)
+{
+	static const char *const texts[] = {"", "no newline", "a tab\t\n", "broken \xff\n"};
+	struct note_key log, witness;
+	uint8_t secret[ED25519_SECRET_LEN];
+	char *big = malloc(2 * NOTE_BYTES_MAX);
+
+	make_keys(&log, &witness, secret);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct buf out = BUF_INIT(NOTE_BYTES_MAX);
+
+		ck_assert_int_eq(note_sign_line(&out, slice_str(texts[i]), &log, secret), ERR_INVALID);
+		ck_assert_int_eq(note_cosign_line(&out, slice_str(texts[i]), &witness, secret, 1), ERR_INVALID);
+		ck_assert_uint_eq(out.len, 0);
+		buf_finish(&out);
+	}
+	memset(big, 'x', 2 * NOTE_BYTES_MAX);
+	big[2 * NOTE_BYTES_MAX - 1] = '\n';
+	struct buf out = BUF_INIT(NOTE_BYTES_MAX);
+
+	ck_assert_int_eq(note_cosign_line(&out, slice_of(big, 2 * NOTE_BYTES_MAX), &witness, secret, 1), ERR_TOO_BIG);
+	buf_finish(&out);
+	free(big);
+}
+END_TEST
+
+/* A note over this text, by the log and, `seconds` given, by the witness. */
+static void make_note(struct buf *out, const char *text, const struct note_key *log, const struct note_key *witness,
+    const uint8_t secret[ED25519_SECRET_LEN], uint64_t seconds)
+{
+	buf_append_str(out, text);
+	buf_append_char(out, '\n');
+	if (log != NULL)
+		ck_assert_int_eq(note_sign_line(out, slice_str(text), log, secret), 0);
+	if (seconds > 0)
+		ck_assert_int_eq(note_cosign_line(out, slice_str(text), witness, secret, seconds), 0);
+}
+
+START_TEST(a_checkpoint_is_the_logs_own)
+{
+	struct note_key keys[2], other;
+	uint8_t secret[ED25519_SECRET_LEN];
+	struct checkpoint c;
+	uint64_t seconds;
+	struct note note;
+	const struct {
+		const char *says, *text;
+		bool by_log, by_witness;
+		int rc;
+	} all[] = {
+	    {"by both", "log\n8\n" ROOT "\n", true, true, 0},
+	    {"by the witness alone", "log\n8\n" ROOT "\n", false, true, ERR_BAD_SIGNATURE},
+	    {"of another origin", "gol\n8\n" ROOT "\n", true, true, ERR_BAD_SIGNATURE},
+	    {"no checkpoint", "log\n8\n", true, true, ERR_MALFORMED},
+	};
+
+	make_keys(&keys[0], &keys[1], secret);
+	ck_assert_int_eq(checkpoint_open(&c, NULL, SLICE("x"), keys, 2, NULL), ERR_MALFORMED);
+	ck_assert_int_eq(checkpoint_open(&c, NULL, SLICE(CHECKPOINT_NOTE), keys, 2, NULL), ERR_BAD_SIGNATURE);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct buf text = BUF_INIT(NOTE_BYTES_MAX);
+
+		make_note(&text, all[i].text, all[i].by_log ? &keys[0] : NULL, &keys[1], secret, all[i].by_witness ? 42 : 0);
+		ck_assert_msg(checkpoint_open(&c, &note, buf_slice(&text), keys, 2, NULL) == all[i].rc, "%s", all[i].says);
+		if (i == 0) {
+			ck_assert_int_eq(note_cosignature_time(&note, &keys[1], &seconds), 0);
+			ck_assert_uint_eq(seconds, 42);
+			/* Of a key that makes no such signature, or made none here. */
+			ck_assert_int_eq(note_cosignature_time(&note, &keys[0], &seconds), ERR_NOT_FOUND);
+			ck_assert_int_eq(note_key_make(&other, SLICE("v"), NOTE_COSIGNATURE, keys[1].public_key), 0);
+			ck_assert_int_eq(note_cosignature_time(&note, &other, &seconds), ERR_NOT_FOUND);
+			/* Without memory for what was signed nothing is believed. */
+			no_memory_in = 0;
+			ck_assert_int_eq(note_verify(&note, &keys[1], 1, NULL), ERR_BAD_SIGNATURE);
+			/* Nor a cosignature of another time, or one of the wrong length. */
+			for (unsigned k = 0; k < note.n_signatures; k++)
+				if (slice_is(note.signatures[k].name, "w"))
+					note.signatures[k].bytes[7]++;
+			ck_assert_int_eq(note_verify(&note, &keys[1], 1, NULL), ERR_BAD_SIGNATURE);
+			ck_assert_int_eq(checkpoint_open(&c, NULL, buf_slice(&text), keys, 2, NULL), 0);
+			for (unsigned k = 0; k < note.n_signatures; k++)
+				if (slice_is(note.signatures[k].name, "w"))
+					note.signatures[k].len--;
+			ck_assert_int_eq(note_verify(&note, &keys[1], 1, NULL), ERR_BAD_SIGNATURE);
+		}
+		buf_finish(&text);
+	}
+}
+END_TEST
 
 START_TEST(checkpoints_have_three_exact_lines)
 {
@@ -244,6 +386,7 @@ static const struct {
     {"two hashes", PROOF_HEAD "index 5\n" ROOT "\n" ROOT "\n\n" CHECKPOINT_NOTE, 0},
     {"no hash: a tree of one", PROOF_HEAD "index 0\n\n" CHECKPOINT_NOTE, 0},
     {"another version", "c2sp.org/tlog-proof@v2\nindex 0\n\n" CHECKPOINT_NOTE, ERR_MALFORMED},
+    {"the first line only", PROOF_HEAD, ERR_MALFORMED},
     {"no index", PROOF_HEAD ROOT "\n\n" CHECKPOINT_NOTE, ERR_MALFORMED},
     {"an index with a leading zero", PROOF_HEAD "index 05\n\n" CHECKPOINT_NOTE, ERR_MALFORMED},
     {"a hash cut short", PROOF_HEAD "index 5\nXcna\n\n" CHECKPOINT_NOTE, ERR_MALFORMED},
@@ -298,6 +441,9 @@ int main(void)
 	tcase_add_test(t, sixty_four_signatures_are_read_and_one_more_is_not);
 	tcase_add_test(t, unknown_signers_are_ignored_and_false_ones_reject);
 	tcase_add_loop_test(t, bad_verifier_keys_are_refused, 0, N(bad_keys));
+	tcase_add_loop_test(t, names_have_no_spaces_of_any_kind, 0, N(names));
+	tcase_add_test(t, only_clean_text_is_signed);
+	tcase_add_test(t, a_checkpoint_is_the_logs_own);
 	tcase_add_loop_test(t, checkpoints_have_three_exact_lines, 0, N(checkpoints));
 	tcase_add_loop_test(t, proof_files_are_read_strictly_and_written_back, 0, N(proof_files));
 	tcase_add_test(t, a_proof_of_more_than_63_hashes_is_refused);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "lib/no_memory.h"
 #include "lib/run.h"
 #include "net/http_parser.h"
 
@@ -178,6 +179,14 @@ static const struct {
 	{"a Host in a trailer", SLICE_INIT(CHUNKED "0\r\nhOst: b\r\n\r\n"), "400 bad_chunk"},
 	{"a hop's own field in a trailer", SLICE_INIT(CHUNKED "0\r\nConnection: close\r\n\r\n"), "400 bad_chunk"},
 	{"a tab that hides keep-alive from others", SLICE_INIT("GET / HTTP/1.0\r\nConnection: keep-alive\t\r\n\r\n"), "400 bad_request"},
+	{"a control character in a trailer", SLICE_INIT(CHUNKED "0\r\nX: a\x01\r\n\r\n"), "400 bad_chunk"},
+	{"DEL in a trailer", SLICE_INIT(CHUNKED "0\r\nX: a\x7f\r\n\r\n"), "400 bad_chunk"},
+	{"a method and nothing more", SLICE_INIT("GET\r\n\r\n"), "400 bad_request_line"},
+	{"a method that is no token", SLICE_INIT("G(T / HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_request_line"},
+	{"a line feed for the empty line", SLICE_INIT(GET "\n"), "400 bare_line_feed"},
+	{"a slash in Host", SLICE_INIT("GET / HTTP/1.1\r\nHost: a/\r\n\r\n"), "400 bad_host"},
+	{"a back quote in Host", SLICE_INIT("GET / HTTP/1.1\r\nHost: `\r\n\r\n"), "400 bad_host"},
+	{"a brace in Host", SLICE_INIT("GET / HTTP/1.1\r\nHost: {\r\n\r\n"), "400 bad_host"},
 	{"an extension without a name", SLICE_INIT(CHUNKED "0;\r\n\r\n"), "400 bad_chunk"},
 	{"an extension with half a name", SLICE_INIT(CHUNKED "0;a,\r\n\r\n"), "400 bad_chunk"},
 	{"an extension without a value", SLICE_INIT(CHUNKED "0;a=\r\n\r\n"), "400 bad_chunk"},
@@ -289,6 +298,13 @@ static const struct {
 	{"dots inside the root", SLICE_INIT("GET /a/../b/./c HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /a/../b/./c fields=1 [Host|a] body= rest=0"},
 	{"a query", SLICE_INIT("GET /?a=1&&b=x+y%26&c HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /?a=1&b=x y&&c= fields=1 [Host|a] body= rest=0"},
 	{"an IPv6 host", SLICE_INIT("GET / HTTP/1.1\r\nHost: [::1]:3000\r\n\r\n"), "GET / fields=1 [Host|[::1]:3000] body= rest=0"},
+	{"a Host of all it may have", SLICE_INIT("GET / HTTP/1.1\r\nHost: AZaz09.-_~:[]\r\n\r\n"), "GET / fields=1 [Host|AZaz09.-_~:[]] body= rest=0"},
+	{"names as long as those that mean something", SLICE_INIT(GET "Xost: a\r\nXxpect: a\r\nX-Abcdefgh: a\r\nX-Abcdefghijkl: a\r\n"
+		"X-Abcdefghijklmn: a\r\nX-Abcdefghijklmno: a\r\n\r\n"),
+	    "GET / fields=7 [Host|a] [Xost|a] [Xxpect|a] [X-Abcdefgh|a] [X-Abcdefghijkl|a] [X-Abcdefghijklmn|a] [X-Abcdefghijklmno|a] body= rest=0"},
+	{"a trailer with a long name and a tab", SLICE_INIT(CHUNKED "0;abc=def\r\nX-Abcdefghijklmnopqrstuvwxyz:\ta\r\n\r\n"), "POST / fields=2 [Host|a] [Transfer-Encoding|chunked] body= rest=0"},
+	{"an expectation we know", SLICE_INIT(POST "Expect: 100-continue\r\n\r\n"), "POST / fields=2 [Host|a] [Expect|100-continue] body= rest=0"},
+	{"a body and the next request", SLICE_INIT(POST "Content-Length: 4\r\n\r\nabcdGET"), "POST / fields=2 [Host|a] [Content-Length|4] body=abcd rest=3"},
 	{"identity is no coding", SLICE_INIT(POST "Content-Encoding: identity\r\n\r\n"), "POST / fields=2 [Host|a] [Content-Encoding|identity] body= rest=0"},
 };
 
@@ -392,6 +408,137 @@ START_TEST(a_discarded_body_is_counted_but_not_kept)
 }
 END_TEST
 
+START_TEST(limits_are_completed_and_clamped)
+{
+	struct http_limits wide = {.head_bytes_max = 1u << 30, .line_bytes_max = 1u << 30, .target_bytes_max = 1u << 30};
+	struct http_limits small = {.head_bytes_max = 100, .line_bytes_max = 70, .target_bytes_max = 20};
+	struct http_parser p;
+
+	http_limits_complete(&wide);
+	ck_assert_uint_eq(wide.head_bytes_max, UINT16_MAX - 1);
+	ck_assert_uint_eq(wide.line_bytes_max, wide.head_bytes_max);
+	ck_assert_uint_eq(wide.target_bytes_max, wide.line_bytes_max);
+	/* A line too long that is also the one with which the head is: the line is told. */
+	http_limits_complete(&small);
+	http_parser_init(&p, &small);
+	ck_assert(!http_parser_begun(&p));
+	ck_assert_uint_eq(http_parser_feed(&p, SLICE("")), 0);
+	http_parser_feed(&p, SLICE("GET / HTTP/1.1\r\nHost: a\r\n"));
+	http_parser_feed(&p, SLICE("X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+	ck_assert_int_eq(p.status, 431);
+	ck_assert_str_eq(p.code, "field_too_long");
+	http_parser_finish(&p);
+	/* A request refused before it began. */
+	http_parser_init(&p, &limits);
+	http_parser_feed(&p, SLICE("\r\n\r\n"));
+	ck_assert(http_parser_begun(&p));
+	http_parser_finish(&p);
+}
+END_TEST
+
+START_TEST(the_target_is_known_before_the_head_is_whole)
+{
+	struct http_parser p;
+	struct slice target;
+
+	http_parser_init(&p, &limits);
+	ck_assert(!http_parser_target(&p, &target));
+	http_parser_feed(&p, SLICE("GET /x"));
+	ck_assert(http_parser_begun(&p));
+	ck_assert(!http_parser_target(&p, &target));
+	http_parser_feed(&p, SLICE(" HTTP/1.1\r\nHo"));
+	ck_assert(http_parser_target(&p, &target));
+	ck_assert_slice_eq(target, SLICE("/x"));
+	http_parser_finish(&p);
+	http_parser_init(&p, &limits);
+	http_parser_feed(&p, SLICE("GET\r\n"));
+	ck_assert(!http_parser_target(&p, &target));
+	http_parser_finish(&p);
+}
+END_TEST
+
+START_TEST(a_long_head_leaves_nothing_behind)
+{
+	struct buf head = BUF_INIT(1 << 16);
+	struct http_parser p;
+
+	buf_printf(&head, GET "X: %05000d\r\n\r\n", 7);
+	http_parser_init(&p, &limits);
+	http_parser_feed(&p, buf_slice(&head));
+	ck_assert_int_eq(p.stage, HTTP_STAGE_DONE);
+	http_parser_reset(&p);
+	ck_assert_ptr_null(p.text.ptr);
+	buf_finish(&head);
+	http_parser_finish(&p);
+}
+END_TEST
+
+static const char *const wanting[] = {
+	GET "\r\n", POST "Content-Length: 4\r\n\r\nabcd", CHUNKED "4\r\nabcd\r\n0\r\n\r\n"};
+
+/* At every allocation there is. */
+START_TEST(want_of_memory_is_a_503)
+{
+	struct slice bytes = slice_str(wanting[_i]);
+	bool wanted;
+	int nth = 0;
+
+	do {
+		struct http_parser p;
+		size_t at = 0;
+
+		http_parser_init(&p, &limits);
+		no_memory_in = nth++;
+		while (at < bytes.len && (p.stage == HTTP_STAGE_HEAD || p.stage == HTTP_STAGE_BODY)) {
+			enum http_stage before = p.stage;
+
+			at += http_parser_feed(&p, slice_of(bytes.ptr + at, bytes.len - at));
+			if (before == HTTP_STAGE_HEAD && p.stage == HTTP_STAGE_BODY)
+				http_parser_keep_body(&p, BODY_MAX);
+		}
+		wanted = p.stage == HTTP_STAGE_REFUSED;
+		ck_assert(wanted || p.stage == HTTP_STAGE_DONE);
+		if (wanted)
+			ck_assert_int_eq(p.status, 503);
+		http_parser_finish(&p);
+	} while (wanted);
+	no_memory_in = -1;
+	ck_assert_int_gt(nth, _i == 0 ? 1 : 2);
+}
+END_TEST
+
+#define TOLD {.n_fields = 1, .target = {"/", 1}}
+static const struct {
+	const char *says, *head;
+	struct http_head told;
+	bool agrees;
+} opinions[] = {
+	{"as it is", GET "\r\n", TOLD, true},
+	{"more behind the head", GET "\r\nX", TOLD, false},
+	{"half a head", GET, TOLD, false},
+	{"another number of fields", GET "X: y\r\n\r\n", TOLD, false},
+	{"another target", "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", TOLD, false},
+	{"another major version", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", TOLD, false},
+	{"another minor version", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", TOLD, false},
+	{"a connection that ends", "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+	    {.n_fields = 1, .target = {"/", 1}, .http_1_0 = true, .keep_alive = true}, false},
+	{"one that ends for both", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", {.n_fields = 1, .target = {"/", 1}, .http_1_0 = true}, true},
+	{"one that could go on", GET "\r\n", {.n_fields = 1, .target = {"/", 1}, .keep_alive = true}, true},
+	{"chunks", "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", TOLD, false},
+	{"chunks for both", "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	    {.n_fields = 1, .target = {"/", 1}, .chunked = true}, true},
+	{"another length", "GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", TOLD, false},
+	{"the same length", "GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+	    {.n_fields = 1, .target = {"/", 1}, .content_length = 5}, true},
+};
+
+START_TEST(the_second_opinion_sees_every_difference)
+{
+	ck_assert_msg(http_llhttp_agrees(slice_str(opinions[_i].head), &opinions[_i].told) == opinions[_i].agrees, "%s",
+	    opinions[_i].says);
+}
+END_TEST
+
 START_TEST(repeated_parameters_are_found)
 {
 	struct http_field query[] = {
@@ -415,6 +562,11 @@ int main(void)
 	tcase_add_test(tc, limits_and_their_status);
 	tcase_add_test(tc, a_discarded_body_is_counted_but_not_kept);
 	tcase_add_test(tc, repeated_parameters_are_found);
+	tcase_add_test(tc, limits_are_completed_and_clamped);
+	tcase_add_test(tc, the_target_is_known_before_the_head_is_whole);
+	tcase_add_test(tc, a_long_head_leaves_nothing_behind);
+	tcase_add_loop_test(tc, want_of_memory_is_a_503, 0, (int)COUNT(wanting));
+	tcase_add_loop_test(tc, the_second_opinion_sees_every_difference, 0, (int)COUNT(opinions));
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "domain/schema.h"
+#include "lib/no_memory.h"
 
 #define EVENT SLICE("0123456789abcdef0123456789abcdef")
 #define ORIGIN "log.example.test/events"
@@ -21,9 +22,13 @@ static struct sealer *s;
 static struct subject indexed;
 static bool has_indexed;
 
+static int look_up_rc; /* when it cannot tell */
+
 static int look_up(void *arg, const uint8_t ref[SEAL_REF_LEN], struct id *ret_id)
 {
 	(void)arg;
+	if (look_up_rc != 0)
+		return look_up_rc;
 	if (!has_indexed || memcmp(indexed.ref, ref, SEAL_REF_LEN) != 0)
 		return ERR_NOT_FOUND;
 	*ret_id = indexed.id;
@@ -125,6 +130,127 @@ START_TEST(a_sealed_value_cannot_be_moved_or_altered)
 	sealer_destroy(other);
 	arena_finish(&a);
 	buf_finish(&sealed);
+}
+END_TEST
+
+/* Sealed under the subject's key and for this place, but not padded as we pad. */
+static void seal_unpadded(struct buf *out, const struct id *subject, const char plain[32])
+{
+	static const char aad[] = "field/v1\0" ORIGIN "\0" "0123456789abcdef0123456789abcdef\0operator";
+	uint8_t key[KEYRING_KEY_LEN], bytes[SEALED_LEN(0)] = {0x01};
+
+	ck_assert_int_eq(keyring_get(kr, subject, key), 0);
+	memcpy(bytes + 1, subject->bytes, ID_LEN);
+	xchacha_seal(bytes + 1 + ID_LEN + XCHACHA_NONCE_LEN, slice_of(plain, 32), slice_of(aad, sizeof(aad) - 1),
+	    bytes + 1 + ID_LEN, key);
+	buf_append(out, slice_of(bytes, sizeof(bytes)));
+}
+
+START_TEST(padding_is_checked)
+{
+	static const char plains[][32] = {"x\x80", "", "no padding at all, all 32 bytes."};
+	static const int codes[] = {0, ERR_CORRUPT, ERR_CORRUPT};
+	struct subject li = subject_of("li");
+
+	for (size_t i = 0; i < 3; i++) {
+		struct buf sealed = BUF_INIT(1024), opened = BUF_INIT(1024);
+
+		seal_unpadded(&sealed, &li.id, plains[i]);
+		ck_assert_int_eq(seal_open_to(s, EVENT, SLICE("operator"), buf_slice(&sealed), &opened), codes[i]);
+		ck_assert_uint_eq(opened.len, i == 0 ? 1 : 0);
+		buf_finish(&sealed);
+		buf_finish(&opened);
+	}
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_an_error)
+{
+	struct subject li = subject_of("li");
+	struct buf sealed = BUF_INIT(1024), small = BUF_INIT(8);
+	struct arena little = ARENA_INIT(8), a = ARENA_INIT(4096);
+	char name[700];
+	struct slice plain, long_name = slice_of(name, sizeof(name));
+
+	memset(name, 'n', sizeof(name));
+	ck_assert_int_eq(seal_field(s, &li.id, EVENT, SLICE("f"), slice_of(name, (64u << 20) + 1), &sealed), ERR_TOO_BIG);
+	ck_assert_int_eq(seal_field(s, &li.id, EVENT, SLICE("f"), SLICE("x"), &small), ERR_TOO_BIG);
+	ck_assert_int_eq(seal_field(s, &li.id, EVENT, long_name, SLICE("x"), &sealed), ERR_TOO_BIG);
+	ck_assert_int_eq(seal_field(s, &li.id, EVENT, SLICE("f"), slice_of(name, 100), &sealed), 0);
+	ck_assert_int_eq(seal_open(s, EVENT, long_name, buf_slice(&sealed), &a, &plain), ERR_TOO_BIG);
+	ck_assert_int_eq(seal_open(s, EVENT, SLICE("f"), buf_slice(&sealed), &little, &plain), ERR_NOMEM);
+	for (size_t len = 0; len < sealed.len; len++) {
+		int rc = seal_open(s, EVENT, SLICE("f"), slice_of(sealed.ptr, len), &a, &plain);
+
+		/* Of a length that could be: then the seal is broken. */
+		ck_assert(rc == ERR_MALFORMED || (rc == ERR_CORRUPT && len >= SEALED_LEN(0) && (len - SEALED_LEN(0)) % 32 == 0));
+	}
+	buf_clear(&small);
+	ck_assert_int_eq(seal_open_to(s, EVENT, SLICE("f"), buf_slice(&sealed), &small), ERR_TOO_BIG);
+	buf_clear(&small);
+	ck_assert_int_eq(seal_open_to(s, EVENT, SLICE("f"), SLICE("x"), &small), ERR_MALFORMED);
+	small.max = 1024;
+	ck_assert_int_eq(seal_open_to(s, EVENT, SLICE("g"), buf_slice(&sealed), &small), ERR_CORRUPT);
+	ck_assert_uint_eq(small.len, 0);
+	buf_finish(&sealed);
+	buf_finish(&small);
+	arena_finish(&little);
+	arena_finish(&a);
+}
+END_TEST
+
+START_TEST(who_cannot_be_looked_up_gets_no_new_key)
+{
+	struct sealer_options alone = {.keyring = kr, .origin = ORIGIN, .rng = &rng_system};
+	struct subject zhao, again;
+	struct sealer *other;
+
+	look_up_rc = ERR_IO;
+	ck_assert_int_eq(sealer_subject(s, SLICE("tencent.user"), SLICE("zhao"), &zhao), ERR_IO);
+	look_up_rc = 0;
+	ck_assert_int_eq(sealer_subject(s, SLICE("tencent.user"), SLICE("zhao"), &zhao), 0);
+	/* Without an index there is what was given out lately. */
+	ck_assert_int_eq(sealer_create(&other, &alone), 0);
+	ck_assert_int_eq(sealer_subject(other, SLICE("tencent.user"), SLICE("qian"), &zhao), 0);
+	ck_assert_int_eq(sealer_subject(other, SLICE("tencent.user"), SLICE("qian"), &again), 0);
+	ck_assert_mem_eq(&zhao.id, &again.id, sizeof(again.id));
+	sealer_destroy(other);
+}
+END_TEST
+
+/* Enough of them that some share a set of the table of recent ones. */
+START_TEST(a_crowd_keeps_its_subjects)
+{
+	static struct subject crowd[1500];
+	char name[16];
+
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < sizeof(crowd) / sizeof(crowd[0]); i++) {
+			struct subject subject;
+
+			snprintf(name, sizeof(name), "u%zu", i);
+			subject = subject_of(name);
+			if (round == 0)
+				crowd[i] = subject;
+			ck_assert_mem_eq(&crowd[i].id, &subject.id, sizeof(subject.id));
+		}
+}
+END_TEST
+
+START_TEST(a_sealer_that_finds_no_memory_is_none)
+{
+	struct sealer_options o = {.keyring = kr, .origin = ORIGIN, .lookup = look_up, .rng = &rng_system};
+	struct sealer *made = NULL;
+	int rc = ERR_NOMEM;
+
+	for (int nth = 0; nth < 3; nth++) {
+		no_memory_in = nth;
+		rc = sealer_create(&made, &o);
+		no_memory_in = -1;
+		ck_assert_int_eq(rc, ERR_NOMEM);
+		ck_assert_ptr_null(made);
+	}
+	sealer_destroy(NULL);
 }
 END_TEST
 
@@ -272,6 +398,11 @@ int main(void)
 	tcase_add_test(t, a_sealed_value_cannot_be_moved_or_altered);
 	tcase_add_test(t, an_erased_subject_opens_no_more_and_comes_back_as_another);
 	tcase_add_test(t, an_identity_keeps_its_subject);
+	tcase_add_test(t, padding_is_checked);
+	tcase_add_test(t, what_does_not_fit_is_an_error);
+	tcase_add_test(t, who_cannot_be_looked_up_gets_no_new_key);
+	tcase_add_test(t, a_crowd_keeps_its_subjects);
+	tcase_add_test(t, a_sealer_that_finds_no_memory_is_none);
 	tcase_add_test(t, fingerprints_commit_without_telling);
 	tcase_add_test(t, raw_bodies_have_keys_of_their_own);
 	tcase_add_test(t, the_hooks_seal_for_the_subject_that_is_named);
