@@ -427,6 +427,20 @@ static bool is_conflict(struct delivery *d)
 	return d->first_fingerprint[0] != '\0' && strcmp(d->first_fingerprint, d->fingerprint) != 0;
 }
 
+/* 503, and why: of a log that lost events its sender may know that repeating is of no use before somebody acts. */
+static void refuse(struct delivery *d, int rc)
+{
+	struct http_request *rq = d->rq;
+	const char *refusal = rc == ERR_UNAVAILABLE ? eventlog_refusal(d->tencent->app->log) : NULL;
+
+	http_header(rq, "Retry-After", rc == ERR_BUSY ? SLICE("1") : SLICE("60"));
+	if (refusal != NULL)
+		http_problem(rq, 503, "read_only", arena_printf(rq->arena, "No event is stored here at the moment: %s.", refusal), NULL, 0);
+	else
+		http_problem(rq, 503, rc == ERR_DISK_FULL ? "disk_full" : "not_stored",
+		    "The event cannot be stored at the moment; send it again later.", NULL, 0);
+}
+
 static void answer(struct delivery *d)
 {
 	struct http_request *rq = d->rq;
@@ -442,8 +456,7 @@ static void answer(struct delivery *d)
 	if (rc != ERR_BUSY && rc != ERR_DISK_FULL && rc != ERR_UNAVAILABLE && rc != ERR_UNKNOWN_OUTCOME)
 		log_error("tencent", "a webhook could not be stored", "error", err_name(rc));
 	tally_refuse(&t->tally, TENCENT_REFUSED_STORE);
-	http_header(rq, "Retry-After", rc == ERR_BUSY ? SLICE("1") : SLICE("60"));
-	http_problem(rq, 503, rc == ERR_DISK_FULL ? "disk_full" : "not_stored", "The event cannot be stored at the moment; send it again later.", NULL, 0);
+	refuse(d, rc);
 }
 
 static void delivery_step(struct delivery *d)

@@ -24,6 +24,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "domain/note.h"
+#include "domain/policy.h"
 #include "log_commands.h"
 #include "progress.h"
 
@@ -376,17 +377,89 @@ static void drop_partial(struct export *e)
 	}
 }
 
-/* ---- the command ---------------------------------------------------------------------------------- */
+/* ---- which checkpoint ------------------------------------------------------------------------------ */
 
-static int do_export(struct export *e, const char *data_dir, const char **ret_problem)
+/* Sizes of all notes, ascending; malloc'ed. */
+static int list_notes(struct eventlog *log, uint64_t **ret_sizes, size_t *ret_n)
+{
+	struct buf note = BUF_INIT(NOTE_BYTES_MAX);
+	uint64_t *sizes = NULL, size, from = 0;
+	size_t n = 0, room = 0;
+	int rc;
+
+	while ((rc = eventlog_next_note(log, from, &size, &note)) == 0) {
+		if (n == room) {
+			uint64_t *more = realloc(sizes, (room = room == 0 ? 1024 : 2 * room) * sizeof(*sizes));
+
+			if (more == NULL) {
+				rc = ERR_NOMEM;
+				break;
+			}
+			sizes = more;
+		}
+		sizes[n++] = size;
+		from = size + 1;
+		buf_clear(&note);
+	}
+	buf_finish(&note);
+	*ret_sizes = sizes;
+	*ret_n = n;
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static bool has_quorum(const struct policy *policy, struct slice bytes)
+{
+	struct note *note = malloc(sizeof(*note));
+	unsigned n = 0;
+
+	if (note != NULL && note_parse(note, bytes) == 0)
+		for (unsigned i = 0; i < policy->n_witnesses; i++)
+			n += note_verify(note, &policy->witnesses[i].key, 1, NULL) == 0;
+	free(note);
+	return n >= policy->quorum;
+}
+
+/* The newest that enough witnesses have signed: the very newest is on its way to them. ERR_NOT_FOUND. */
+static int newest_with_quorum(struct export *e, const struct policy *policy)
+{
+	uint64_t *sizes = NULL;
+	size_t n = 0;
+	int rc = list_notes(e->log, &sizes, &n);
+
+	while (rc == 0 && n > 0) {
+		buf_clear(&e->checkpoint);
+		rc = eventlog_next_note(e->log, sizes[--n], &e->size, &e->checkpoint);
+		if (rc == 0 && has_quorum(policy, buf_slice(&e->checkpoint)))
+			break;
+		e->size = 0;
+	}
+	free(sizes);
+	return rc == 0 && e->size == 0 ? ERR_NOT_FOUND : rc;
+}
+
+static int choose_checkpoint(struct export *e, const struct policy *policy, const char **ret_problem)
 {
 	int rc;
 
-	rc = eventlog_last_note(e->log, &e->size, &e->checkpoint);
-	if (rc != 0) {
-		*ret_problem = "no checkpoint was signed yet; a running server does within a second of the first event";
-		return rc;
+	if (policy != NULL && policy->quorum > 0) {
+		*ret_problem = "no checkpoint has the signatures that the policy asks for yet";
+		return newest_with_quorum(e, policy);
 	}
+	*ret_problem = "no checkpoint was signed yet; a running server does within a second of the first event";
+	rc = eventlog_last_note(e->log, &e->size, &e->checkpoint);
+	return rc;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------- */
+
+static int do_export(struct export *e, const char *data_dir, const struct policy *policy, const char **ret_problem)
+{
+	int rc;
+
+	rc = choose_checkpoint(e, policy, ret_problem);
+	if (rc != 0)
+		return rc;
+	*ret_problem = NULL;
 	rc = dir_create(e->dir, 0755);
 	if (rc == 0)
 		rc = read_old(e, ret_problem);
@@ -447,7 +520,8 @@ static int report(struct invocation *in, const struct export *e)
 }
 
 /* One log into one directory; only of the log itself, not of those before, a summary is told. */
-static int export_one(struct invocation *in, const char *data_dir, const char *dir, bool is_before)
+static int export_one(struct invocation *in, const char *data_dir, const char *dir, const struct policy *policy,
+    bool is_before)
 {
 	struct export *e = calloc(1, sizeof(*e));
 	const char *problem = NULL;
@@ -462,7 +536,7 @@ static int export_one(struct invocation *in, const char *data_dir, const char *d
 		free(e);
 		return status;
 	}
-	rc = do_export(e, data_dir, &problem);
+	rc = do_export(e, data_dir, policy, &problem);
 	if (rc == 0 && is_before)
 		status = STATUS_OK;
 	else if (rc == 0)
@@ -487,21 +561,36 @@ static int run_export(struct invocation *in)
 {
 	const char *data_dir = option_data_dir(in), *dir = in->arguments[0];
 	char from[PATH_MAX], to[PATH_MAX];
+	struct buf problem = BUF_INIT(8192);
+	struct policy *policy = NULL;
 	int status = STATUS_OK;
+
+	if (option_is_set(in, "policy")) {
+		policy = malloc(sizeof(*policy));
+		if (policy == NULL || policy_read(policy, option_text(in, "policy"), &problem) != 0)
+			status = command_fail_usage(in, "--policy: %s", problem.len > 0 ? problem.ptr : "out of memory");
+		buf_finish(&problem);
+	}
 
 	for (unsigned n = 1; status == STATUS_OK; n++) {
 		if (snprintf(from, sizeof(from), "%s/previous/%u", data_dir, n) >= (int)sizeof(from) ||
 		    snprintf(to, sizeof(to), "%s/previous/%u", dir, n) >= (int)sizeof(to))
-			return command_fail(in, STATUS_FAILED, "the path %s is too long", dir);
-		if (!file_exists(from))
+			status = command_fail(in, STATUS_FAILED, "the path %s is too long", dir);
+		else if (!file_exists(from))
 			break;
-		status = export_one(in, from, to, true);
+		else
+			status = export_one(in, from, to, NULL, true); /* its witnesses sign it no more */
 	}
-	return status == STATUS_OK ? export_one(in, data_dir, dir, false) : status;
+	if (status == STATUS_OK)
+		status = export_one(in, data_dir, dir, policy, false);
+	free(policy);
+	return status;
 }
 
 static const struct option options[] = {
     OPTION_DATA,
+    {.name = "policy", .kind = OPTION_FILE, .value = "FILE",
+	.summary = "up to the newest checkpoint that as many witnesses signed as this policy asks for"},
     {.name = "json", .kind = OPTION_FLAG, .summary = "print the summary as JSON"},
     {0},
 };

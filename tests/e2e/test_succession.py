@@ -77,6 +77,8 @@ class Succession(unittest.TestCase):
             eventually(lambda: self.ready(s) == 503, 20)
             refused = s.post_event(meeting_event(trace_id="t-new"))
             self.assertEqual(refused.status, 503)
+            self.assertEqual(json.loads(refused.body)["code"], "read_only")
+            self.assertIn(b"events were lost: the log has 6", refused.body)
             self.assertIn(b"successor", s.get("/health", token=None).body)
             self.assertEqual(self.succeed(check=False).returncode, 5)
         finally:
