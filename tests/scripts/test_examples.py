@@ -98,6 +98,21 @@ class Webhooks(unittest.TestCase):
 
 
 @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd here")
+class WitnessUnit(unittest.TestCase):
+    def test_it_is_understood_and_locked_down(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            path = os.path.join(tmp, "lulab-witness.service")
+            text = read("examples", "systemd", "lulab-witness.service").replace("/usr/local/bin/lulab", BINARY)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(re.sub(r"(?m)^Documentation=.*\n", "", text))
+            done = subprocess.run(["systemd-analyze", "verify", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.assertEqual((done.returncode, done.stdout), (0, ""))
+            done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=20", path],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout[-400:])
+
+
+@unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd here")
 class Unit(unittest.TestCase):
     def analyze(self, *args):
         with tempfile.TemporaryDirectory() as tmp:
