@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #define NAME_MAX_LEN 15
-#define NICE_BURSTS 5
 #define NICE_BACKGROUND 19 /* 1.5 % of a processor beside one busy thread, all of an idle one */
 
 void thread_name(const char *name)
@@ -19,18 +18,8 @@ void thread_name(const char *name)
 	pthread_setname_np(pthread_self(), shown);
 }
 
-static void set_nice(int nice)
-{
-	/* On Linux a nice value belongs to a thread. Where it cannot be set, all are equal, which is no error. */
-	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
-}
-
 void thread_yield_to_others(void)
 {
-	set_nice(NICE_BACKGROUND);
-}
-
-void thread_yield_somewhat(void)
-{
-	set_nice(NICE_BURSTS);
+	/* On Linux a nice value belongs to a thread. Where it cannot be set, all are equal, which is no error. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE_BACKGROUND);
 }

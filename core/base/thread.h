@@ -13,7 +13,4 @@ void thread_name(const char *name);
  */
 void thread_yield_to_others(void);
 
-/* The same for work that comes in bursts and must keep up (the log's index): it gets a quarter of a busy processor. */
-void thread_yield_somewhat(void);
-
 #endif

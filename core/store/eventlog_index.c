@@ -291,9 +291,7 @@ void *eventlog_indexer(void *arg)
 	bool stop = false;
 	int rc = 0;
 
-	/* A batch takes a tenth of a second of processor, which the webhooks of that moment would all wait for. */
 	thread_name("log index");
-	thread_yield_somewhat();
 	while (!stop) {
 		/* Near the end of the disk the room left is for the log's own last words. After a failure
 		 * one round of waiting, until the next upkeep. */
