@@ -1,6 +1,7 @@
 /* See app.h. */
 #include "app.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "app/app_http.h"
@@ -359,6 +360,21 @@ static int start_adapters(struct app *app, struct buf *problem)
 	return 0;
 }
 
+static void on_pool_started(uv_work_t *work)
+{
+	(void)work;
+}
+
+/* libuv makes its pool's threads at the first work and aborts when it cannot: at the start, then, not under a request. */
+static int start_pool(struct app *app, struct buf *problem)
+{
+	int rc = uv_queue_work(&app->loop, &app->pool_start, on_pool_started, NULL);
+
+	(void)problem;
+	assert(rc == 0); /* fails only without a work function */
+	return 0;
+}
+
 static int name_log(struct app *app, struct buf *problem)
 {
 	const struct config *c = app->config;
@@ -375,7 +391,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		start_witnesses, begin_log, start_log_check, start_reading, start_adapters, app_http_start,
+		start_witnesses, begin_log, start_log_check, start_reading, start_adapters, start_pool, app_http_start,
 	};
 	int rc;
 

@@ -89,6 +89,7 @@ struct app {
 	uv_loop_t loop;
 	uv_signal_t sigterm, sigint, sighup;
 	uv_timer_t tick;
+	uv_work_t pool_start;
 	uv_async_t wake; /* from the log's writer, when it failed */
 	bool loop_ready, signals_ready;
 };

@@ -342,9 +342,16 @@ static void on_fold_error(struct model *m, int rc, uint64_t size)
 			projection_file_note(m->fold.file, buf_slice(&m->problem));
 		note_trouble(m, PROJECTION_STOPPED, rc, m->fold.err_position);
 		wait_for_events(m, size);
+	} else if (rc == ERR_DISK_FULL) {
+		/* The transaction is undone and the rows are good: they answer on, and a new file would need even
+		 * more room. Opened again it is looked through. */
+		note_trouble(m, PROJECTION_FAILED, rc, m->fold.err_position);
+		projection_file_close(m->fold.file);
+		m->fold.file = NULL;
+		pause_ms(m->p, RETRY_MS);
 	} else if (projection_file_is_lost(rc)) {
 		set_aside(m);
-		if (rc == ERR_DISK_FULL || rc == ERR_DENIED)
+		if (rc == ERR_DENIED)
 			pause_ms(m->p, RETRY_MS);
 	} else {
 		note_trouble(m, PROJECTION_FAILED, rc, m->fold.err_position);

@@ -158,6 +158,7 @@ class Victim:
         self.ledger = Ledger()
         self.label = label
         self.restarts = 0
+        self.last_body = b""
         self.server = harness.Server(data=self.data, env=settings, planted=planted)
         if binary:
             self.server.binary = binary
@@ -173,6 +174,15 @@ class Victim:
     def status(self):
         """None while it runs; else how it ended."""
         return self.server.process.poll()
+
+    def ended(self):
+        """How it ended, when that is documented (`lulab help serve`): a status, or an abort by libuv, which cannot
+        go on without memory, descriptors or threads for itself."""
+        status, latest = self.status(), self.control.latest()
+        by_libuv = status == -signal.SIGABRT and latest[:1] and latest[0].startswith("libuv")
+        if status not in EXIT_DOCUMENTED and not by_libuv:
+            raise Violation("ended with %s, latest %s; the log ends with\n%s" % (status, latest, self.log()[-1500:]))
+        return "abort" if by_libuv else status
 
     def log(self):
         return self.server.log()

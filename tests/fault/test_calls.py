@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import calls  # noqa: E402
 
 SEED = int(os.environ.get("FAULT_SEED", random.SystemRandom().getrandbits(32)))
-SAMPLE = 60
+SAMPLE = 40
 
 
 class Calls(unittest.TestCase):

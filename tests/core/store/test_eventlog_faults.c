@@ -19,6 +19,7 @@
 #include "store/log_format.h"
 
 static _Atomic int fail_sync, fail_write; /* errno to give, 0: none */
+static _Atomic int n_failed_writes;
 
 int fdatasync(int fd)
 {
@@ -36,6 +37,7 @@ ssize_t library_writev(int fd, const struct iovec *parts, int n) __asm__("writev
 ssize_t library_pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
 	if (fail_write != 0) {
+		n_failed_writes++;
 		errno = fail_write;
 		return -1;
 	}
@@ -45,6 +47,7 @@ ssize_t library_pwrite(int fd, const void *bytes, size_t len, off_t at)
 ssize_t library_writev(int fd, const struct iovec *parts, int n)
 {
 	if (fail_write != 0) {
+		n_failed_writes++;
 		errno = fail_write;
 		return -1;
 	}
@@ -206,6 +209,88 @@ START_TEST(a_full_map_is_foreseen)
 	ck_assert_int_eq(rc, ERR_DISK_FULL);
 	ck_assert_int_gt(n, 50);
 	ck_assert_ptr_null(eventlog_refusal(f.log)); /* refused in time, not failed */
+}
+END_TEST
+
+/* More at once than the map has left: LMDB says so before the commit, and nothing of it happened. */
+START_TEST(a_turn_that_finds_no_room_is_undone)
+{
+	static char filler[40000];
+	struct test_event big[60];
+	struct append answer = {0};
+	struct merkle_hash before, after;
+	uint64_t size;
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	f.options.map_bytes = 4 << 20;
+	log_fixture_open(&f);
+	for (int i = 0; i < 50; i++)
+		ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a", .filler = filler}), 0);
+	eventlog_root(f.log, &size, &before);
+	for (int i = 0; i < 60; i++)
+		big[i] = (struct test_event){.stream = i == 0 ? "new" : "a", .once = i == 0 ? "k" : NULL, .filler = filler};
+	ck_assert_int_eq(append_events(f.log, big, 60, &answer), ERR_DISK_FULL);
+	ck_assert_ptr_null(eventlog_refusal(f.log));
+	ck_assert_uint_eq(eventlog_size(f.log), 50);
+	eventlog_root(f.log, &size, &after);
+	ck_assert_mem_eq(&before, &after, sizeof(before));
+	/* Neither its key nor its stream is known, and the log goes on. */
+	ck_assert_int_eq(append_events(f.log, &(struct test_event){.stream = "new", .once = "k", .has_expect = true,
+	    .expect = EXPECT_NONE}, 1, &answer), 0);
+	ck_assert(!answer.duplicate);
+	ck_assert_uint_eq(answer.position, 50);
+	log_fixture_close(&f);
+	log_fixture_open(&f); /* whose checks hash what is stored */
+	ck_assert_uint_eq(eventlog_size(f.log), 51);
+}
+END_TEST
+
+/* The log's own commit is through; then the disk fills, and later has room again. */
+START_TEST(an_index_without_room_is_tried_again)
+{
+	struct eventlog_stats stats;
+
+	f.options.index_delay_ms = 100;
+	log_fixture_open(&f);
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a"}), 0);
+	n_failed_writes = 0;
+	fail_write = ENOSPC;
+	while (n_failed_writes == 0)
+		sched_yield();
+	fail_write = 0;
+	do {
+		sched_yield();
+		eventlog_stats(f.log, &stats);
+	} while (stats.index_position < 1);
+	ck_assert_ptr_null(eventlog_refusal(f.log));
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a"}), 0);
+}
+END_TEST
+
+static int index_fails(int errnum)
+{
+	fatal_calls = 0;
+	f.options.on_fatal = on_fatal;
+	f.options.index_delay_ms = 100;
+	log_fixture_open(&f);
+	if (append_one(f.log, &(struct test_event){.stream = "a"}) != 0)
+		return ERR_INVALID;
+	fail_write = errnum;
+	while (fatal_calls == 0)
+		sched_yield();
+	fail_write = 0;
+	return append_one(f.log, &(struct test_event){.stream = "a"});
+}
+
+START_TEST(an_index_that_cannot_be_written_is_final)
+{
+	ck_assert_int_eq(index_fails(EIO), ERR_UNAVAILABLE);
+	ck_assert_int_eq(fatal_err, ERR_IO);
+	ck_assert_ptr_nonnull(eventlog_refusal(f.log));
+	log_fixture_close(&f);
+	log_fixture_open(&f);
+	ck_assert_uint_eq(eventlog_size(f.log), 1);
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a"}), 0);
 }
 END_TEST
 
@@ -693,6 +778,9 @@ int main(void)
 	tcase_add_test(t, everyone_waiting_is_told);
 	tcase_add_test(t, below_the_reserve_events_are_refused);
 	tcase_add_test(t, a_full_map_is_foreseen);
+	tcase_add_test(t, a_turn_that_finds_no_room_is_undone);
+	tcase_add_test(t, an_index_without_room_is_tried_again);
+	tcase_add_test(t, an_index_that_cannot_be_written_is_final);
 	tcase_add_test(t, tools_read_what_another_process_writes);
 	tcase_add_test(t, reading_makes_nothing);
 	tcase_add_loop_test(t, changes_are_found_at_start, 0, sizeof(changes) / sizeof(changes[0]));
