@@ -207,8 +207,10 @@ class NearlyFull(Disk):
 
 
 class Sudden(Disk):
-    """Nothing is left, and nothing was kept in reserve: the commit itself fails."""
+    """Nothing is left, and nothing was kept in reserve: the commit itself fails. Started again with no byte free,
+    SQLite cannot open its files, and queries may get 503."""
 
+    reads_go_on = False
     env = {"LULAB_DISK_RESERVE": "1"}
 
     LEFT = 8192  # more than the reserve, less than a few commits
