@@ -79,7 +79,7 @@ class Audit(unittest.TestCase):
         s = Server(data=data)
         s.start(wait=False)
         try:
-            eventually(lambda: self.is_live(s), timeout_s=20)
+            eventually(lambda: self.is_live(s), timeout_s=120)
             self.assertEqual(s.post_event(meeting_event(trace_id="t-new")).status, 503)
             ready = s.get("/readyz?verbose")
             self.assertEqual(ready.status, 503)
@@ -122,12 +122,12 @@ class Audit(unittest.TestCase):
 
         with Server(data=data, env=env) as s:
             post(s, 0, 300)
-            eventually(lambda: verified(s, 301), timeout_s=30)
+            eventually(lambda: verified(s, 301), timeout_s=120)
             metrics = s.get("/metrics").body.decode()
             self.assertRegex(metrics, r'lulab_verify_runs_total\{outcome="good"\} [1-9]')
             self.assertIn("lulab_verify_damaged 0", metrics)
             self.assertGreater(self.damage(data, 217, b"webhook:tencent", b"webhook:tencenu"), 0)
-            eventually(lambda: s.get("/readyz").status == 503, timeout_s=30)
+            eventually(lambda: s.get("/readyz").status == 503, timeout_s=120)
             self.check_damage_is_told(s, 217)
             self.assertIn("the log is damaged", s.log())
         with open(os.path.join(data, "log.damage")) as f:
@@ -137,7 +137,7 @@ class Audit(unittest.TestCase):
         s = Server(data=data, env={"LULAB_VERIFY_RATE": "1024"})
         s.start(wait=False)
         try:
-            eventually(lambda: self.is_live(s), timeout_s=20)
+            eventually(lambda: self.is_live(s), timeout_s=120)
             self.check_damage_is_told(s, 217)
         finally:
             s.stop()
@@ -145,7 +145,7 @@ class Audit(unittest.TestCase):
         s = Server(data=data, env=env)
         s.start(wait=False)
         try:
-            eventually(lambda: not os.path.exists(os.path.join(data, "log.damage")), timeout_s=30)
+            eventually(lambda: not os.path.exists(os.path.join(data, "log.damage")), timeout_s=120)
             self.assertEqual(s.post_event(meeting_event(trace_id="t-early")).status, 503)
         finally:
             s.stop()

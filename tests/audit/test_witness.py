@@ -76,7 +76,7 @@ class Answers(unittest.TestCase):
         self.addCleanup(self.w.end)
 
     def post(self, body, path="/add-checkpoint", method="POST"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.w.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.w.port, timeout=120)
         connection.request(method, path, body)
         answer = connection.getresponse()
         answer.text = answer.read()

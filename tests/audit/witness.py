@@ -112,7 +112,7 @@ class Witness:
         self.process = self.port = None
 
     def run(self, *args, **kwargs):
-        return subprocess.run([self.binary, "witness", *args, "--data", self.dir], capture_output=True, timeout=60,
+        return subprocess.run([self.binary, "witness", *args, "--data", self.dir], capture_output=True, timeout=120,
                               env=self.env, **kwargs)
 
     def init(self, *vkeys):

@@ -143,7 +143,7 @@ class Server:
         self.process = None
         self.log_path = self.data.rstrip("/") + ".stderr"
 
-    def start(self, wait=True, timeout_s=30):
+    def start(self, wait=True, timeout_s=120):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:%d" % self.port]
@@ -153,7 +153,7 @@ class Server:
             self.wait_ready(timeout_s)
         return self
 
-    def wait_ready(self, timeout_s=30):
+    def wait_ready(self, timeout_s=120):
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -174,7 +174,7 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, timeout_s=30):
+    def stop(self, timeout_s=120):
         if self.process is None or self.process.poll() is not None:
             return self.process.returncode if self.process else None
         self.process.send_signal(signal.SIGTERM)
@@ -200,7 +200,7 @@ class Server:
         with open(os.path.join(self.data, "admin.token")) as f:
             return f.read().strip()
 
-    def request(self, method, path, body=None, headers=None, token="admin", timeout_s=30):
+    def request(self, method, path, body=None, headers=None, token="admin", timeout_s=120):
         """One request on a connection of its own. token: "admin", None or a text."""
         headers = dict(headers or {})
         if token == "admin":
@@ -249,7 +249,7 @@ def lulab(*args, check=True, env=None, **kw):
     return done
 
 
-def eventually(check, timeout_s=10):
+def eventually(check, timeout_s=60):
     """Repeats check() until it returns something true; the last value otherwise fails."""
     deadline = time.monotonic() + timeout_s
     while True:

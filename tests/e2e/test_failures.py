@@ -105,7 +105,7 @@ class Secure(unittest.TestCase):
         server = harness.Server(env={"LULAB_TLS_CERT": cert, "LULAB_TLS_KEY": key})
         try:
             server.start(wait=False)
-            eventually(ready, timeout_s=30)
+            eventually(ready, timeout_s=120)
             make()
             self.assertFalse(ready())  # the new one is not served yet
             server.process.send_signal(signal.SIGHUP)

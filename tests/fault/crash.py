@@ -36,7 +36,7 @@ def one_kill(server, sender, rng, spread):
     delay = rng.uniform(0, 0.12 if in_start else spread)
     server.start(wait=False)
     if not in_start:
-        sender.call("wait 1", timeout_s=30)
+        sender.call("wait 1", timeout_s=120)
     time.sleep(delay)
     if server.process.poll() is not None:
         raise load.Breach("the server ended by itself with %d:\n%s" % (server.process.returncode, server.log()[-2000:]))

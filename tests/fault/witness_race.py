@@ -63,7 +63,7 @@ class Race:
             try:
                 if connection is None or port != self.w.port:
                     port = self.w.port
-                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
                 connection.request("POST", "/add-checkpoint", self.branches[branch].request(old, new))
                 answer = connection.getresponse()
                 status, text = answer.status, answer.read()
@@ -97,7 +97,7 @@ class Race:
                 self.problems.append("it signed size %d and remembers %d after a kill" % (promised, held))
 
     def held(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.w.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.w.port, timeout=120)
         connection.request("POST", "/add-checkpoint", self.branches[0].request(SIZE, SIZE))
         answer = connection.getresponse()
         text = answer.read()

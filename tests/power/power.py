@@ -63,7 +63,7 @@ class Recorded(harness.Server):
         })
         self.planted = planted
 
-    def start(self, wait=True, timeout_s=30):
+    def start(self, wait=True, timeout_s=120):
         binary = harness.BINARY
         if self.planted:
             binary = os.environ.get("LULAB_PLANTED", os.path.join(BUILD, "tests", "lulab_planted"))

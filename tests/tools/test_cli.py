@@ -38,7 +38,7 @@ class Cli(unittest.TestCase):
 
     def lulab(self, *args, status=0, env=None, stdin=None):
         done = subprocess.run([harness.BINARY, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              cwd=self.dir, env=self.environment(env), input=stdin, timeout=60)
+                              cwd=self.dir, env=self.environment(env), input=stdin, timeout=120)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 
@@ -392,7 +392,7 @@ class Webhook(Cli):
                                   "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.dir,
                                  env=self.environment(SECRETS))
         self.server.child = child
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=120)
         self.assertEqual(child.returncode, 130, err)
         self.assertEqual(json.loads(out)[0]["sent"], len(self.server.asked))
 

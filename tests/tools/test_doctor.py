@@ -32,7 +32,7 @@ class Doctor(unittest.TestCase):
         full.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         full.update(GOOD if env is None else env)
         done = subprocess.run([harness.BINARY, "doctor", "--json", "--data", data or self.data], cwd=self.dir, env=full,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         for secret in GOOD.values():
             self.assertNotIn(secret, done.stdout + done.stderr)

@@ -262,7 +262,7 @@ START_TEST(loops_are_called_back_and_too_many_are_refused)
 	for (unsigned i = 0; i < 20; i++) {
 		/* These wait for an event that never comes, so that the queue of eight fills up. */
 		queries[i] = (struct query){.list = &request, .port = port, .cb = on_answer, .has_min_position = true,
-		    .min_position = 1000, .wait_ms = 100};
+		    .min_position = 1000, .wait_ms = 2000};
 		query_start(pool, &queries[i]);
 	}
 	ck_assert_uint_eq(n_called, 0); /* never before the start returned */
