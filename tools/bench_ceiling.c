@@ -46,7 +46,8 @@ struct loop {
 	pthread_t thread;
 	uv_loop_t uv;
 	uv_tcp_t listener;
-	uv_async_t async;
+	uv_async_t async; /* something is done */
+	uv_async_t end;   /* ceiling_stop() wants the thread back, and nobody sends anything after that */
 	pthread_mutex_t lock; /* guards done */
 	struct list done;
 	char read_bytes[READ_LEN];
@@ -58,7 +59,6 @@ struct ceiling {
 	unsigned port;
 	struct loop loops[LOOPS_MAX];
 	struct buf answers[3]; /* 200, 400, echo */
-	atomic_bool loops_stopping;
 
 	pthread_t writer;
 	bool writer_started;
@@ -203,8 +203,15 @@ static void on_done(uv_async_t *async)
 		else
 			answer(conn, &loop->ceiling->answers[conn->status == 200 ? 0 : 1]);
 	}
-	if (loop->ceiling->loops_stopping)
-		uv_stop(&loop->uv);
+}
+
+/*
+ * A loop that ended on a flag instead could have closed its handles, woken by
+ * what was done before, when ceiling_stop() sends: libuv aborts on that.
+ */
+static void on_end(uv_async_t *end)
+{
+	uv_stop(end->loop);
 }
 
 /* The work on one webhook, all of it. */
@@ -330,7 +337,8 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 	if (uv_is_closing(handle))
 		return;
-	if (handle == (uv_handle_t *)&loop->listener || handle == (uv_handle_t *)&loop->async)
+	if (handle == (uv_handle_t *)&loop->listener || handle == (uv_handle_t *)&loop->async ||
+	    handle == (uv_handle_t *)&loop->end)
 		uv_close(handle, NULL);
 	else
 		drop(container_of((uv_tcp_t *)handle, struct conn, tcp));
@@ -340,7 +348,6 @@ static void *run_loop(void *arg)
 {
 	struct loop *loop = arg;
 
-	/* Until on_done() stops it: the flag alone is not looked at, lest the handle goes before the send. */
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_walk(&loop->uv, close_handle, loop);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -380,7 +387,7 @@ static int start_loop(struct ceiling *c, struct loop *loop)
 	pthread_mutex_init(&loop->lock, NULL);
 	if (uv_loop_init(&loop->uv) != 0)
 		return ERR_NOMEM;
-	if (uv_async_init(&loop->uv, &loop->async, on_done) != 0)
+	if (uv_async_init(&loop->uv, &loop->async, on_done) != 0 || uv_async_init(&loop->uv, &loop->end, on_end) != 0)
 		return ERR_NOMEM;
 	rc = listen_on(loop);
 	if (rc != 0)
@@ -475,10 +482,9 @@ void ceiling_stop(struct ceiling *c)
 	pthread_mutex_unlock(&c->lock);
 	if (c->writer_started)
 		pthread_join(c->writer, NULL);
-	c->loops_stopping = true;
 	for (unsigned i = 0; i < c->options.loops; i++) {
 		if (c->loops[i].started) {
-			uv_async_send(&c->loops[i].async);
+			uv_async_send(&c->loops[i].end);
 			pthread_join(c->loops[i].thread, NULL);
 		}
 	}

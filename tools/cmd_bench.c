@@ -9,7 +9,7 @@
 
 #define OPTIONS_COMMON \
 	{.name = "seconds", .kind = OPTION_NUMBER, .value = "N", .fallback = "5", .min = 1, .max = 60, \
-	 .summary = "how long each measurement takes (default 5)"}, \
+	 .summary = "how long each measurement takes"}, \
 	{.name = "dir", .kind = OPTION_DIR, .value = "DIR", \
 	 .summary = "where the temporary data goes (default: TMPDIR, else /var/tmp)"}, \
 	OPTION_JSON
@@ -74,7 +74,7 @@ static int run_limits(struct invocation *in)
 
 static const struct option limits_options[] = {
     {.name = "record-bytes", .kind = OPTION_NUMBER, .value = "N", .fallback = "2048", .min = 16, .max = 65535,
-	.summary = "size of the records in the LMDB limits (default 2048)"},
+	.summary = "size of the records in the LMDB limits"},
     OPTIONS_COMMON,
     {0},
 };
@@ -131,21 +131,21 @@ static const struct option ingest_options[] = {OPTIONS_COMMON, {0}};
 
 static const struct option append_options[] = {
     {.name = "events", .kind = OPTION_NUMBER, .value = "N", .fallback = "300000", .min = 1000, .max = 20000000,
-	.summary = "how far the log grows (default 300000)"},
+	.summary = "how far the log grows"},
     OPTIONS_COMMON,
     {0},
 };
 
 static const struct option replay_options[] = {
     {.name = "events", .kind = OPTION_NUMBER, .value = "N", .fallback = "100000", .min = 1000, .max = 5000000,
-	.summary = "how many events are replayed (default 100000)"},
+	.summary = "how many events are replayed"},
     OPTIONS_COMMON,
     {0},
 };
 
 static const struct option query_options[] = {
     {.name = "meetings", .kind = OPTION_NUMBER, .value = "N", .fallback = "10000", .min = 100, .max = 1000000,
-	.summary = "how many meetings the read models hold (default 10000)"},
+	.summary = "how many meetings the read models hold"},
     OPTIONS_COMMON,
     {0},
 };
