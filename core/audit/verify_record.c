@@ -146,8 +146,8 @@ static const struct {
     [M_DATA] = {"data", NULL, true, "data is not an object"},
 };
 
-/* White space outside strings, in a text that is JSON. */
-static bool has_space(struct slice json)
+/* A blank outside strings, in a text that is JSON. */
+static bool has_blank(struct slice json)
 {
 	bool in_string = false;
 
@@ -158,10 +158,22 @@ static bool has_space(struct slice json)
 			i++;
 		else if (c == '"')
 			in_string = !in_string;
-		else if (!in_string && (c == ' ' || c == '\n' || c == '\r' || c == '\t'))
+		else if (!in_string && c == ' ')
 			return true;
 	}
 	return false;
+}
+
+/*
+ * White space outside strings, in a text that is JSON. Line ends and tabs cannot
+ * be in a JSON string as they are; blanks can, but in most records there is none at all.
+ */
+static bool has_space(struct slice json)
+{
+	if (memchr(json.ptr, '\n', json.len) != NULL || memchr(json.ptr, '\r', json.len) != NULL ||
+	    memchr(json.ptr, '\t', json.len) != NULL)
+		return true;
+	return memchr(json.ptr, ' ', json.len) != NULL && has_blank(json);
 }
 
 static int malformed(const char **ret_reason, const char *reason)

@@ -7,12 +7,16 @@
  * With a fifth argument a new log begins with log.created, as the service's do,
  * and all is written as if it were so many days ago.
  *
+ * MAKE_LOG_PAD in the environment sets how long a record is: 540 bytes and so many
+ * (default 100).
+ *
  * `make_log DIR add-key DAYS_AGO` and `make_log DIR retire-key DAYS_AGO` change
  * the key then, as `lulab log key` does now.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/io.h"
@@ -25,6 +29,7 @@
 #define BATCH 256
 
 static int64_t days_ago;
+static int pad = 100;
 
 static int64_t wall_us(void *arg)
 {
@@ -61,7 +66,7 @@ static int make_draft(struct arena *a, uint64_t number, bool has_blob, struct ev
 	struct slice parts[2] = {SLICE("make_log"), slice_of(&number, sizeof(number))};
 	struct blob_draft *blob = arena_alloc(a, sizeof(*blob));
 
-	e.trace_id = slice_str(arena_printf(a, "trace-%0100" PRIu64, number));
+	e.trace_id = slice_str(arena_printf(a, "trace-%0*" PRIu64, pad, number));
 	blake2b(meta.once, sizeof(meta.once), SLICE(""), parts, 2);
 	if (has_blob) {
 		char hex[65];
@@ -88,8 +93,11 @@ static int append_some(struct eventlog *log, uint64_t first, unsigned n, unsigne
 
 	for (unsigned i = 0; rc == 0 && i < n; i++)
 		rc = make_draft(&a, first + i, blob_every > 0 && (first + i) % blob_every == 0, &drafts[i]);
-	if (rc == 0)
-		rc = eventlog_append_wait(log, &append);
+	/* Refused while the index is too far behind: asked for again, as any sender does. */
+	while (rc == 0 && (rc = eventlog_append_wait(log, &append)) == ERR_BUSY) {
+		usleep(10000);
+		rc = 0;
+	}
 	arena_finish(&a);
 	return rc;
 }
@@ -179,6 +187,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (argc != 5)
 		days_ago = strtol(argv[argc - 1], NULL, 10);
+	if (getenv("MAKE_LOG_PAD") != NULL)
+		pad = (int)strtol(getenv("MAKE_LOG_PAD"), NULL, 10);
 	rc = crypto_init();
 	if (rc == 0)
 		rc = dir_create(argv[1], 0755);

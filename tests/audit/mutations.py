@@ -191,7 +191,8 @@ def alter_old_note(e, r):
 
 def rename_note(e, r):
     name = r.choice(e.files("checkpoints"))
-    e.write("checkpoints/%d" % r.randrange(1, e.size), e.read(name))
+    other = r.choice([i for i in range(1, e.size) if name != "checkpoints/%d" % i])
+    e.write("checkpoints/%d" % other, e.read(name))
     return None
 
 

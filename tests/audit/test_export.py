@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""An export that is killed at random moments goes on where it was: in the end it has the same bytes as one
+that was made in one go, and at every moment before it is still what its checkpoint says. SEED and KILLS in the
+environment choose the moments and how many at least; the seed is printed."""
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+LULAB, MAKE_LOG = os.environ["LULAB"], os.environ["MAKE_LOG"]
+SEED = os.environ.get("SEED", "1")
+KILLS = int(os.environ.get("KILLS", "8"))
+
+
+def must(*args):
+    done = subprocess.run(args, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def digests(directory):
+    found = {}
+    for place, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(place, name)
+            with open(path, "rb") as f:
+                found[os.path.relpath(path, directory)] = hashlib.sha256(f.read()).hexdigest()
+    return found
+
+
+class Killed(unittest.TestCase):
+    def setUp(self):
+        self.top = tempfile.mkdtemp(prefix="lulab-export-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+        self.addCleanup(shutil.rmtree, self.top)
+        self.data, self.out = os.path.join(self.top, "data"), os.path.join(self.top, "export")
+        self.random = random.Random(SEED)
+
+    def grow(self, n):
+        must(MAKE_LOG, self.data, str(n), "9", "1000")
+
+    def export_until(self, seconds):
+        """Runs an export and kills it then, unless it came to its end before. Whether it was killed."""
+        process = subprocess.Popen([LULAB, "log", "export", self.out, "--data", self.data],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return True
+        self.assertEqual(process.returncode, 0)
+        return False
+
+    def whole_export_s(self):
+        began = time.monotonic()
+        must(LULAB, "log", "export", os.path.join(self.top, "whole"), "--data", self.data)
+        return time.monotonic() - began
+
+    def verify(self):
+        must(LULAB, "log", "verify", "--export", self.out, "--key", os.path.join(self.data, "log.vkey"))
+
+    def test_killed_at_random_moments(self):
+        kills = 0
+        self.grow(5000)
+        must(LULAB, "log", "export", self.out, "--data", self.data)
+        while kills < KILLS:
+            self.grow(3000)
+            span_s = self.whole_export_s()
+            while self.export_until(self.random.uniform(0, span_s)):
+                kills += 1
+                self.verify()  # at the former checkpoint, whatever lies beside it by now
+            self.verify()
+            shutil.rmtree(os.path.join(self.top, "whole"))
+            must(LULAB, "log", "export", os.path.join(self.top, "whole"), "--data", self.data)
+            self.assertEqual(digests(self.out), digests(os.path.join(self.top, "whole")))
+            shutil.rmtree(os.path.join(self.top, "whole"))
+        print("seed %s: killed %d times, every result equal" % (SEED, kills), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
