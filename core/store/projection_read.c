@@ -8,8 +8,6 @@
 #include "store/sqlfn.h"
 #include "store/tokenizer.h"
 
-#define LOOKASIDE_BYTES 1024
-#define LOOKASIDE_SLOTS 400
 #define BUSY_MS 2000
 
 int projection_sqlite_err(int code)
@@ -53,16 +51,11 @@ int projection_register_functions(sqlite3 *db)
 
 static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
-/*
- * Before the first connection of the process. The statistics of SQLite's
- * allocator cost a lock shared by all threads with every allocation, and nobody
- * reads them. Most of a statement's allocations are small and short: they come
- * from memory set aside for the connection. A failure leaves the defaults.
- */
+/* Before the first connection of the process: the statistics of SQLite's allocator cost a lock shared by all threads
+ * with every allocation, and nobody reads them. (Debian builds SQLite without lookaside memory.) */
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	sqlite3_config(SQLITE_CONFIG_LOOKASIDE, LOOKASIDE_BYTES, LOOKASIDE_SLOTS);
 }
 
 int projection_connect(struct sqlite3 **ret, const char *path, int flags)
