@@ -243,7 +243,12 @@ class StartWalk(Walk):
             v.again()
         elif not came and mode == ONCE:
             raise Violation("neither ready nor ended after %d s" % RECOVERY_S)
-        self.slowest_s = max(self.slowest_s, v.recover(name, event))
+        took_s = v.recover(name, event, may_end=fired)
+        if took_s is None:  # what failed was found out a moment after it was ready
+            self.judge_end()
+            v.again()
+            took_s = v.recover(name, event)
+        self.slowest_s = max(self.slowest_s, took_s)
         v.server.kill()
         return fired
 
