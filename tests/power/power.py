@@ -42,6 +42,7 @@ PLANTED = {            # what must be said of each; those with one word are left
 }
 PLANTED_WEBHOOKS = 24  # half of them are sent: one start is enough
 PLANTED_STATES = 3000
+STARTED = 4            # states of each run that the program itself is started on
 QUIET_S = 1.2  # after which nothing is being written: the upkeep threads have had their turn
 
 
@@ -180,6 +181,24 @@ def check_planted(place, seed):
     return missed
 
 
+def start_states(place, seed, operations, n):
+    """Some states the whole way: the real program starts on them, and its own verifiers agree."""
+    rng = random.Random(seed)
+    for _ in range(n):
+        state = "%d.%d" % (rng.randrange(1, operations + 1), rng.randrange(4))
+        kept = os.path.join(place, "state-" + state)
+        status, said = judge(place, WEBHOOKS, seed, "--state", state, "--keep", kept)
+        if status != 0:
+            raise AssertionError(said)
+        data = os.path.join(kept, "data")
+        os.makedirs(data, exist_ok=True)
+        with harness.Server(data=data) as server:
+            harness.eventually(lambda: server.get("/readyz", token=None).status == 200)
+        harness.lulab("log", "verify", "--data", data)
+        harness.lulab("projection", "verify", "--data", data)
+        shutil.rmtree(kept)
+
+
 def check_runs(place, seed, states, runs):
     """As many states of each of several runs; tells how many there were and the violations."""
     total, violations = 0, 0
@@ -193,6 +212,8 @@ def check_runs(place, seed, states, runs):
         if status == 4:
             violations += 1
             print("power: recording with violations in %s, seed %d" % (here, seed + number), flush=True)
+        else:
+            start_states(here, seed + number, int(re.search(r"(\d+) operations", said).group(1)), STARTED)
     return total, violations
 
 
