@@ -76,7 +76,8 @@ static void check_data_dir(struct doctor *d)
 }
 
 /* A file only the service may read. */
-static void check_private_file(struct doctor *d, const char *what, const char *path, const char *when_absent)
+static void check_private_file(struct doctor *d, const char *what, const char *path, const char *when_absent,
+    const char *when_seen)
 {
 	struct stat st;
 
@@ -87,7 +88,7 @@ static void check_private_file(struct doctor *d, const char *what, const char *p
 	else if ((st.st_mode & 0077) != 0)
 		doctor_note(d, what, FINDING_BAD,
 		    arena_printf(d->arena, "%s has mode %04o: other users can read it", path, st.st_mode & 07777),
-		    arena_printf(d->arena, "chmod 600 %s, and make a new one if others use this machine", path));
+		    arena_printf(d->arena, "chmod 600 %s%s", path, when_seen));
 	else if (access(path, R_OK) != 0)
 		doctor_note(d, what, FINDING_BAD, arena_printf(d->arena, "%s cannot be read", path),
 		    "run as the user the service runs as");
@@ -98,15 +99,23 @@ static void check_private_file(struct doctor *d, const char *what, const char *p
 static void check_files(struct doctor *d)
 {
 	struct slice root = d->config->values.root_key_file;
-	const char *made = "lulab serve makes it at its first start";
+	const char *made = "lulab serve makes it at its first start", *root_path, *keys_dir;
 
 	if (!file_exists(d->data_dir))
 		return;
-	check_private_file(d, "admin token", arena_printf(d->arena, "%s/admin.token", d->data_dir), made);
-	check_private_file(d, "root key",
-	    root.len > 0 ? arena_printf(d->arena, "%.*s", SLICE_ARG(root))
-	                 : arena_printf(d->arena, "%s/root.key", d->data_dir),
-	    "lulab serve makes it at its first start; without the old one, sealed fields cannot be read");
+	check_private_file(d, "admin token", arena_printf(d->arena, "%s/admin.token", d->data_dir), made,
+	    "; if others use this machine, remove it instead: the next start makes a new one");
+	root_path = root.len > 0 ? arena_printf(d->arena, "%.*s", SLICE_ARG(root))
+				 : arena_printf(d->arena, "%s/root.key", d->data_dir);
+	keys_dir = arena_printf(d->arena, "%s/keys", d->data_dir);
+	/* Never advise a new root key: the old one alone opens what was sealed. */
+	if (root_path != NULL && keys_dir != NULL && !file_exists(root_path) && file_exists(keys_dir))
+		doctor_note(d, "root key", FINDING_BAD,
+		    arena_printf(d->arena, "%s is not there, and it alone opens %s", root_path, keys_dir),
+		    "put it back from its backup: lulab serve does not start without it");
+	else
+		check_private_file(d, "root key", root_path, made,
+		    "; keep it, for nothing else opens what was sealed with it");
 }
 
 static void check_disk(struct doctor *d)

@@ -32,8 +32,11 @@ static void on_signal(uv_signal_t *handle, int signum)
 	if (signum == SIGHUP) {
 		int rc = http_server_reload_tls(app->server);
 
-		log_info("app", rc == 0 ? "certificate read again" : "the new certificate is not usable; the old one stays",
-		    "result", err_name(rc));
+		if (rc == 0)
+			log_info("app", "certificate read again");
+		else
+			log_error("app", "the new certificate is not usable, the old one stays; lulab doctor says why", "error",
+			    err_name(rc));
 		return;
 	}
 	log_info("app", "stopping", "signal", signum == SIGINT ? "SIGINT" : "SIGTERM");

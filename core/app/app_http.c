@@ -13,6 +13,7 @@
 
 #define RATE_WINDOW_S 900
 #define RATE_MEETINGS_WINDOW_S 60
+#define PEM_MAX (1 << 20)       /* of a certificate chain, or a key */
 #define SLOW_US 1000000        /* functional-spec 16.1: slow log above 1000 ms */
 #define ACCESS_LINES_PER_S 50  /* a loop: a flood of refusals must not become a flood of lines */
 
@@ -264,7 +265,29 @@ static struct http_rate rate(int64_t quota, unsigned window_s, bool off)
 	return (struct http_rate){off || quota <= 0 ? 0 : (unsigned)quota, window_s};
 }
 
-static void explain(struct buf *problem, int rc, const char *listen, const char *detail)
+/* One of the files cannot be read, or they do not fit each other. */
+static void explain_tls(struct buf *problem, const struct config *c)
+{
+	const struct {
+		const char *setting, *path;
+	} files[] = {{"LULAB_TLS_CERT", c->tls_cert.ptr}, {"LULAB_TLS_KEY", c->tls_key.ptr}};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct buf text = BUF_INIT(PEM_MAX);
+		int rc = file_read(&text, files[i].path);
+
+		buf_wipe(&text);
+		if (rc != 0) {
+			buf_printf(problem, "%s: %s cannot be read: %s", files[i].setting, files[i].path, err_text(rc));
+			return;
+		}
+	}
+	buf_printf(problem,
+	    "LULAB_TLS_CERT and LULAB_TLS_KEY: %s and %s are not a certificate and its key in PEM; lulab doctor says why",
+	    files[0].path, files[1].path);
+}
+
+static void explain(struct buf *problem, int rc, const struct config *c, const char *listen, const char *detail)
 {
 	if (rc == ERR_TAKEN)
 		buf_printf(problem,
@@ -272,7 +295,7 @@ static void explain(struct buf *problem, int rc, const char *listen, const char 
 	else if (rc == ERR_DENIED)
 		buf_printf(problem, "not permitted to listen on %s: ports below 1024 need privileges", listen);
 	else if (rc == ERR_CONFIG)
-		buf_printf(problem, "LULAB_TLS_CERT and LULAB_TLS_KEY: %s", detail == NULL ? err_text(rc) : detail);
+		explain_tls(problem, c);
 	else
 		buf_printf(problem, "cannot listen on %s: %s", listen, detail == NULL ? err_text(rc) : detail);
 }
@@ -307,7 +330,7 @@ int app_http_start(struct app *app, struct buf *problem)
 	if (rc == 0)
 		rc = http_server_start(&app->server, &o, &detail);
 	if (rc != 0)
-		explain(problem, rc, listen, detail);
+		explain(problem, rc, c, listen, detail);
 	arena_finish(&a);
 	return rc;
 }

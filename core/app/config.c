@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/err.h"
 #include "base/io.h"
 #include "crypto/crypto.h"
+#include "net/address.h"
 
 #define ENV_FILE_MAX (256 * 1024)
 #define VALUE_FILE_MAX (64 * 1024)
@@ -154,13 +156,13 @@ static void read_line(struct loading *l, struct slice line, const char *place, b
 		line = slice_trim(slice_of(line.ptr + 7, line.len - 7));
 	if (!slice_cut(line, '=', &name, &value)) {
 		if (!files)
-			problems_add(&l->c->problems, place, "syntax", "%s: not NAME=value", place);
+			problems_add(&l->c->problems, place, "syntax", "not NAME=value");
 		return;
 	}
 	name = slice_trim(name);
 	if (!env_value(value, &l->c->arena, &value)) {
 		if (!files)
-			problems_add(&l->c->problems, place, "syntax", "%s: the closing quote is missing", place);
+			problems_add(&l->c->problems, place, "syntax", "the closing quote is missing");
 		return;
 	}
 	take_pair(l, name, value, files, CONFIG_ENV_FILE, place);
@@ -172,7 +174,7 @@ static void read_env_file(struct loading *l, const char *path, bool must_exist)
 	int rc = file_read(&text, path);
 
 	if (rc != 0 && (rc != ERR_NOT_FOUND || must_exist))
-		problems_add(&l->c->problems, path, "file", "%s cannot be read: %s", path, err_text(rc));
+		problems_add(&l->c->problems, path, "file", "cannot be read: %s", err_text(rc));
 	/* Twice, so that NAME wins over NAME_FILE wherever they stand. */
 	for (int files = 1; rc == 0 && files >= 0; files--) {
 		struct slice rest = buf_slice(&text), line;
@@ -266,8 +268,14 @@ static int set_all(struct loading *l)
 	return rc;
 }
 
-static void check_pairs(struct config_loaded *c)
+/* What a schema cannot say of a value. */
+static void check_values(struct config_loaded *c)
 {
+	struct sockaddr_storage address;
+
+	if (c->values.listen.len > 0 && listen_parse(c->values.listen, &address) != 0)
+		problems_add(&c->problems, "LULAB_LISTEN", "format",
+		    "must be an address with a port, as 127.0.0.1:3000 or [::1]:3000");
 	if ((c->values.tls_cert.len > 0) != (c->values.tls_key.len > 0))
 		problems_add(&c->problems, c->values.tls_cert.len > 0 ? "LULAB_TLS_KEY" : "LULAB_TLS_CERT", "required",
 		    "HTTPS needs both LULAB_TLS_CERT and LULAB_TLS_KEY");
@@ -299,7 +307,7 @@ int config_load(struct config_loaded *ret, const struct config_sources *sources)
 	rc = set_all(&l);
 	if (rc != 0)
 		return rc;
-	check_pairs(ret);
+	check_values(ret);
 	return ret->problems.total > 0 ? ERR_INVALID : 0;
 }
 

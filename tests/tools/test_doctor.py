@@ -71,6 +71,22 @@ class Doctor(unittest.TestCase):
         self.assertIn("chmod 600", found["admin token"]["mend"])
         self.assertEqual(found["root key"]["state"], "ok")
 
+    def test_a_root_key_that_is_missed(self):
+        self.make_data(admin_token=0o600)
+        found = self.find()["root key"]
+        self.assertEqual(found["state"], "note")
+        self.assertIn("first start", found["mend"])
+        os.mkdir(os.path.join(self.data, "keys"))
+        found = self.find(status=1)["root key"]
+        self.assertEqual(found["state"], "BAD")
+        self.assertIn("put it back", found["mend"])
+
+    def test_a_root_key_others_can_read_is_kept(self):
+        self.make_data(admin_token=0o600, root_key=0o644)
+        found = self.find(status=1)["root key"]
+        self.assertEqual(found["state"], "BAD")
+        self.assertIn("keep it", found["mend"])
+
     def test_a_file_in_the_place_of_the_directory(self):
         with open(self.data, "w", encoding="utf-8"):
             pass

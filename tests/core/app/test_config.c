@@ -120,11 +120,11 @@ END_TEST
 
 START_TEST(all_mistakes_are_told_at_once_and_none_tells_a_value)
 {
-	const char *environment[] = {"LULAB_LOOPS=many", "LULAB_TLS_CERT=/c.pem", "LULAB_LISTN=x",
+	const char *environment[] = {"LULAB_LOOPS=many", "LULAB_TLS_CERT=/c.pem", "LULAB_LISTN=x", "LULAB_LISTEN=everywhere",
 	    "TENCENT_MEETING_ENCODING_AES_KEY=tooshortsecret", "LULAB_ORIGIN_FILE=/nowhere/at/all", NULL};
 	struct config_sources sources = {.environment = environment};
 	static const char *const wrong[] = {"LULAB_ORIGIN", "LULAB_LOOPS", "LULAB_LOG_LEVEL", "PORT",
-	    "TENCENT_MEETING_ENCODING_AES_KEY", "LULAB_TLS_KEY"};
+	    "TENCENT_MEETING_ENCODING_AES_KEY", "LULAB_TLS_KEY", "LULAB_LISTEN"};
 	struct buf all = BUF_INIT(65536);
 
 	sources.env_file = file("env", "PORT=99999\nLULAB_LOG_LEVEL=loud\nnonsense\nLULAB_DATA=\"open\nDATABASE_URL=postgres://x\n");
@@ -135,7 +135,7 @@ START_TEST(all_mistakes_are_told_at_once_and_none_tells_a_value)
 		ck_assert_msg(strstr(all.ptr, wrong[i]) != NULL, "%s is not told: %s", wrong[i], all.ptr);
 	ck_assert_ptr_nonnull(strstr(all.ptr, "env:3")); /* nonsense */
 	ck_assert_ptr_nonnull(strstr(all.ptr, "env:4")); /* the open quote */
-	ck_assert_uint_eq(c.problems.total, 8);
+	ck_assert_uint_eq(c.problems.total, 9);
 	ck_assert_ptr_null(strstr(all.ptr, "tooshortsecret"));
 	ck_assert_uint_eq(c.remarks.total, 2);
 	ck_assert_str_eq(c.remarks.items[0].code, "unknown");
