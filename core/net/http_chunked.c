@@ -88,7 +88,8 @@ static void on_extension_byte(struct http_parser *p, char c)
 			bad(p);
 		break;
 	default: /* CHUNK_EXTENSION_TOKEN, and CHUNK_EXTENSION_END behind the closing quote */
-		if (ends)
+		/* Another extension behind a token is good grammar, but llhttp 8 takes it for an error. */
+		if (c == '\r' || (c == ';' && p->chunk == CHUNK_EXTENSION_END))
 			p->chunk = ended;
 		else if (!token || p->chunk == CHUNK_EXTENSION_END)
 			bad(p);

@@ -187,6 +187,7 @@ static const struct {
 	{"a slash in Host", SLICE_INIT("GET / HTTP/1.1\r\nHost: a/\r\n\r\n"), "400 bad_host"},
 	{"a back quote in Host", SLICE_INIT("GET / HTTP/1.1\r\nHost: `\r\n\r\n"), "400 bad_host"},
 	{"a brace in Host", SLICE_INIT("GET / HTTP/1.1\r\nHost: {\r\n\r\n"), "400 bad_host"},
+	{"an extension behind one with a token", SLICE_INIT(CHUNKED "0;a=b;c\r\n\r\n"), "400 bad_chunk"},
 	{"an extension without a name", SLICE_INIT(CHUNKED "0;\r\n\r\n"), "400 bad_chunk"},
 	{"an extension with half a name", SLICE_INIT(CHUNKED "0;a,\r\n\r\n"), "400 bad_chunk"},
 	{"an extension without a value", SLICE_INIT(CHUNKED "0;a=\r\n\r\n"), "400 bad_chunk"},
