@@ -223,15 +223,17 @@ static void *run(void *arg)
 
 /* ---- the interface -------------------------------------------------------------------- */
 
-/* What an earlier run found and nobody mended. */
-static void recall_damage(struct log_check *c)
+/* What an earlier run found and nobody mended. Not being able to look is no finding: ERR_*. */
+static int recall_damage(struct log_check *c)
 {
 	struct buf text = BUF_INIT(DAMAGE_BYTES_MAX);
 	int rc = file_read(&text, c->damage_path);
 
-	if (rc == ERR_NOT_FOUND)
-		return;
-	struct slice problem = rc == 0 ? slice_trim(buf_slice(&text)) : SLICE("damage was found before");
+	if (rc != 0) {
+		buf_finish(&text);
+		return rc == ERR_NOT_FOUND ? 0 : rc;
+	}
+	struct slice problem = slice_trim(buf_slice(&text));
 
 	snprintf(c->status.problem, sizeof(c->status.problem), "%.*s", SLICE_ARG(problem));
 	c->status.verdict = LOG_BAD;
@@ -239,6 +241,7 @@ static void recall_damage(struct log_check *c)
 	    DAMAGE_FILE);
 	eventlog_refuse(c->log, c->status.problem);
 	buf_finish(&text);
+	return 0;
 }
 
 static void destroy(struct log_check *c)
@@ -252,6 +255,7 @@ int log_check_start(struct log_check **ret, const struct log_check_options *opti
 {
 	struct log_check *c = calloc(1, sizeof(*c));
 	pthread_condattr_t attr;
+	int rc;
 
 	assert(options->n_keys >= 1 && options->n_keys <= VERIFY_KEYS_MAX);
 	if (c == NULL)
@@ -279,7 +283,11 @@ int log_check_start(struct log_check **ret, const struct log_check_options *opti
 		destroy(c);
 		return ERR_TOO_BIG;
 	}
-	recall_damage(c);
+	rc = recall_damage(c);
+	if (rc != 0) {
+		destroy(c);
+		return rc;
+	}
 	if (pthread_create(&c->thread, NULL, run, c) != 0) {
 		destroy(c);
 		return ERR_NOMEM;

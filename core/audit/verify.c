@@ -132,7 +132,8 @@ static void open_newest(struct verify *v)
 		verify_found(v, false, NO_INDEX, "the newest checkpoint cannot be read: %s", err_text(rc));
 	} else if ((rc = verify_note_open(v, buf_slice(&bytes), &v->newest, &note, &v->newest_by,
 	    &cosigned)) != 0) {
-		verify_found(v, true, NO_INDEX, rc == ERR_BAD_SIGNATURE ? "the newest checkpoint is not signed by a key given, nor by one that those lead to" :
+		verify_found(v, rc != ERR_NOMEM, NO_INDEX, rc == ERR_NOMEM ? "the newest checkpoint cannot be read: out of memory" :
+		    rc == ERR_BAD_SIGNATURE ? "the newest checkpoint is not signed by a key given, nor by one that those lead to" :
 		    "the newest checkpoint is not a checkpoint");
 	} else {
 		v->has_newest = true;
@@ -170,7 +171,7 @@ static void open_old(struct verify *v)
 		return;
 	rc = verify_note_open(v, v->options->old_checkpoint, &v->old, &note, &v->old_by, NULL);
 	if (rc != 0) {
-		verify_found(v, true, NO_INDEX, "the old checkpoint is not one of this log under the key given: %s", err_text(rc));
+		verify_found(v, rc != ERR_NOMEM, NO_INDEX, "the old checkpoint is not one of this log under the key given: %s", err_text(rc));
 		return;
 	}
 	v->has_old = true;
