@@ -104,7 +104,11 @@ int bench_print(const struct bench *b, bool json)
 
 		snprintf(ratio, sizeof(ratio), "%.3f", row->ratio);
 		table_put_str(t, row->what);
-		table_put_u64(t, (uint64_t)(row->rate + 0.5));
+		/* Some rows are a count or a time, and have no rate. */
+		if (row->rate > 0)
+			table_put_u64(t, (uint64_t)(row->rate + 0.5));
+		else
+			table_put_none(t);
 		table_put_str(t, row->unit);
 		table_put_u64(t, row->n);
 		put_us(t, row->p50_us);

@@ -155,9 +155,12 @@ static int print_help(const struct invocation *in, FILE *out)
 /* What could not be written was not done: a full disk behind `lulab ... > file` must not look well. */
 static int close_output(const struct invocation *in, int status)
 {
+	errno = 0;
 	if (fflush(stdout) == 0 && ferror(stdout) == 0)
 		return status;
-	fprintf(stderr, "%s: cannot write the output: %s\n", in->path, strerror(errno));
+	/* The cause of an earlier failure is gone by now; another error's must not stand in for it. */
+	fprintf(stderr, "%s: cannot write the output: %s\n", in->path,
+	    errno != 0 ? strerror(errno) : "no room where it goes, or nobody reads it");
 	return status == STATUS_OK ? STATUS_FAILED : status;
 }
 
