@@ -38,6 +38,13 @@ class Skipping(unittest.TestCase):
     def stopped(self):
         return sorted(name for name, row in self.states()[0].items() if row["state"] == "stopped")
 
+    def settled(self):
+        """Those that stopped, once every model has stopped or is past the bad event; before that, nothing."""
+        rows = self.states()[0].values()
+        if all(row["state"] == "stopped" or row["position"] > self.bad for row in rows):
+            return self.stopped()
+        return None
+
     def skip(self, model, position, *args, **kw):
         return lulab("projection", "skip", model, position, "--reason", "a faulty build wrote it",
                      "--data", self.data, *args, check=False, **kw)
@@ -54,7 +61,7 @@ class Skipping(unittest.TestCase):
     def test_the_running_server_goes_on(self):
         self.server.start(wait=False)
         self.server.wait_ready()
-        names = eventually(lambda: self.stopped())
+        names = eventually(self.settled)
         self.assertIn("meetings", names)
         self.assertEqual(self.server.post_event(meeting_event(trace_id="after", meeting_id="2")).status, 200)
         for row in [row for row in self.states()[0].values() if row["state"] == "stopped"]:
@@ -62,6 +69,9 @@ class Skipping(unittest.TestCase):
         told = self.states()[1]
         self.assertEqual(told.returncode, 1)
         self.assertIn("lulab projection skip meetings %d --reason" % self.bad, told.stderr)
+        health = self.server.get("/health", token=None)
+        self.assertEqual(health.status, 503, health.body)
+        self.assertEqual(json.loads(health.body)["checks"]["readModels"]["meetings"]["status"], "error")
         to = ("--to", "http://127.0.0.1:%d" % self.server.port)
 
         # What is refused, and that a refusal leaves no event.
@@ -84,6 +94,7 @@ class Skipping(unittest.TestCase):
                 done = self.skip(name, self.bad, *to)
                 self.assertEqual(done.returncode, 0, done.stderr)
         eventually(lambda: all(row["state"] == "live" for row in self.states()[0].values()))
+        self.assertEqual(self.server.get("/health", token=None).status, 200)
         self.assertEqual(sorted(e["data"]["projection"] for e in self.decisions()), names)
         for e in self.decisions():
             self.assertEqual((e["actor"], e["data"]["position"], e["data"]["reason"]),
@@ -96,7 +107,7 @@ class Skipping(unittest.TestCase):
     def test_the_stopped_directory(self):
         self.assertEqual(self.skip("meetings", self.bad).returncode, 5)  # it does not know yet that it will stop
         self.server.start()
-        names = eventually(lambda: self.stopped())
+        names = eventually(self.settled)
         self.server.stop()
         self.assertEqual(lulab("projection", "rebuild", "meetings", "--data", self.data, check=False).returncode, 1)
         self.assertEqual(self.skip("meetings", self.bad + 1).returncode, 5)
