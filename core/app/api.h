@@ -17,6 +17,11 @@ extern const struct route health_routes[];
 extern const struct route metrics_routes[];
 extern const struct route openapi_routes[];
 
+struct app;
+
+/* The document of all routes, once they are gathered; app->openapi, which the app frees. 0 or ERR_*. */
+int openapi_make(struct app *app);
+
 /* Query parameters into the struct of their schema; false: the 400 with all problems was sent. */
 bool api_decode_params(struct http_request *rq, const struct schema *schema, void *ret);
 

@@ -425,6 +425,7 @@ void app_stop(struct app *app)
 		http_server_stop(app->server, failed ? FATAL_GRACE_MS : (unsigned)app->config->stop_timeout);
 	http_server_close(app->server);
 	app->server = NULL;
+	buf_finish(&app->openapi);
 	for (unsigned i = 0; i < APP_LOOPS_MAX; i++)
 		metrics_http_destroy(atomic_exchange(&app->loop_metrics[i], NULL));
 	if (!failed)

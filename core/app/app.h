@@ -77,6 +77,7 @@ struct app {
 	const struct route *routes[APP_ROUTE_TABLES_MAX + 1]; /* closed by NULL */
 	regex_t cors_patterns[APP_CORS_PATTERNS_MAX];
 	unsigned n_cors_patterns;
+	struct buf openapi; /* the document; made before the server starts */
 	struct http_server *server;
 	int64_t started_us; /* wall clock */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/api.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -327,6 +328,8 @@ int app_http_start(struct app *app, struct buf *problem)
 	};
 	int rc = gather_routes(app);
 
+	if (rc == 0)
+		rc = openapi_make(app);
 	if (rc == 0)
 		rc = http_server_start(&app->server, &o, &detail);
 	if (rc != 0)

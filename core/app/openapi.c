@@ -419,10 +419,11 @@ static void put_paths(struct json_writer *w, const struct app *app)
 	json_end_object(w);
 }
 
-static void openapi(struct http_request *rq)
+int openapi_make(struct app *app)
 {
-	struct buf body = BUF_INIT(DOCUMENT_MAX);
-	struct json_writer w = JSON_WRITER(&body);
+	struct json_writer w = JSON_WRITER(&app->openapi);
+
+	app->openapi = (struct buf)BUF_INIT(DOCUMENT_MAX);
 
 	json_begin_object(&w);
 	put(&w, "openapi", "3.1.0");
@@ -431,7 +432,7 @@ static void openapi(struct http_request *rq)
 	                       "proofs\",\"license\":{\"name\":\"MIT\",\"identifier\":\"MIT\"}}"));
 	json_name(&w, "security");
 	json_put_raw(&w, SLICE("[{\"bearer\":[]}]"));
-	put_paths(&w, app_of(rq));
+	put_paths(&w, app);
 	json_name(&w, "components");
 	json_begin_object(&w);
 	json_name(&w, "securitySchemes");
@@ -442,7 +443,12 @@ static void openapi(struct http_request *rq)
 	put_schemas(&w);
 	json_end_object(&w);
 	json_end_object(&w);
-	http_respond(rq, 200, HTTP_JSON, &body);
+	return app->openapi.rc;
+}
+
+static void openapi(struct http_request *rq)
+{
+	http_respond_shared(rq, 200, HTTP_JSON, buf_slice(&app_of(rq)->openapi));
 }
 
 static void welcome(struct http_request *rq)

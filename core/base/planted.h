@@ -37,12 +37,14 @@
 	X(leak_refused, "a connection that ends without a request is not freed") \
 	X(leaky_compare, "secrets are compared until the first difference") \
 	X(nometasync, "the log's commits are synced without what says that they are there") \
+	X(late_500, "a webhook that is late is refused with 500, and after 3 ms already") \
 	X(nosync, "the log's commits are not synced") \
 	X(number_zeros, "numbers in notes and proofs may have zeros in front") \
 	X(pages_unseen, "a damaged file of the log is opened without a look at its pages, and unguarded") \
 	X(restore_in_place, "a backup is restored where the log will lie, and verified by nobody") \
 	X(rows_apart, "rows of a read model are committed before the position they stand at") \
 	X(signature_first, "a checkpoint is given away before the signer has it on record") \
+	X(slow_forever, "a body may take as long as it likes") \
 	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \
 	X(time_falls, "events are stamped with what the clock says, even when it went back") \

@@ -175,6 +175,8 @@ int http_header_printf(struct http_request *rq, const char *name, const char *fo
 void http_respond(struct http_request *rq, int status, const char *content_type, struct buf *body);
 /* As http_respond with a copy of these bytes. */
 void http_respond_slice(struct http_request *rq, int status, const char *content_type, struct slice body);
+/* As http_respond with these bytes, which stay as they are until the server has been closed: many answers, one memory. */
+void http_respond_shared(struct http_request *rq, int status, const char *content_type, struct slice body);
 
 /* What is wrong with one place of the input. */
 struct http_problem_item {

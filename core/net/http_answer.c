@@ -359,6 +359,7 @@ static char *gzip_on_loop(struct http_loop *l, struct slice body, size_t *ret_le
 struct payload {
 	struct slice bytes;
 	char *owned;
+	bool shared; /* not owned, and there as long as the server */
 };
 
 /* Also says by Vary that it depends, where it does. */
@@ -405,7 +406,7 @@ static void send_answer(struct exchange *x, int status, const char *content_type
 	if (!with_body || (x->rq.head && !PLANTED(head_body)))
 		body.bytes.len = 0;
 	x->outcome.bytes = body.bytes.len;
-	if (body.bytes.len > 0 && (body.bytes.len <= COPIED_BODY_MAX || body.owned == NULL)) {
+	if (body.bytes.len > 0 && (body.bytes.len <= COPIED_BODY_MAX || (body.owned == NULL && !body.shared))) {
 		buf_append(out, body.bytes);
 		body.bytes.len = 0;
 	}
@@ -416,7 +417,7 @@ static void send_answer(struct exchange *x, int status, const char *content_type
 		buf_finish(&own);
 	}
 	if (body.bytes.len > 0)
-		conn_send_body(c, body.owned, body.bytes.len);
+		conn_send_body(c, body.bytes, body.owned);
 	else
 		free(body.owned);
 }
@@ -497,7 +498,7 @@ static void answer(struct http_request *rq, int status, const char *content_type
 			size_t len = 0;
 
 			if (body.bytes.len > GZIP_ON_LOOP_MAX) {
-				assert(body.owned != NULL); /* the bytes outlive this call */
+				assert(body.owned != NULL || body.shared); /* the bytes outlive this call */
 				if (zip_elsewhere(x, status, content_type, body))
 					return;
 			} else {
@@ -527,6 +528,11 @@ void http_respond_slice(struct http_request *rq, int status, const char *content
 		payload.bytes.ptr = payload.owned;
 	}
 	answer(rq, status, content_type, payload);
+}
+
+void http_respond_shared(struct http_request *rq, int status, const char *content_type, struct slice body)
+{
+	answer(rq, status, content_type, (struct payload){.bytes = body, .shared = true});
 }
 
 void http_respond(struct http_request *rq, int status, const char *content_type, struct buf *body)

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/planted.h"
+#include "base/planted.h"
 
 #define TO(state) (1u << (state))
 #define DRAIN_WINDOW_US INT64_C(10000000)
@@ -77,8 +78,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	buf_finish(&c->pending);
 	buf_finish(&c->out);
 	buf_finish(&c->later);
-	free(c->body);
-	c->body = NULL;
+	conn_drop_body(c);
 	tls_session_destroy(c->tls);
 	c->tls = NULL;
 	if (c->x == NULL && !(PLANTED(leak_refused) && c->n_requests == 0))
@@ -405,6 +405,8 @@ static bool body_too_slow(const struct conn *c, int64_t now_us)
 	const struct http_limits *limits = &c->loop->server->limits;
 	int64_t age_us = now_us - c->busy_at_us;
 
+	if (PLANTED(slow_forever))
+		return false;
 	if (age_us >= (int64_t)limits->body_ms * 1000)
 		return true;
 	return age_us >= (int64_t)limits->body_grace_ms * 1000 &&

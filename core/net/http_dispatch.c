@@ -7,8 +7,10 @@
 #include "net/http_internal.h"
 
 #include "base/codec.h"
+#include "base/planted.h"
 
 #define LAG_WORSE_US INT64_C(1000000)
+#define TURN_MS_MAX 500
 
 static struct slice field(const struct exchange *x, const char *name)
 {
@@ -92,19 +94,34 @@ static void refuse_and_close(struct exchange *x, int status, const char *code, c
 	http_problem(&x->rq, status, code, detail, NULL, 0);
 }
 
-/* True when shed: the stranger's calls first, then everybody's, never what ROUTE_ESSENTIAL marks. */
+/*
+ * A turn of the loop deals with all that had arrived when it began. Who still
+ * waits after so long is told at once to come back (integrity.md 13.6): the time
+ * goes to those whose answer is not yet late, and a vendor is not kept waiting
+ * for a request that it may have given up.
+ */
+static bool turn_is_long(const struct http_loop *l)
+{
+	return uv_hrtime() / 1000000 - uv_now(&l->uv) >= (PLANTED(late_500) ? 3 : TURN_MS_MAX);
+}
+
+/* True when shed: the stranger's calls first, then everybody's; what ROUTE_ESSENTIAL marks only when it is late already. */
 static bool shed(struct exchange *x)
 {
 	struct http_loop *l = x->conn->loop;
 	const struct route *route = x->match.route;
 	bool worst = l->overloaded || (l->n_lagging >= 2 && l->lag_us >= LAG_WORSE_US);
+	bool essential = route != NULL && (route->flags & ROUTE_ESSENTIAL) != 0;
 
-	if ((l->n_lagging < 2 && !worst) || (route != NULL && (route->flags & ROUTE_ESSENTIAL) != 0))
+	/* What is essential and brings a body is a webhook: probes are always answered. */
+	if (essential && !(body_to_come(x) && turn_is_long(l)))
 		return false;
-	if (!worst && field(x, "authorization").len > 0)
+	if (!essential && l->n_lagging < 2 && !worst)
+		return false;
+	if (!essential && !worst && field(x, "authorization").len > 0)
 		return false;
 	COUNT(l->n_by_load, 1);
-	refuse(x, 503, "overloaded", "The server is overloaded; try again in a few seconds.");
+	refuse(x, PLANTED(late_500) ? 500 : 503, "overloaded", "The server is overloaded; try again in a few seconds.");
 	return true;
 }
 

@@ -139,7 +139,8 @@ struct conn {
 	bool out_waits;          /* the socket did not take all: the drain rule holds */
 	struct buf out, later;
 	size_t out_at;
-	char *body;
+	const char *body;
+	char *body_owned;        /* to be freed with it, or NULL */
 	size_t body_len, body_at;
 	int64_t busy_at_us;      /* body: when its request began; answer: since when it waits */
 	int64_t window_at_us;    /* of the drain rule */
@@ -251,7 +252,8 @@ void exchange_end(struct exchange *x);         /* handler and bytes are through 
 /* http_out.c */
 void conn_put(struct conn *c, struct slice plain);
 struct buf *conn_out(struct conn *c);          /* where plain bytes may be appended instead; NULL with TLS */
-void conn_send_body(struct conn *c, char *bytes, size_t len); /* takes malloc'ed bytes, sent after what was put */
+/* Sent after what was put. `owned` is freed then; NULL: the bytes are somebody's who keeps them. */
+void conn_send_body(struct conn *c, struct slice bytes, char *owned);
 void conn_pump(struct conn *c);
 size_t conn_waiting(const struct conn *c);     /* bytes not yet with the system */
 struct buf *conn_out_target(struct conn *c);   /* where raw bytes go now */

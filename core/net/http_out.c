@@ -56,11 +56,12 @@ void conn_put(struct conn *c, struct slice plain)
 		out->rc = out->rc != 0 ? out->rc : ERR_NETWORK;
 }
 
-void conn_send_body(struct conn *c, char *bytes, size_t len)
+void conn_send_body(struct conn *c, struct slice bytes, char *owned)
 {
 	assert(c->body == NULL);
-	c->body = bytes;
-	c->body_len = len;
+	c->body = bytes.ptr;
+	c->body_owned = owned;
+	c->body_len = bytes.len;
 	c->body_at = 0;
 }
 
@@ -71,7 +72,8 @@ size_t conn_waiting(const struct conn *c)
 
 void conn_drop_body(struct conn *c)
 {
-	free(c->body);
+	free(c->body_owned);
+	c->body_owned = NULL;
 	c->body = NULL;
 	c->body_len = c->body_at = 0;
 }
@@ -129,7 +131,7 @@ static unsigned next_pieces(struct conn *c, uv_buf_t pieces[2])
 	if (c->tls == NULL && c->body_at < c->body_len) {
 		size_t len = c->body_len - c->body_at;
 
-		pieces[n++] = uv_buf_init(c->body + c->body_at, len > 1u << 30 ? 1u << 30 : (unsigned)len);
+		pieces[n++] = uv_buf_init((char *)(uintptr_t)(c->body + c->body_at), len > 1u << 30 ? 1u << 30 : (unsigned)len);
 	}
 	return n;
 }

@@ -32,16 +32,21 @@ static socklen_t sockaddr_len(const struct sockaddr_storage *ss)
 	return ss->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
+/* Answers wait here, not in the system: without it a reader that does not read is given megabytes. Inherited. */
+#define SEND_BUFFER_LEN (128 * 1024) /* doubled by the system, for its own needs */
+
 static int bind_socket(const struct sockaddr_storage *ss, bool share)
 {
-	int one = 1, rc;
+	int one = 1, send_len = SEND_BUFFER_LEN, rc;
 	int fd = socket(ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return err_from_errno(errno);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (share)
+	if (share) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_len, sizeof(send_len));
+	}
 	if (bind(fd, (const struct sockaddr *)ss, sockaddr_len(ss)) == 0)
 		return fd;
 	rc = errno == EADDRINUSE ? ERR_TAKEN : errno == EACCES ? ERR_DENIED : ERR_INVALID;

@@ -12,7 +12,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "load"))
 import clock  # noqa: E402
 import crash  # noqa: E402
+import crowd  # noqa: E402
 import deliveries  # noqa: E402
+import overload  # noqa: E402
 import sender as load  # noqa: E402
 
 
@@ -44,6 +46,15 @@ class Planted(unittest.TestCase):
     def test_clock_finds_a_time_that_falls(self):
         with self.assertRaisesRegex(load.Breach, "recorded time falls"):
             clock.run(2, seed=1, planted="time_falls")
+
+    def test_crowd_finds_those_who_are_never_dropped(self):
+        with self.assertRaisesRegex(load.Breach, "the crowd was not dropped within 45 s"):
+            crowd.run(crowd.options(["--connections", "60", "--seconds", "1", "--drop-s", "45",
+                                     "--planted", "slow_forever"]), seed=1)
+
+    def test_overload_finds_a_refusal_that_is_none(self):
+        with self.assertRaisesRegex(load.Breach, "neither 200 nor 503 but 500"):
+            overload.run(overload.options(["--seconds", "2", "--planted", "late_500"]), seed=1)
 
     def test_deliveries_finds_keys_forgotten_at_a_restart(self):
         with self.assertRaisesRegex(load.Breach, "is in the log twice"):

@@ -376,6 +376,13 @@ void connections_pause(struct connections *c, bool pause)
 	c->n_due = 0;
 }
 
+void connections_set_rate(struct connections *c, double rate)
+{
+	c->o.rate = rate;
+	c->start_us = 0;
+	c->n_due = 0;
+}
+
 int connections_watch(struct connections *c, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};

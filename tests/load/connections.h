@@ -48,6 +48,8 @@ int connections_turn(struct connections *c, int64_t until_us);
 
 /* Sends nothing new while true; answers still come in. */
 void connections_pause(struct connections *c, bool pause);
+/* Requests a second from now on; 0: closed loop. */
+void connections_set_rate(struct connections *c, double rate);
 /* Requests without an answer so far. */
 unsigned connections_busy(const struct connections *c);
 /* Wakes connections_turn() when `fd` can be read. */

@@ -6,6 +6,7 @@
  *     wait N      when N more webhooks have been acknowledged since the last `wait`
  *     check DIR   looks through what DATA/log gained (deliveries.h); no server may run
  *     pause, go   stops sending, when the last answer has come; goes on
+ *     rate N      a second from now on; 0: as fast as answers come
  *     reset       forgets the times measured so far
  *     stats       counts and times
  *     finish      when all that was planned is acknowledged
@@ -128,6 +129,9 @@ static void command(struct sender *s, const char *line)
 		s->waits_for = QUIET;
 	} else if (strcmp(line, "go") == 0) {
 		connections_pause(s->connections, false);
+		print_stats(s);
+	} else if (strncmp(line, "rate ", 5) == 0) {
+		connections_set_rate(s->connections, (double)strtoull(line + 5, NULL, 10));
 		print_stats(s);
 	} else if (strcmp(line, "reset") == 0) {
 		*stats = (struct connections_stats){0};
