@@ -142,7 +142,7 @@ class Backup(unittest.TestCase):
     def refuses(self, data, says):
         s = Server(data=data).start(wait=False)
         try:
-            eventually(lambda: self.ready(s) == 503, 20)
+            eventually(lambda: self.ready(s) == 503)
             self.assertEqual(s.post_event(meeting_event(trace_id="t-new")).status, 503)
             self.assertIn(says, s.get("/readyz?verbose", token=None).body)
             self.assertEqual(s.get("/api/v1/meetings").status, 200)

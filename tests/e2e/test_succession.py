@@ -74,7 +74,7 @@ class Succession(unittest.TestCase):
     def test_the_old_one_is_not_written_and_its_successor_is(self):
         s = Server(data=self.data).start(wait=False)
         try:
-            eventually(lambda: self.ready(s) == 503, 20)
+            eventually(lambda: self.ready(s) == 503)
             refused = s.post_event(meeting_event(trace_id="t-new"))
             self.assertEqual(refused.status, 503)
             self.assertEqual(json.loads(refused.body)["code"], "read_only")

@@ -141,7 +141,7 @@ class Service(unittest.TestCase):
         shutil.copytree(old, self.data)
         s = self.server().start(wait=False)
         try:
-            eventually(lambda: self.is_live(s), 20)
+            eventually(lambda: self.is_live(s))
             self.assertEqual(s.post_event(meeting_event(trace_id="t-new")).status, 503)
             ready = s.get("/readyz?verbose")
             self.assertEqual(ready.status, 503)
@@ -166,7 +166,7 @@ class Service(unittest.TestCase):
             self.post(s, 100, 6)
         s = self.server().start(wait=False)
         try:
-            eventually(lambda: self.is_live(s), 20)
+            eventually(lambda: self.is_live(s))
             self.assertEqual(s.post_event(meeting_event(trace_id="t-new")).status, 503)
             self.assertIn(b"another history", s.get("/readyz?verbose").body)
         finally:
