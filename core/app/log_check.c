@@ -57,15 +57,8 @@ static bool is_stopping(void *arg)
 
 static void nap(struct log_check *c, uint64_t ms)
 {
-	struct timespec at;
+	struct timespec at = thread_deadline((unsigned)ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)(ms / 1000);
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
 	pthread_mutex_lock(&c->lock);
 	while (!c->stopping && pthread_cond_timedwait(&c->wake, &c->lock, &at) != ETIMEDOUT)
 		;

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "domain/cosign.h"
 #include "net/http_client.h"
 #include "store/eventlog.h"
@@ -48,20 +49,6 @@ struct witnesses {
 	uint64_t published; /* size of the newest checkpoint with a quorum; 0 = none yet */
 	bool stopping;
 };
-
-static struct timespec deadline_in(unsigned ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
-	return at;
-}
 
 /* ---- what a witness answered ---------------------------------------------------------------- */
 
@@ -273,7 +260,7 @@ static void *run(void *arg)
 		} else if (rc == ERR_NOT_FOUND) {
 			tell(f, WITNESS_OK, ""); /* nothing to show it yet */
 		}
-		at = deadline_in(pause_ms);
+		at = thread_deadline(pause_ms);
 		pthread_mutex_lock(&w->lock);
 		while (!w->stopping && pthread_cond_timedwait(&w->changed, &w->lock, &at) == 0)
 			;
@@ -288,7 +275,7 @@ static void *run(void *arg)
 
 static void wait_for_all(struct witnesses *w, unsigned wait_ms)
 {
-	struct timespec at = deadline_in(wait_ms);
+	struct timespec at = thread_deadline(wait_ms);
 	int rc = 0;
 
 	pthread_mutex_lock(&w->lock);

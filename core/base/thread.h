@@ -2,6 +2,8 @@
 #ifndef LULAB_BASE_THREAD_H
 #define LULAB_BASE_THREAD_H
 
+#include <time.h>
+
 /* Name of the calling thread, at most 15 bytes shown: "lulab-writer". */
 void thread_name(const char *name);
 
@@ -12,5 +14,8 @@ void thread_name(const char *name);
  * processor, beside many less.
  */
 void thread_yield_to_others(void);
+
+/* So many milliseconds from now, for pthread_cond_timedwait() on a condition that goes by CLOCK_MONOTONIC. */
+struct timespec thread_deadline(unsigned ms);
 
 #endif

@@ -29,17 +29,9 @@ int cosign_request_parse(struct cosign_request *ret, struct slice bytes)
 	rc = parse_old(line, &request.old_size);
 	if (rc != 0)
 		return rc;
-	for (;;) {
-		if (!slice_cut(rest, '\n', &line, &rest))
-			return ERR_MALFORMED;
-		if (line.len == 0)
-			break;
-		if (request.proof.n == MERKLE_PROOF_MAX)
-			return ERR_TOO_BIG;
-		rc = base64_decode_to(request.proof.hashes[request.proof.n++].bytes, MERKLE_HASH_LEN, line, 0);
-		if (rc != 0)
-			return ERR_MALFORMED;
-	}
+	rc = proof_lines_parse(&rest, &request.proof);
+	if (rc != 0)
+		return rc;
 	request.note = rest;
 	*ret = request;
 	return 0;
@@ -48,11 +40,7 @@ int cosign_request_parse(struct cosign_request *ret, struct slice bytes)
 int cosign_request_format(struct buf *out, const struct cosign_request *request)
 {
 	buf_printf(out, "old %llu\n", (unsigned long long)request->old_size);
-	for (unsigned i = 0; i < request->proof.n; i++) {
-		base64_encode(out, slice_of(request->proof.hashes[i].bytes, MERKLE_HASH_LEN));
-		buf_append_char(out, '\n');
-	}
-	buf_append_char(out, '\n');
+	proof_lines_format(out, &request->proof);
 	return buf_append(out, request->note);
 }
 

@@ -374,16 +374,38 @@ int checkpoint_open(struct checkpoint *ret, struct note *ret_note, struct slice 
 	return 0;
 }
 
+void proof_lines_format(struct buf *out, const struct merkle_proof *proof)
+{
+	for (unsigned i = 0; i < proof->n; i++) {
+		base64_encode(out, slice_of(proof->hashes[i].bytes, MERKLE_HASH_LEN));
+		buf_append_char(out, '\n');
+	}
+	buf_append_char(out, '\n');
+}
+
+int proof_lines_parse(struct slice *rest, struct merkle_proof *ret)
+{
+	struct slice line;
+
+	ret->n = 0;
+	for (;;) {
+		if (!slice_cut(*rest, '\n', &line, rest))
+			return ERR_MALFORMED;
+		if (line.len == 0)
+			return 0;
+		if (ret->n == MERKLE_PROOF_MAX)
+			return ERR_TOO_BIG;
+		if (base64_decode_to(ret->hashes[ret->n++].bytes, MERKLE_HASH_LEN, line, 0) != 0)
+			return ERR_MALFORMED;
+	}
+}
+
 #define PROOF_FILE_HEAD "c2sp.org/tlog-proof@v1"
 
 int proof_file_format(struct buf *out, const struct proof_file *file)
 {
 	buf_printf(out, PROOF_FILE_HEAD "\nindex %llu\n", (unsigned long long)file->index);
-	for (unsigned i = 0; i < file->proof.n; i++) {
-		base64_encode(out, slice_of(file->proof.hashes[i].bytes, MERKLE_HASH_LEN));
-		buf_append_char(out, '\n');
-	}
-	buf_append_char(out, '\n');
+	proof_lines_format(out, &file->proof);
 	return buf_append(out, file->checkpoint);
 }
 
@@ -399,17 +421,9 @@ int proof_file_parse(struct proof_file *ret, struct slice bytes)
 	rc = parse_number(slice_of(line.ptr + 6, line.len - 6), &file.index);
 	if (rc != 0)
 		return rc;
-	for (;;) {
-		if (!slice_cut(rest, '\n', &line, &rest))
-			return ERR_MALFORMED;
-		if (line.len == 0)
-			break;
-		if (file.proof.n == MERKLE_PROOF_MAX)
-			return ERR_TOO_BIG;
-		rc = base64_decode_to(file.proof.hashes[file.proof.n++].bytes, MERKLE_HASH_LEN, line, 0);
-		if (rc != 0)
-			return rc;
-	}
+	rc = proof_lines_parse(&rest, &file.proof);
+	if (rc != 0)
+		return rc;
 	file.checkpoint = rest;
 	*ret = file;
 	return 0;

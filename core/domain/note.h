@@ -100,6 +100,11 @@ int checkpoint_parse(struct checkpoint *ret, struct slice text);
 int checkpoint_open(struct checkpoint *ret, struct note *ret_note, struct slice bytes,
     const struct note_key *keys, unsigned n_keys, uint64_t *ret_signed);
 
+/* A proof as proof files and requests to witnesses hold it: a base64 hash a line, then an empty line. */
+void proof_lines_format(struct buf *out, const struct merkle_proof *proof);
+/* From the front of *rest, which is left behind the empty line. ERR_MALFORMED; ERR_TOO_BIG before a hash too many is read. */
+int proof_lines_parse(struct slice *rest, struct merkle_proof *ret);
+
 /* A proof file (.tlog-proof): all that is needed to check one record offline. */
 struct proof_file {
 	uint64_t index;

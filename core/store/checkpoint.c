@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/planted.h"
+#include "base/thread.h"
 #include "crypto/secret.h"
 
 #define INTERVAL_MS_DEFAULT 1000u
@@ -321,24 +322,10 @@ static int sign_and_tell(struct signer *s, uint64_t size)
 	return rc;
 }
 
-static struct timespec deadline_in(unsigned ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_nsec -= 1000000000;
-		at.tv_sec++;
-	}
-	return at;
-}
-
 /* Under `lock`: up to so long, or until somebody asks or it is time to stop. */
 static void nap(struct signer *s, unsigned ms)
 {
-	struct timespec at = deadline_in(ms);
+	struct timespec at = thread_deadline(ms);
 
 	while (!s->stopping && s->wanted <= s->signed_size &&
 	    pthread_cond_timedwait(&s->wake, &s->lock, &at) == 0)

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "crypto/secret.h"
 #include "store/key_store.h"
 
@@ -308,15 +309,6 @@ static void stock_drop_stale(struct keyring *kr)
 	}
 }
 
-static struct timespec deadline_in(int seconds)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += seconds;
-	return at;
-}
-
 int keyring_take(struct keyring *kr, enum key_kind kind, struct id *ret_id)
 {
 	struct stock *s = &kr->stocks[kind];
@@ -330,7 +322,7 @@ int keyring_take(struct keyring *kr, enum key_kind kind, struct id *ret_id)
 		stock_drop_stale(kr);
 	while (s->n == 0 && rc == 0 && !kr->stopping) {
 		if (deadline.tv_sec == 0) {
-			deadline = deadline_in(TAKE_WAIT_S);
+			deadline = thread_deadline(TAKE_WAIT_S * 1000);
 			kr->fill_rc = 0;
 			pthread_cond_signal(&kr->wake);
 		}
@@ -595,7 +587,7 @@ static void *run(void *arg)
 		sweep_is_due = kr->swept_us == 0 || clock_monotonic_us(kr->clock) - kr->swept_us >= SWEEP_EVERY_US;
 		if (failed || (!low[KEY_SUBJECT] && !low[KEY_DELIVERY] && !turn_is_due && !sweep_is_due)) {
 			/* After a failure not at once again, unless somebody waits. */
-			struct timespec at = deadline_in(failed ? 1 : UPKEEP_S);
+			struct timespec at = thread_deadline((failed ? 1 : UPKEEP_S) * 1000);
 
 			pthread_cond_timedwait(&kr->wake, &kr->lock, &at);
 			failed = false;
