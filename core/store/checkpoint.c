@@ -362,8 +362,8 @@ static void *run(void *arg)
 		done = s->signed_size;
 		pthread_mutex_unlock(&s->lock);
 		if (due) {
+			since_us = clock_monotonic_us(s->clock); /* of the decision, not of when it was carried out */
 			rc = sign_and_tell(s, size);
-			since_us = clock_monotonic_us(s->clock);
 		} else if (!stopping && rc == 0 && size <= done) {
 			rc = s->log.wait(s->log.arg, size, WAIT_MS_MAX);
 		}
