@@ -11,32 +11,7 @@
 #include "base/io.h"
 #include "domain/policy.h"
 #include "log_chain.h"
-#include "progress.h"
-
-struct run {
-	struct progress progress;
-};
-
-static void on_finding(void *arg, const struct verify_finding *f)
-{
-	(void)arg;
-	fprintf(stderr, "%s: %s\n", f->evidence ? "bad" : "unknown", f->text);
-}
-
-static void on_progress(void *arg, const struct verify_summary *so_far, uint64_t done, uint64_t total)
-{
-	struct run *run = arg;
-
-	(void)so_far;
-	(void)total;
-	progress_set(&run->progress, done);
-}
-
-static bool is_interrupted(void *arg)
-{
-	(void)arg;
-	return command_interrupted();
-}
+#include "verify_watch.h"
 
 /* Root of every record there is, from what the verifier has just found to be whole. */
 static int root_of(const struct verify_source *source, uint64_t records, struct merkle_hash *ret)
@@ -73,20 +48,16 @@ static enum backup_outcome verify_source(const struct verify_source *source, con
     struct verify_summary *ret, struct merkle_hash *ret_root, struct buf *problem)
 {
 	struct log_chain chain = {.dir = dir, .own_keys = true};
-	struct run run = {0};
+	struct verify_watch watch = {.out = stderr};
 	int rc;
 
-	o->on_finding = on_finding;
-	o->on_progress = on_progress;
-	o->stopped = is_interrupted;
-	o->arg = &run;
-	progress_start(&run.progress, stderr, &clock_system, "verifying", "records", 0);
+	verify_watch_start(&watch, o);
 	rc = verify_log(source, o, ret);
 	if (rc == 0)
 		rc = log_chain_verify(&chain, source, o, ret);
 	if (rc == 0 && ret->n_evidence == 0 && ret->n_unknown == 0)
 		rc = root_of(source, ret->records, ret_root);
-	progress_finish(&run.progress);
+	verify_watch_finish(&watch);
 	if (rc != 0) {
 		buf_printf(problem, "the log in %s could not be verified to its end: %s", dir, err_text(rc));
 		return BACKUP_INCONCLUSIVE;

@@ -11,54 +11,11 @@
 #include "domain/policy.h"
 #include "log_chain.h"
 #include "log_commands.h"
-#include "progress.h"
+#include "verify_watch.h"
 
 #define KEY_FILE_MAX 8192
 #define JSON_MAX (1u << 20)
 #define RECORD_MAX 65535
-
-/* What the callbacks need. */
-struct run {
-	bool json;
-	struct json_writer *findings;
-	struct progress progress;
-};
-
-static void on_finding(void *arg, const struct verify_finding *f)
-{
-	struct run *run = arg;
-
-	if (!run->json) {
-		printf("%s: %s\n", f->evidence ? "bad" : "unknown", f->text);
-		return;
-	}
-	json_begin_object(run->findings);
-	json_name(run->findings, "kind");
-	json_put_str(run->findings, f->evidence ? "bad" : "unknown");
-	json_name(run->findings, "index");
-	if (f->has_index)
-		json_put_u64(run->findings, f->index);
-	else
-		json_put_null(run->findings);
-	json_name(run->findings, "text");
-	json_put_str(run->findings, f->text);
-	json_end_object(run->findings);
-}
-
-static void on_progress(void *arg, const struct verify_summary *so_far, uint64_t done, uint64_t total)
-{
-	struct run *run = arg;
-
-	(void)so_far;
-	(void)total;
-	progress_set(&run->progress, done);
-}
-
-static bool is_interrupted(void *arg)
-{
-	(void)arg;
-	return command_interrupted();
-}
 
 /* ---- keys -------------------------------------------------------------------------- */
 
@@ -315,7 +272,8 @@ static int verify_source(struct invocation *in, const struct verify_source *sour
 {
 	struct buf findings = BUF_INIT(JSON_MAX);
 	struct json_writer w = JSON_WRITER(&findings);
-	struct run run = {.json = option_is_set(in, "json"), .findings = &w};
+	bool json = option_is_set(in, "json");
+	struct verify_watch watch = {.out = stdout, .findings = json ? &w : NULL};
 	struct note_key before[VERIFY_KEYS_MAX];
 	struct log_chain chain = {.dir = dir, .is_export = option_is_set(in, "export"), .keys = before,
 	    .own_keys = !option_is_set(in, "export")};
@@ -327,17 +285,13 @@ static int verify_source(struct invocation *in, const struct verify_source *sour
 	status = keys_before(in, before, &chain.n_keys);
 	if (status != STATUS_OK)
 		return status;
-	o->on_finding = on_finding;
-	o->on_progress = on_progress;
-	o->stopped = is_interrupted;
-	o->arg = &run;
 	o->threads = (unsigned)option_number(in, "threads");
 	json_begin_array(&w);
-	progress_start(&run.progress, stderr, &clock_system, "verifying", "records", 0);
+	verify_watch_start(&watch, o);
 	rc = verify_log(source, o, &summary);
 	if (rc == 0)
 		rc = log_chain_verify(&chain, source, o, &summary);
-	progress_finish(&run.progress);
+	verify_watch_finish(&watch);
 	json_end_array(&w);
 	seconds = (double)(clock_monotonic_us(&clock_system) - start_us) / 1e6;
 	if (rc == ERR_CANCELLED) {
@@ -346,7 +300,7 @@ static int verify_source(struct invocation *in, const struct verify_source *sour
 		status = command_fail_err(in, rc, "cannot verify");
 	} else {
 		status = status_of_summary(&summary);
-		if (!run.json)
+		if (!json)
 			print_text(&summary, &chain, seconds);
 		else if (print_json(&summary, &chain, seconds, buf_slice(&findings)) != 0)
 			status = command_fail(in, STATUS_FAILED, "cannot write the summary");
