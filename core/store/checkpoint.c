@@ -1,24 +1,22 @@
-/* See checkpoint.h. */
-#include "store/checkpoint.h"
-
-#include <assert.h>
-#include <limits.h>
+/*
+ * See checkpoint.h. The signing: one thread that decides when, proves that the log
+ * extends what was signed last, and signs. `last` is its alone once it runs; what the
+ * others see is under `lock`. The state file is checkpoint_state.c's.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/codec.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/planted.h"
 #include "base/thread.h"
 #include "crypto/secret.h"
+#include "store/checkpoint_private.h"
 
 #define INTERVAL_MS_DEFAULT 1000u
 #define EVENTS_MAX_DEFAULT UINT64_C(65536)
-#define STATE_HEAD "lulab-signer/1\n"
-#define STATE_BYTES_MAX 1024
 #define RETRY_MS 1000
 #define WAIT_MS_MAX 200 /* how long the thread may not notice that it is to stop */
 
@@ -47,178 +45,6 @@ struct signer {
 	bool refused, stopping, started;
 	pthread_t thread;
 };
-
-/* ---- the log's name --------------------------------------------------------------- */
-
-static int join(char ret[PATH_MAX], const char *dir, const char *name)
-{
-	return snprintf(ret, PATH_MAX, "%s/%s", dir, name) < PATH_MAX ? 0 : ERR_TOO_BIG;
-}
-
-/* Size, root and origin last signed. ERR_NOT_FOUND when nothing was. */
-static int state_read(const char *path, char ret_origin[LOG_ORIGIN_MAX + 1], struct checkpoint *ret)
-{
-	struct buf file = BUF_INIT(STATE_BYTES_MAX);
-	struct checkpoint c;
-	struct slice text;
-	int rc;
-
-	rc = file_read(&file, path);
-	if (rc == 0) {
-		text = buf_slice(&file);
-		rc = ERR_CORRUPT;
-		if (slice_starts_with(text, SLICE(STATE_HEAD))) {
-			text.ptr += sizeof(STATE_HEAD) - 1;
-			text.len -= sizeof(STATE_HEAD) - 1;
-			if (checkpoint_parse(&c, text) == 0 && c.origin.len <= LOG_ORIGIN_MAX)
-				rc = 0;
-		}
-	}
-	if (rc == 0) {
-		memcpy(ret_origin, c.origin.ptr, c.origin.len);
-		ret_origin[c.origin.len] = '\0';
-		c.origin = (struct slice){0};
-		*ret = c;
-	}
-	buf_finish(&file);
-	return rc;
-}
-
-static int origin_make(char ret[LOG_ORIGIN_MAX + 1], const char *path, const struct rng *rng)
-{
-	char text[64], digits[17];
-	uint8_t random[8];
-	int len, rc;
-
-	rng_fill(rng, random, sizeof(random));
-	hex_encode(digits, random, sizeof(random));
-	len = snprintf(text, sizeof(text), "log-%s.lulab.invalid/events\n", digits);
-	rc = file_create(path, slice_of(text, (size_t)len), 0644);
-	if (rc == 0) {
-		memcpy(ret, text, (size_t)len - 1);
-		ret[len - 1] = '\0';
-	}
-	return rc;
-}
-
-static int origin_read(char ret[LOG_ORIGIN_MAX + 1], const char *path)
-{
-	struct buf file = BUF_INIT(LOG_ORIGIN_MAX + 2);
-	struct slice text;
-	int rc;
-
-	rc = file_read(&file, path);
-	if (rc == 0) {
-		text = slice_trim(buf_slice(&file));
-		if (text.len == 0 || text.len > LOG_ORIGIN_MAX) {
-			rc = ERR_CONFIG;
-		} else {
-			memcpy(ret, text.ptr, text.len);
-			ret[text.len] = '\0';
-		}
-	}
-	buf_finish(&file);
-	return rc;
-}
-
-int log_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir, const char *configured, const struct rng *rng)
-{
-	static const uint8_t any_key[ED25519_PUBLIC_LEN];
-	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1], before[LOG_ORIGIN_MAX + 1];
-	struct checkpoint last;
-	struct note_key key;
-	int rc;
-
-	rc = join(path, data_dir, "origin");
-	if (rc != 0)
-		return rc;
-	if (configured != NULL && configured[0] != '\0') {
-		if (strlen(configured) > LOG_ORIGIN_MAX)
-			return ERR_CONFIG;
-		memcpy(origin, configured, strlen(configured) + 1);
-	} else {
-		rc = origin_read(origin, path);
-		if (rc == ERR_NOT_FOUND)
-			rc = origin_make(origin, path, rng);
-		if (rc != 0)
-			return rc;
-	}
-	/* A name that could not be a key's could never be signed under. */
-	if (note_key_make(&key, slice_str(origin), NOTE_ED25519, any_key) != 0)
-		return ERR_CONFIG;
-	rc = join(path, data_dir, "signer.state");
-	if (rc == 0)
-		rc = state_read(path, before, &last);
-	if (rc == 0 && strcmp(before, origin) != 0)
-		return ERR_CONFIG;
-	if (rc != 0 && rc != ERR_NOT_FOUND)
-		return rc;
-	memcpy(ret, origin, sizeof(origin));
-	return 0;
-}
-
-int signer_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir)
-{
-	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
-	struct checkpoint last;
-	int rc;
-
-	rc = join(path, data_dir, "signer.state");
-	if (rc == 0)
-		rc = state_read(path, origin, &last);
-	if (rc == 0)
-		memcpy(ret, origin, sizeof(origin));
-	return rc;
-}
-
-int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *ret_root)
-{
-	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
-	struct checkpoint last;
-	int rc;
-
-	rc = join(path, data_dir, "signer.state");
-	if (rc == 0)
-		rc = state_read(path, origin, &last);
-	if (rc != 0)
-		return rc;
-	*ret_size = last.size;
-	*ret_root = last.root;
-	return 0;
-}
-
-int signer_last_note(const char *data_dir, struct buf *ret_note)
-{
-	struct buf seed = BUF_INIT(ED25519_SEED_LEN), text = BUF_INIT(STATE_BYTES_MAX);
-	uint8_t public_key[ED25519_PUBLIC_LEN], secret[ED25519_SECRET_LEN];
-	char path[PATH_MAX], origin[LOG_ORIGIN_MAX + 1];
-	struct checkpoint last;
-	struct note_key key;
-	int rc;
-
-	rc = join(path, data_dir, "signer.state");
-	if (rc == 0)
-		rc = state_read(path, origin, &last);
-	if (rc == 0)
-		rc = join(path, data_dir, "signer.key");
-	if (rc == 0)
-		rc = file_read(&seed, path);
-	if (rc == 0 && seed.len != ED25519_SEED_LEN)
-		rc = ERR_CORRUPT;
-	if (rc == 0) {
-		ed25519_from_seed(public_key, secret, (const uint8_t *)seed.ptr);
-		last.origin = slice_str(origin);
-		rc = note_key_make(&key, last.origin, NOTE_ED25519, public_key);
-	}
-	if (rc == 0)
-		rc = checkpoint_format(&text, &last);
-	if (rc == 0)
-		rc = note_sign(ret_note, buf_slice(&text), &key, secret);
-	crypto_wipe(secret, sizeof(secret));
-	buf_wipe(&seed);
-	buf_finish(&text);
-	return rc;
-}
 
 /* ---- signing ------------------------------------------------------------------------ */
 
@@ -258,19 +84,6 @@ static int extend(struct signer *s, uint64_t size, struct merkle_hash *ret_root)
 	return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
 }
 
-static int state_write(const struct signer *s, struct slice checkpoint_text)
-{
-	struct buf state = BUF_INIT(STATE_BYTES_MAX);
-	int rc;
-
-	buf_append_str(&state, STATE_HEAD);
-	rc = buf_append(&state, checkpoint_text);
-	if (rc == 0)
-		rc = file_replace(s->state_path, buf_slice(&state), 0600);
-	buf_finish(&state);
-	return rc;
-}
-
 /* The state is on disk before the signature exists anywhere but here. */
 static int sign(struct signer *s, uint64_t size)
 {
@@ -287,7 +100,7 @@ static int sign(struct signer *s, uint64_t size)
 	if (rc == 0)
 		rc = checkpoint_format(&text, &c);
 	if (rc == 0 && !PLANTED(signature_first))
-		rc = state_write(s, buf_slice(&text));
+		rc = signer_state_write(s->state_path, buf_slice(&text));
 	if (rc == 0) {
 		s->last = c;
 		rc = note_sign(&note, buf_slice(&text), &s->keys[0].key, s->keys[0].secret);
@@ -297,7 +110,7 @@ static int sign(struct signer *s, uint64_t size)
 	if (rc == 0)
 		rc = s->log.put_note(s->log.arg, size, buf_slice(&note));
 	if (rc == 0 && PLANTED(signature_first))
-		rc = state_write(s, buf_slice(&text));
+		rc = signer_state_write(s->state_path, buf_slice(&text));
 	buf_finish(&text);
 	buf_finish(&note);
 	return rc;
@@ -389,7 +202,7 @@ static int load_seed(uint8_t ret_seed[ED25519_SEED_LEN], const char *data_dir, c
 	char path[PATH_MAX];
 	int rc;
 
-	rc = join(path, data_dir, name);
+	rc = signer_path(path, data_dir, name);
 	if (rc == 0)
 		rc = file_read(&file, path);
 	if (rc == ERR_TOO_BIG || (rc == 0 && file.len != ED25519_SEED_LEN))
@@ -406,7 +219,7 @@ static int make_seed(uint8_t ret_seed[ED25519_SEED_LEN], const char *data_dir, c
 	int rc;
 
 	rng_fill(rng, ret_seed, ED25519_SEED_LEN);
-	rc = join(path, data_dir, name);
+	rc = signer_path(path, data_dir, name);
 	return rc != 0 ? rc : file_create(path, slice_of(ret_seed, ED25519_SEED_LEN), 0400);
 }
 
@@ -453,7 +266,7 @@ static int publish_keys(const struct signer *s, const char *data_dir)
 	char path[PATH_MAX];
 	int rc;
 
-	rc = join(path, data_dir, "log.vkey");
+	rc = signer_path(path, data_dir, "log.vkey");
 	for (unsigned i = 0; i < s->n_keys; i++) {
 		note_key_format(&text, &s->keys[i].key);
 		buf_append_char(&text, '\n');
@@ -472,7 +285,7 @@ static int load_state(struct signer *s, const char *origin)
 	char before[LOG_ORIGIN_MAX + 1];
 	int rc;
 
-	rc = state_read(s->state_path, before, &s->last);
+	rc = signer_state_read(s->state_path, before, &s->last);
 	if (rc == 0 && strcmp(before, origin) != 0)
 		return ERR_CONFIG;
 	if (rc == ERR_NOT_FOUND)
@@ -496,7 +309,7 @@ static int start(struct signer *s, const struct signer_options *options)
 	uint64_t size, noted;
 	int rc;
 
-	rc = join(s->state_path, options->data_dir, "signer.state");
+	rc = signer_path(s->state_path, options->data_dir, "signer.state");
 	if (rc == 0)
 		rc = load_state(s, options->origin);
 	if (rc == 0)
