@@ -1,249 +1,17 @@
-/* See key_store.h. */
-#include "store/key_store.h"
+/*
+ * See key_store.h. The tables, and what is done to all keys of them: erasure,
+ * sweep, and turn of the epoch. Which thread may call what is said there.
+ */
+#include "store/key_store_private.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
-#include "base/codec.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "base/log.h"
 
 #define KEYRING_FORMAT 1u
 #define MAP_BYTES (UINT64_C(64) << 30) /* address space only */
-#define SEALED_KEY_LEN (KEYRING_KEY_LEN + XCHACHA_TAG_LEN)
 #define BATCH 16384 /* keys changed in one commit */
-
-_Static_assert(KEY_WRAPPED_LEN == 1 + 4 + XCHACHA_NONCE_LEN + SEALED_KEY_LEN, "integrity.md section 12");
-
-static void put_be(uint8_t *at, uint64_t value, int n)
-{
-	while (n-- > 0) {
-		at[n] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
-static uint64_t get_be(const uint8_t *at, int n)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < n; i++)
-		value = value << 8 | at[i];
-	return value;
-}
-
-/* ---- wrapping -------------------------------------------------------------- */
-
-/* "<label>" 0 <name> <epoch>: what a wrapped key is bound to. */
-static struct slice bound_to(uint8_t *ret, const char *label, struct slice name, uint32_t epoch)
-{
-	size_t len = strlen(label) + 1;
-
-	memcpy(ret, label, len);
-	if (name.len > 0)
-		memcpy(ret + len, name.ptr, name.len);
-	put_be(ret + len + name.len, epoch, 4);
-	return slice_of(ret, len + name.len + 4);
-}
-
-/* 0x01, epoch, nonce, sealed key. */
-static void wrap(uint8_t ret[KEY_WRAPPED_LEN], const struct rng *rng, const uint8_t plain[KEYRING_KEY_LEN],
-    uint32_t epoch, const char *label, struct slice name, const uint8_t with[KEYRING_KEY_LEN])
-{
-	uint8_t aad[64];
-
-	ret[0] = 0x01;
-	put_be(ret + 1, epoch, 4);
-	rng_fill(rng, ret + 5, XCHACHA_NONCE_LEN);
-	xchacha_seal(ret + 5 + XCHACHA_NONCE_LEN, slice_of(plain, KEYRING_KEY_LEN), bound_to(aad, label, name, epoch),
-	    ret + 5, with);
-}
-
-static int unwrap(uint8_t ret[KEYRING_KEY_LEN], const uint8_t wrapped[KEY_WRAPPED_LEN], const char *label,
-    struct slice name, const uint8_t with[KEYRING_KEY_LEN])
-{
-	uint8_t aad[64];
-
-	return xchacha_open(ret, slice_of(wrapped + 5 + XCHACHA_NONCE_LEN, SEALED_KEY_LEN),
-	    bound_to(aad, label, name, (uint32_t)get_be(wrapped + 1, 4)), wrapped + 5, with);
-}
-
-static void check_value(uint8_t ret[KEY_CHECK_LEN], const uint8_t key[KEYRING_KEY_LEN])
-{
-	blake2b(ret, KEY_CHECK_LEN, slice_of(key, KEYRING_KEY_LEN), &SLICE("kcv"), 1);
-}
-
-static struct slice id_slice(const struct id *id)
-{
-	return slice_of(id->bytes, ID_LEN);
-}
-
-static void record_make(uint8_t ret[KEY_RECORD_LEN], const struct key_store *store, const struct id *id,
-    const uint8_t key[KEYRING_KEY_LEN])
-{
-	wrap(ret, store->rng, key, store->epochs[0].number, "wrap/v1", id_slice(id), store->epochs[0].key);
-	check_value(ret + KEY_WRAPPED_LEN, key);
-}
-
-static int record_open(uint8_t ret_key[KEYRING_KEY_LEN], MDB_val value, const struct id *id,
-    const struct epoch_key *epochs)
-{
-	const uint8_t *record = value.mv_data;
-	uint8_t check[KEY_CHECK_LEN];
-	uint32_t epoch;
-
-	if (value.mv_size != KEY_RECORD_LEN || record[0] != 0x01)
-		return ERR_CORRUPT;
-	epoch = (uint32_t)get_be(record + 1, 4);
-	for (int i = 0; i < 2; i++) {
-		if (epochs[i].number == 0 || epochs[i].number != epoch)
-			continue;
-		if (unwrap(ret_key, record, "wrap/v1", id_slice(id), epochs[i].key) != 0)
-			return ERR_CORRUPT;
-		check_value(check, ret_key);
-		if (crypto_equal(slice_of(check, sizeof(check)), slice_of(record + KEY_WRAPPED_LEN, KEY_CHECK_LEN)))
-			return 0;
-		crypto_wipe(ret_key, KEYRING_KEY_LEN);
-		return ERR_CORRUPT;
-	}
-	return ERR_BAD_KEY;
-}
-
-/* ---- files ----------------------------------------------------------------- */
-
-static void epoch_path(char ret[PATH_MAX], const struct key_store *store, uint32_t number)
-{
-	snprintf(ret, PATH_MAX, "%s/epoch-%08x.key", store->dir, number);
-}
-
-static int epoch_create(struct epoch_key *ret, const struct key_store *store, uint32_t number)
-{
-	struct epoch_key epoch = {.number = number};
-	uint8_t wrapped[KEY_WRAPPED_LEN];
-	char path[PATH_MAX];
-	int rc;
-
-	rng_fill(store->rng, epoch.key, sizeof(epoch.key));
-	wrap(wrapped, store->rng, epoch.key, number, "epoch/v1", SLICE(""), store->root);
-	epoch_path(path, store, number);
-	rc = file_create(path, slice_of(wrapped, sizeof(wrapped)), 0600);
-	if (rc == 0)
-		*ret = epoch;
-	crypto_wipe(&epoch, sizeof(epoch));
-	return rc;
-}
-
-static int epoch_load(struct epoch_key *ret, const struct key_store *store, uint32_t number)
-{
-	struct buf file = BUF_INIT(KEY_WRAPPED_LEN);
-	char path[PATH_MAX];
-	int rc;
-
-	epoch_path(path, store, number);
-	rc = file_read(&file, path);
-	if (rc == 0 && (file.len != KEY_WRAPPED_LEN || file.ptr[0] != 0x01 ||
-	    get_be((const uint8_t *)file.ptr + 1, 4) != number))
-		rc = ERR_CORRUPT;
-	if (rc == 0)
-		rc = unwrap(ret->key, (const uint8_t *)file.ptr, "epoch/v1", SLICE(""), store->root);
-	if (rc == 0)
-		ret->number = number;
-	buf_finish(&file);
-	return rc == ERR_TOO_BIG ? ERR_CORRUPT : rc;
-}
-
-/* Overwritten in place before it goes: a file system that does not copy on write then forgets it. */
-static int epoch_destroy(const struct key_store *store, uint32_t number)
-{
-	uint8_t noise[KEY_WRAPPED_LEN];
-	char path[PATH_MAX];
-	int fd, rc = 0;
-
-	epoch_path(path, store, number);
-	fd = io_calls->open(path, O_WRONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_from_errno(errno);
-	rng_fill(store->rng, noise, sizeof(noise));
-	if (io_calls->write(fd, noise, sizeof(noise)) != (ssize_t)sizeof(noise) || io_calls->fsync(fd) != 0)
-		rc = err_from_errno(errno);
-	io_calls->close(fd);
-	if (rc == 0 && io_calls->unlink(path) != 0)
-		rc = err_from_errno(errno);
-	return rc != 0 ? rc : dir_sync(store->dir);
-}
-
-/* The two highest epochs there are files of, highest first; 0 for none. */
-static int epochs_find(const struct key_store *store, uint32_t ret_numbers[2])
-{
-	DIR *dir = opendir(store->dir);
-	struct dirent *entry;
-
-	if (dir == NULL)
-		return err_from_errno(errno);
-	ret_numbers[0] = ret_numbers[1] = 0;
-	while ((entry = readdir(dir)) != NULL) {
-		uint8_t bytes[4];
-		uint32_t number;
-		struct slice name = slice_str(entry->d_name);
-
-		if (name.len != 18 || !slice_starts_with(name, SLICE("epoch-")) || memcmp(name.ptr + 14, ".key", 4) != 0 ||
-		    hex_decode(bytes, 4, slice_of(name.ptr + 6, 8)) != 0)
-			continue;
-		number = (uint32_t)get_be(bytes, 4);
-		if (number > ret_numbers[0]) {
-			ret_numbers[1] = ret_numbers[0];
-			ret_numbers[0] = number;
-		} else if (number > ret_numbers[1]) {
-			ret_numbers[1] = number;
-		}
-	}
-	closedir(dir);
-	return 0;
-}
-
-/* 64 hex digits, 44 characters of base64, or the 32 bytes themselves. */
-static int root_key_read(uint8_t ret[KEYRING_KEY_LEN], const char *path)
-{
-	struct buf file = BUF_INIT(256);
-	struct slice text;
-	struct stat st;
-	int rc;
-
-	rc = file_read(&file, path);
-	if (rc == 0) {
-		text = slice_trim(buf_slice(&file));
-		if (file.len == KEYRING_KEY_LEN)
-			memcpy(ret, file.ptr, KEYRING_KEY_LEN);
-		else if (text.len == 2 * KEYRING_KEY_LEN)
-			rc = hex_decode(ret, KEYRING_KEY_LEN, text);
-		else
-			rc = base64_decode_to(ret, KEYRING_KEY_LEN, text, 0);
-		if (rc != 0)
-			rc = ERR_BAD_KEY;
-	}
-	if (rc == 0 && stat(path, &st) == 0 && (st.st_mode & 0077) != 0)
-		log_warn("keyring", "the root key can be read by other users", "path", path);
-	buf_wipe(&file);
-	return rc;
-}
-
-static int root_key_create(uint8_t ret[KEYRING_KEY_LEN], const char *path, const struct rng *rng)
-{
-	char text[2 * KEYRING_KEY_LEN + 2];
-	int rc;
-
-	rng_fill(rng, ret, KEYRING_KEY_LEN);
-	hex_encode(text, ret, KEYRING_KEY_LEN);
-	text[2 * KEYRING_KEY_LEN] = '\n';
-	rc = file_create(path, slice_of(text, 2 * KEYRING_KEY_LEN + 1), 0600);
-	crypto_wipe(text, sizeof(text));
-	return rc;
-}
 
 /* ---- open and close ---------------------------------------------------------- */
 
@@ -266,10 +34,10 @@ static int open_tables(struct key_store *store, bool readonly)
 		rc = log_table(txn, "meta", &store->meta);
 	if (rc == 0)
 		rc = mdb_err(mdb_get(txn, store->meta, &key, &value));
-	if (rc == 0 && (value.mv_size != 4 || get_be(value.mv_data, 4) != KEYRING_FORMAT))
+	if (rc == 0 && (value.mv_size != 4 || key_get_be(value.mv_data, 4) != KEYRING_FORMAT))
 		rc = ERR_VERSION;
 	if (rc == ERR_NOT_FOUND && !readonly) {
-		put_be(format, KEYRING_FORMAT, 4);
+		key_put_be(format, KEYRING_FORMAT, 4);
 		value = val_of(format, 4);
 		rc = mdb_err(mdb_put(txn, store->meta, &key, &value, 0));
 	}
@@ -284,24 +52,24 @@ static int open_keys(struct key_store *store, const struct keyring_options *opti
 	uint32_t numbers[2];
 	int rc;
 
-	rc = epochs_find(store, numbers);
+	rc = key_file_epochs(store, numbers);
 	if (rc != 0)
 		return rc;
-	rc = root_key_read(store->root, options->root_key_path);
+	rc = key_file_root_read(store->root, options->root_key_path);
 	/* Without an epoch key nothing was ever wrapped: only then may a root key be made. */
 	if (rc == ERR_NOT_FOUND && numbers[0] == 0 && !options->readonly)
-		rc = root_key_create(store->root, options->root_key_path, store->rng);
+		rc = key_file_root_create(store->root, options->root_key_path, store->rng);
 	if (rc != 0)
 		return rc;
 	if (numbers[0] == 0)
-		return options->readonly ? ERR_NOT_FOUND : epoch_create(&store->epochs[0], store, 1);
-	rc = epoch_load(&store->epochs[0], store, numbers[0]);
+		return options->readonly ? ERR_NOT_FOUND : key_file_epoch_create(&store->epochs[0], store, 1);
+	rc = key_file_epoch_load(&store->epochs[0], store, numbers[0]);
 	if (rc != 0 || numbers[1] == 0)
 		return rc;
-	if (epoch_load(&store->epochs[1], store, numbers[1]) == 0 || options->readonly)
+	if (key_file_epoch_load(&store->epochs[1], store, numbers[1]) == 0 || options->readonly)
 		return 0;
 	/* A crash half way through its destruction: all was wrapped anew by then. */
-	return epoch_destroy(store, numbers[1]);
+	return key_file_epoch_destroy(store, numbers[1]);
 }
 
 int key_store_reload(struct key_store *store, struct epoch_key ret_epochs[2])
@@ -309,10 +77,10 @@ int key_store_reload(struct key_store *store, struct epoch_key ret_epochs[2])
 	uint32_t numbers[2];
 	int rc;
 
-	rc = epochs_find(store, numbers);
+	rc = key_file_epochs(store, numbers);
 	if (rc == 0)
-		rc = epoch_load(&ret_epochs[0], store, numbers[0]);
-	if (rc == 0 && (numbers[1] == 0 || epoch_load(&ret_epochs[1], store, numbers[1]) != 0))
+		rc = key_file_epoch_load(&ret_epochs[0], store, numbers[0]);
+	if (rc == 0 && (numbers[1] == 0 || key_file_epoch_load(&ret_epochs[1], store, numbers[1]) != 0))
 		ret_epochs[1].number = 0;
 	return rc;
 }
@@ -355,7 +123,7 @@ int key_store_get(struct key_store *store, const struct epoch_key epochs[2], con
 	if (rc == 0)
 		rc = mdb_err(mdb_get(txn, store->keys[key_kind_of(id)], &key, &value));
 	if (rc == 0)
-		rc = record_open(ret_key, value, id, epochs);
+		rc = key_record_open(ret_key, value, id, epochs);
 	log_env_done(&store->env, &txn);
 	return rc;
 }
@@ -383,7 +151,7 @@ int key_store_list(struct key_store *store, enum key_kind kind, const struct id 
 		}
 		memcpy(entry->id.bytes, key.mv_data, ID_LEN);
 		if (memcmp(entry->id.bytes, after->bytes, ID_LEN) != 0) {
-			rc = record_open(entry->key, value, &entry->id, store->epochs);
+			rc = key_record_open(entry->key, value, &entry->id, store->epochs);
 			if (rc != 0)
 				break;
 			got++;
@@ -510,7 +278,7 @@ static int put_time(MDB_txn *txn, MDB_dbi table, const char *name, int64_t time_
 {
 	uint8_t bytes[8];
 
-	put_be(bytes, (uint64_t)time_us, 8);
+	key_put_be(bytes, (uint64_t)time_us, 8);
 	return put(txn, table, name, strlen(name), bytes, sizeof(bytes), 0);
 }
 
@@ -543,7 +311,7 @@ int key_store_add(struct key_store *store, enum key_kind kind, const struct key_
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		record_make(record, store, &entries[i].id, entries[i].key);
+		key_record_make(record, store, &entries[i].id, entries[i].key);
 		rc = put(txn, store->keys[kind], entries[i].id.bytes, ID_LEN, record, sizeof(record), MDB_APPEND);
 	}
 	return end(txn, rc);
@@ -555,7 +323,7 @@ int key_store_erase(struct key_store *store, const struct id *ids, size_t n, int
 	MDB_txn *txn;
 	int rc;
 
-	put_be(when, (uint64_t)now_us, 8);
+	key_put_be(when, (uint64_t)now_us, 8);
 	rc = begin(store, &txn);
 	if (rc != 0)
 		return rc;
@@ -631,11 +399,11 @@ int key_store_secret(struct key_store *store, const char *name, bool make, uint8
 	snprintf(entry, sizeof(entry), "secret/%s", name);
 	rc = key_store_meta_get(store, entry, wrapped, sizeof(wrapped));
 	if (rc == 0)
-		return unwrap(ret_secret, wrapped, "secret/v1", label, store->root) == 0 ? 0 : ERR_CORRUPT;
+		return key_unwrap(ret_secret, wrapped, "secret/v1", label, store->root) == 0 ? 0 : ERR_CORRUPT;
 	if (rc != ERR_NOT_FOUND || !make)
 		return rc;
 	rng_fill(store->rng, ret_secret, KEYRING_KEY_LEN);
-	wrap(wrapped, store->rng, ret_secret, 0, "secret/v1", label, store->root);
+	key_wrap(wrapped, store->rng, ret_secret, 0, "secret/v1", label, store->root);
 	return key_store_meta_put(store, entry, wrapped, sizeof(wrapped));
 }
 
@@ -643,7 +411,7 @@ int key_store_secret(struct key_store *store, const char *name, bool make, uint8
 
 int key_store_epoch_new(struct key_store *store, struct epoch_key *ret_epoch)
 {
-	return epoch_create(ret_epoch, store, store->epochs[0].number + 1);
+	return key_file_epoch_create(ret_epoch, store, store->epochs[0].number + 1);
 }
 
 /* One commit of a turn over one table: goes on above *after, and moves it. */
@@ -668,11 +436,11 @@ static int rewrap_some(struct key_store *store, MDB_dbi table, struct id *after,
 			break;
 		}
 		memcpy(after->bytes, key.mv_data, ID_LEN);
-		if (get_be((const uint8_t *)value.mv_data + 1, 4) != store->epochs[0].number) {
-			rc = record_open(plain, value, after, store->epochs);
+		if (key_get_be((const uint8_t *)value.mv_data + 1, 4) != store->epochs[0].number) {
+			rc = key_record_open(plain, value, after, store->epochs);
 			if (rc != 0)
 				break;
-			record_make(record, store, after, plain);
+			key_record_make(record, store, after, plain);
 			value = val_of(record, sizeof(record));
 			key = val_of(after->bytes, ID_LEN);
 			rc = mdb_err(mdb_cursor_put(cursor, &key, &value, MDB_CURRENT));
@@ -704,6 +472,6 @@ int key_store_turn(struct key_store *store)
 			rc = rewrap_some(store, store->keys[kind], &after, &more);
 	}
 	if (rc == 0)
-		rc = epoch_destroy(store, store->epochs[1].number);
+		rc = key_file_epoch_destroy(store, store->epochs[1].number);
 	return rc != 0 ? rc : key_store_meta_put(store, "turn", NULL, 0);
 }

@@ -1,5 +1,5 @@
 /*
- * How the keyring lies on disk; private to store/keyring.c.
+ * How the keyring lies on disk; private to store/keyring*.c.
  *
  * DATA/keys is an LMDB environment and one file for each epoch key:
  *
