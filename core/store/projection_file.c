@@ -42,6 +42,13 @@ static int fail(struct buf *problem, sqlite3 *db, int code, const char *what)
 	return projection_sqlite_err(code);
 }
 
+/* The build has prepared every statement against these tables, so one that fails for what it says, not for what an
+ * event holds, tells of a file that is no longer what was made. */
+static int of_file(int rc)
+{
+	return rc == ERR_INVALID || rc == ERR_UNSUPPORTED ? ERR_CORRUPT : rc;
+}
+
 /* ---- open ------------------------------------------------------------------- */
 
 static int run(sqlite3 *db, const char *sql, struct buf *problem, const char *what)
@@ -216,6 +223,7 @@ int projection_file_open(struct projection_file **ret, const struct projection *
 		rc = open_tables(f, problem);
 	if (rc == 0)
 		rc = prepare_all(f, problem);
+	rc = of_file(rc);
 	if (rc == 0)
 		*ret = f;
 	else
@@ -284,7 +292,7 @@ int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SH
 	int rc = 0;
 
 	for (unsigned i = 0; i < f->model->n_commits && rc == 0; i++)
-		rc = run_plain(f->commits[i]);
+		rc = of_file(run_plain(f->commits[i]));
 	if (PLANTED(rows_apart) && rc == 0)
 		rc = run_plain(f->commit) != 0 ? ERR_IO : run_plain(f->begin);
 	sqlite3_bind_int64(f->save, 1, (sqlite3_int64)f->position);
