@@ -62,12 +62,43 @@ struct disk *disk_open(const char *trace_path)
 	return d;
 }
 
+/* Its bytes and what is not yet synced of them. */
+static void drop_content(struct file *f)
+{
+	for (size_t i = 0; f->sectors != NULL && i < f->room / SECTOR_LEN; i++)
+		free(f->sectors[i].pieces);
+	free(f->image);
+	free(f->sectors);
+	f->image = NULL;
+	f->sectors = NULL;
+	f->n_dirty = f->n_sizes = f->room = 0;
+}
+
 void disk_close(struct disk *d)
 {
 	if (d == NULL)
 		return;
+	for (size_t i = 0; i < d->n_numbers; i++) {
+		struct file *f = d->by_number[i];
+
+		drop_content(f);
+		free(f->dirty);
+		free(f->sizes);
+		free(f->entries);
+		free(f);
+	}
+	for (size_t i = 0; i < d->n_names; i++)
+		free(d->names[i]);
 	munmap(d->trace, d->trace_len + 1);
-	free(d); /* what hangs on it goes with the process */
+	free(d->names);
+	free(d->offsets);
+	free(d->files);
+	free(d->by_number);
+	free(d->renamings);
+	free(d->syncings);
+	free(d->items);
+	free(d->scratch);
+	free(d);
 }
 
 uint32_t disk_ops(const struct disk *d)
@@ -128,13 +159,7 @@ static void forget_unreachable(struct disk *d)
 			d->files[n++] = f;
 			continue;
 		}
-		for (size_t k = 0; k < f->n_dirty; k++)
-			free(f->sectors[f->dirty[k]].pieces);
-		free(f->image);
-		free(f->sectors);
-		f->image = NULL;
-		f->sectors = NULL;
-		f->n_dirty = f->n_sizes = f->room = 0;
+		drop_content(f);
 		for (size_t k = 0; k < d->n_syncings; k++)
 			if (d->syncings[k].file == f)
 				d->syncings[k].file = NULL;
@@ -303,12 +328,14 @@ static void end_syncing(struct disk *d, uint64_t id)
 /* ---- a step ------------------------------------------------------------------------ */
 
 /* The trace has names without an end. */
-static const char *name_of(const uint8_t *bytes, size_t len)
+static const char *name_of(struct disk *d, const uint8_t *bytes, size_t len)
 {
 	char *name = strndup((const char *)bytes, len);
 
 	if (name == NULL)
 		abort();
+	d->names = more(d->names, &d->names_cap, d->n_names, sizeof(*d->names));
+	d->names[d->n_names++] = name;
 	return name;
 }
 
@@ -329,10 +356,10 @@ static void add_renaming(struct disk *d, struct file *dir, struct file *what, co
 
 static void on_rename(struct disk *d, const struct trace_op *op, const uint8_t *bytes)
 {
-	const char *from = name_of(bytes, op->len), *to = from + strlen(from) + 1;
+	const char *from = name_of(d, bytes, op->len), *to = from + strlen(from) + 1;
 	struct file *what = file_of(d, op->ino);
 
-	to = name_of(bytes + (to - from), op->len - (size_t)(to - from));
+	to = name_of(d, bytes + (to - from), op->len - (size_t)(to - from));
 	if (op->offset == op->arg) {
 		add_renaming(d, file_of(d, op->arg), what, from, to);
 		return;
@@ -367,13 +394,13 @@ void disk_step(struct disk *d)
 	case TRACE_CREATE:
 	case TRACE_MKDIR:
 		f = file_new(d, op->ino, op->kind == TRACE_MKDIR);
-		add_renaming(d, file_of(d, op->offset), f, NULL, name_of(bytes, op->len));
+		add_renaming(d, file_of(d, op->offset), f, NULL, name_of(d, bytes, op->len));
 		break;
 	case TRACE_LINK:
-		add_renaming(d, file_of(d, op->offset), f, NULL, name_of(bytes, op->len));
+		add_renaming(d, file_of(d, op->offset), f, NULL, name_of(d, bytes, op->len));
 		break;
 	case TRACE_UNLINK:
-		add_renaming(d, file_of(d, op->offset), f, name_of(bytes, op->len), NULL);
+		add_renaming(d, file_of(d, op->offset), f, name_of(d, bytes, op->len), NULL);
 		break;
 	case TRACE_RENAME:
 		on_rename(d, op, bytes);

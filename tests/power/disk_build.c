@@ -148,7 +148,8 @@ static size_t build_names(struct build *b, const struct file *dir, struct entry 
 
 	if (n > max)
 		abort();
-	memcpy(ret, dir->entries, n * sizeof(*ret));
+	if (n > 0)
+		memcpy(ret, dir->entries, n * sizeof(*ret));
 	for (size_t i = 0; i < d->n_renamings; i++) {
 		const struct renaming *r = &d->renamings[i];
 		size_t keep = 0;

@@ -87,6 +87,8 @@ struct disk {
 	struct item *items;
 	size_t n_items, items_cap;
 	bool items_good;
+	char **names; /* all that the trace has named */
+	size_t n_names, names_cap;
 	uint8_t *scratch;
 	size_t scratch_room;
 };
