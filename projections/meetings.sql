@@ -63,8 +63,9 @@ create view meeting_rows as select rowid as row, id, platform, meeting_id, sub_m
 		as recording_status,
 	case processing_rank when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end
 		as processing_status,
-	json_patch(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
-		json_object('endType', cast(nullif(substr(end_type_latest, 17), '') as integer))) as metadata,
+	case when end_type_latest = '' then coalesce(nullif(substr(created_from_latest, 17), ''), '{}')
+		else json_set(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
+			'$.endType', cast(substr(end_type_latest, 17) as integer)) end as metadata,
 	created_at, updated_at,
 	/* what a range of days and the order by start look at: a planned meeting is found by its plan */
 	coalesce(first_started_at, cast(nullif(substr(scheduled_start_latest, 17), '') as integer), created_at) as begins_at
