@@ -24,7 +24,7 @@
  * that has to go on. Freed pages of the environment may still hold what was
  * wrapped by an old epoch key; with that key gone it is noise.
  *
- * One thread at a time may write (keyring.c's write lock); any may read.
+ * One thread at a time may write (the keyring's `write` lock); any may read.
  */
 #ifndef LULAB_STORE_KEY_STORE_H
 #define LULAB_STORE_KEY_STORE_H

@@ -1,0 +1,147 @@
+/*
+ * The end of keys: erasure on request, the sweep of old deliveries, and the turn of
+ * the epoch after which what was erased cannot be found on the disk either.
+ *
+ * Any thread may do each of them; by itself the keyring's thread sweeps, and turns
+ * when there were too many keys to do it at once. Whoever does holds `write` throughout,
+ * and `lock` only to change what others look at: tombstones, horizon, opened keys, epoch keys.
+ */
+#include "base/err.h"
+#include "store/keyring_private.h"
+
+#define TURN_AT_ONCE_MAX 50000u /* keys; wrapping them anew takes about 0.1 s */
+
+bool keyring_is_erased_locked(const struct keyring *kr, const struct id *id)
+{
+	if (key_kind_of(id) == KEY_DELIVERY && memcmp(id->bytes, kr->horizon.bytes, ID_LEN) < 0)
+		return true;
+	return id_set_has(&kr->tombstones, id);
+}
+
+bool keyring_is_erased(struct keyring *kr, const struct id *id)
+{
+	bool erased;
+
+	pthread_mutex_lock(&kr->lock);
+	erased = keyring_is_erased_locked(kr, id);
+	pthread_mutex_unlock(&kr->lock);
+	return erased;
+}
+
+/* ---- turning the epoch ------------------------------------------------------------- */
+
+int keyring_turn_locked(struct keyring *kr)
+{
+	struct key_store *store = &kr->secrets->store;
+	struct epoch_key next;
+	int rc;
+
+	if (store->epochs[1].number == 0) { /* else one is under way, from before a crash */
+		rc = key_store_epoch_new(store, &next);
+		if (rc != 0)
+			return rc;
+		pthread_mutex_lock(&kr->lock);
+		store->epochs[1] = store->epochs[0];
+		store->epochs[0] = next;
+		pthread_mutex_unlock(&kr->lock);
+		crypto_wipe(&next, sizeof(next));
+	}
+	rc = key_store_turn(store);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&kr->lock);
+	crypto_wipe(&store->epochs[1], sizeof(store->epochs[1]));
+	kr->turn_due_us = 0;
+	pthread_mutex_unlock(&kr->lock);
+	return 0;
+}
+
+int keyring_turn_epoch(struct keyring *kr)
+{
+	int rc;
+
+	if (kr->readonly)
+		return ERR_UNAVAILABLE;
+	pthread_mutex_lock(&kr->write);
+	rc = keyring_turn_locked(kr);
+	pthread_mutex_unlock(&kr->write);
+	return rc;
+}
+
+static int64_t turn_due(struct keyring *kr)
+{
+	return kr->turn_due_us != 0 ? kr->turn_due_us : clock_wall_us(kr->clock) + kr->turn_after_s * INT64_C(1000000);
+}
+
+/* Under `write`: at once while it is quick, else when it is due. */
+static int turn_now_or_later(struct keyring *kr, int64_t due_us)
+{
+	uint64_t subjects, deliveries;
+	int rc;
+
+	rc = key_store_count(&kr->secrets->store, KEY_SUBJECT, &subjects);
+	if (rc == 0)
+		rc = key_store_count(&kr->secrets->store, KEY_DELIVERY, &deliveries);
+	if (rc != 0)
+		return rc;
+	if (subjects + deliveries < TURN_AT_ONCE_MAX)
+		return keyring_turn_locked(kr);
+	pthread_mutex_lock(&kr->lock);
+	kr->turn_due_us = due_us;
+	pthread_mutex_unlock(&kr->lock);
+	return 0;
+}
+
+/* ---- erasing ----------------------------------------------------------------------- */
+
+int keyring_erase(struct keyring *kr, const struct id *ids, size_t n)
+{
+	int64_t due_us;
+	int rc = 0;
+
+	if (kr->readonly)
+		return ERR_UNAVAILABLE;
+	pthread_mutex_lock(&kr->write);
+	/* First in memory: from here on nobody remembers one of these again. */
+	pthread_mutex_lock(&kr->lock);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = id_set_add(&kr->tombstones, &ids[i]);
+		if (rc == 0)
+			opened_drop(kr, &ids[i]);
+	}
+	due_us = turn_due(kr);
+	pthread_mutex_unlock(&kr->lock);
+	if (rc == 0)
+		rc = key_store_erase(&kr->secrets->store, ids, n, clock_wall_us(kr->clock), due_us);
+	if (rc == 0)
+		rc = turn_now_or_later(kr, due_us);
+	pthread_mutex_unlock(&kr->write);
+	return rc;
+}
+
+int keyring_sweep(struct keyring *kr, uint64_t *ret_n)
+{
+	int64_t horizon_ms, due_us;
+	struct id horizon = {{0}};
+	int rc;
+
+	*ret_n = 0;
+	if (kr->readonly)
+		return ERR_UNAVAILABLE;
+	horizon_ms = clock_wall_ms(kr->clock) - (int64_t)kr->keep_days * DAY_MS;
+	if (horizon_ms <= 0)
+		return 0;
+	for (int i = 5; i >= 0; i--, horizon_ms >>= 8)
+		horizon.bytes[i] = (uint8_t)horizon_ms;
+	pthread_mutex_lock(&kr->write);
+	pthread_mutex_lock(&kr->lock);
+	kr->horizon = horizon;
+	opened_drop_erased(kr);
+	due_us = turn_due(kr);
+	pthread_mutex_unlock(&kr->lock);
+	rc = key_store_sweep(&kr->secrets->store, &horizon, due_us, ret_n);
+	if (rc == 0 && *ret_n > 0)
+		rc = turn_now_or_later(kr, due_us);
+	pthread_mutex_unlock(&kr->write);
+	return rc;
+}
