@@ -251,5 +251,5 @@ int tree_remove(const char *path)
 
 bool file_exists(const char *path)
 {
-	return access(path, F_OK) == 0;
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }

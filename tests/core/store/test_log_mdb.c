@@ -102,6 +102,20 @@ START_TEST(does_not_stumble_over_half_of_one)
 }
 END_TEST
 
+/* One that cannot be looked at just now (EIO, a loop of links) may hold a log: nothing takes its place. */
+START_TEST(does_not_take_the_place_of_one_it_cannot_see)
+{
+	struct log_env env;
+
+	ck_assert_int_eq(symlink("data.mdb", in_dir("data.mdb")), 0);
+	ck_assert(file_exists(in_dir("data.mdb")));
+	ck_assert_int_ne(log_env_open(&env, dir, MAP_BYTES, false), 0);
+	ck_assert_int_eq(syncs_at_rename, -1);
+	ck_assert_int_eq(unlink(in_dir("data.mdb")), 0);
+	ck_assert(!file_exists(in_dir("data.mdb")));
+}
+END_TEST
+
 START_TEST(is_not_made_by_those_who_only_read)
 {
 	struct log_env env;
@@ -121,6 +135,7 @@ int main(void)
 	tcase_add_test(tc, gets_its_name_when_it_is_on_disk);
 	tcase_add_test(tc, is_made_once);
 	tcase_add_test(tc, does_not_stumble_over_half_of_one);
+	tcase_add_test(tc, does_not_take_the_place_of_one_it_cannot_see);
 	tcase_add_test(tc, is_not_made_by_those_who_only_read);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
