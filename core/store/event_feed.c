@@ -24,7 +24,8 @@
 struct feed_chunk {
 	uint64_t first;
 	unsigned n;
-	int log_rc; /* why there is nothing behind the n-th */
+	int rc;           /* why there is nothing behind the n-th */
+	uint64_t failure; /* its number, told once to each reader */
 	bool ready;
 	unsigned holders;
 	struct arena arena;
@@ -41,6 +42,7 @@ struct event_feed {
 	bool asked;    /* anybody has read anything yet */
 	uint64_t next; /* what the thread decodes next: the ring ends here */
 	uint64_t lead; /* the foremost position that was asked for */
+	uint64_t n_failures;
 	unsigned n_chunks;
 	struct feed_chunk *chunks;
 };
@@ -124,6 +126,12 @@ static int decode(struct sealer *sealer, const struct projection *const *models,
 	return event_decode_data(&envelope, &bound, arena, ret);
 }
 
+/* Errors of the moment, which must not stay with the event. */
+static bool passes(int rc)
+{
+	return rc == ERR_NOMEM || rc == ERR_IO || rc == ERR_DENIED || rc == ERR_BUSY;
+}
+
 /* From c->first up to the end of the log, or as much as one chunk takes. */
 static void fill(const struct event_feed *feed, struct feed_chunk *c, const struct projection *const *models)
 {
@@ -134,7 +142,6 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, const stru
 
 	arena_reset(&c->arena);
 	c->n = 0;
-	c->log_rc = 0;
 	eventlog_cursor_init(&cursor, feed->options.log, c->first, NULL);
 	while (c->n < CHUNK_EVENTS && bytes < CHUNK_BYTES) {
 		struct fed_event *e = &c->events[c->n];
@@ -147,12 +154,16 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, const stru
 		if (is_handled(models, record.type)) {
 			e->decoded = true;
 			e->rc = decode(feed->options.sealer, models, &record, &c->arena, &e->event);
+			if (passes(e->rc)) {
+				rc = e->rc;
+				break;
+			}
 		}
 		bytes += record.entry.len;
 		c->n++;
 	}
 	eventlog_cursor_finish(&cursor);
-	c->log_rc = rc == ERR_END ? 0 : rc;
+	c->rc = rc == ERR_END ? 0 : rc;
 }
 
 /* ---- the thread ------------------------------------------------------------------ */
@@ -218,8 +229,10 @@ static void run(void *arg)
 		uv_mutex_lock(&feed->lock);
 		c->ready = true;
 		feed->next = c->first + c->n;
-		if (c->log_rc != 0) /* told to whoever asks; tried again when asked again */
+		if (c->rc != 0) { /* told to whoever asks; tried again when asked again */
+			c->failure = ++feed->n_failures;
 			feed->asked = false;
+		}
 		uv_cond_broadcast(&feed->changed);
 	}
 	uv_mutex_unlock(&feed->lock);
@@ -300,13 +313,13 @@ static bool holds(const struct feed_chunk *c, uint64_t position)
 	return position >= c->first && position - c->first < c->n;
 }
 
-/* With the lock. The chunk with this position, when it is ready; one that failed there counts. */
-static struct feed_chunk *find(struct event_feed *feed, uint64_t position)
+/* With the lock. The chunk with this position, when it is ready; one that failed there, too, unless the reader knows. */
+static struct feed_chunk *find(struct event_feed *feed, uint64_t position, uint64_t told)
 {
 	for (unsigned i = 0; i < feed->n_chunks; i++) {
 		struct feed_chunk *c = &feed->chunks[i];
 
-		if (c->ready && (holds(c, position) || (c->log_rc != 0 && position == c->first + c->n)))
+		if (c->ready && (holds(c, position) || (c->rc != 0 && c->failure > told && position == c->first + c->n)))
 			return c;
 	}
 	return NULL;
@@ -325,7 +338,7 @@ static void ask(struct event_feed *feed, uint64_t position)
 }
 
 /* From the ring; waits for what the thread is about to decode. NULL: the ring is past it. */
-static struct feed_chunk *take(struct event_feed *feed, uint64_t position)
+static struct feed_chunk *take(struct event_feed *feed, uint64_t position, uint64_t told)
 {
 	struct feed_chunk *c;
 
@@ -333,7 +346,7 @@ static struct feed_chunk *take(struct event_feed *feed, uint64_t position)
 		return NULL;
 	uv_mutex_lock(&feed->lock);
 	ask(feed, position);
-	while ((c = find(feed, position)) == NULL && position >= feed->next) {
+	while ((c = find(feed, position, told)) == NULL && position >= feed->next) {
 		uv_cond_wait(&feed->changed, &feed->lock);
 		ask(feed, position); /* after a failure the thread waits to be asked again */
 	}
@@ -364,7 +377,7 @@ int feed_reader_at(struct feed_reader *r, uint64_t position, const struct fed_ev
 
 	if (r->chunk == NULL || !holds(r->chunk, position)) {
 		feed_reader_pause(r);
-		r->chunk = take(r->feed, position);
+		r->chunk = take(r->feed, position, r->told);
 		if (r->chunk == NULL)
 			r->chunk = decode_own(r, position);
 		if (r->chunk == NULL)
@@ -374,12 +387,9 @@ int feed_reader_at(struct feed_reader *r, uint64_t position, const struct fed_ev
 		*ret = &r->chunk->events[position - r->chunk->first];
 		return 0;
 	}
-	rc = r->chunk->log_rc != 0 ? r->chunk->log_rc : ERR_END;
-	if (r->chunk != r->own) { /* a failure is told once: whoever asks again has it tried again */
-		uv_mutex_lock(&r->feed->lock);
-		r->chunk->log_rc = 0;
-		uv_mutex_unlock(&r->feed->lock);
-	}
+	rc = r->chunk->rc != 0 ? r->chunk->rc : ERR_END;
+	if (r->chunk != r->own)
+		r->told = r->chunk->failure;
 	feed_reader_pause(r);
 	return rc;
 }

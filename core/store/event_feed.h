@@ -53,6 +53,7 @@ struct feed_reader {
 	struct event_feed *feed;
 	const struct projection *model; /* what it opens when it decodes for itself */
 	struct feed_chunk *chunk;       /* held until the reader is past it */
+	uint64_t told;                  /* number of the last failure it was told */
 	struct feed_chunk *own;
 };
 
@@ -62,7 +63,8 @@ void feed_reader_finish(struct feed_reader *r);
 /*
  * The event at a position below the end of the log; it stays until the next
  * call. Blocks while it is being decoded. An error is the log's (it could not be
- * read); an event that cannot be decoded is told by its rc.
+ * read) or passes (no memory, keys that cannot be read just now), and whoever
+ * asks again has it tried again; an event that cannot be decoded is told by its rc.
  */
 int feed_reader_at(struct feed_reader *r, uint64_t position, const struct fed_event **ret);
 /* Lets go of what it holds: to be called before a wait. */

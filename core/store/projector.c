@@ -274,9 +274,12 @@ static int open_file(struct model *m)
 /* Sleeps until stopped or, at most, for so long. */
 static void pause_ms(struct projector *p, unsigned ms)
 {
+	uint64_t until_ns = uv_hrtime() + (uint64_t)ms * 1000000, now_ns;
+
+	/* The others' news wake this too: models in trouble must not keep each other busy. */
 	uv_mutex_lock(&p->lock);
-	if (!p->stopping)
-		uv_cond_timedwait(&p->changed, &p->lock, (uint64_t)ms * 1000000);
+	while (!p->stopping && (now_ns = uv_hrtime()) < until_ns)
+		uv_cond_timedwait(&p->changed, &p->lock, until_ns - now_ns);
 	uv_mutex_unlock(&p->lock);
 }
 

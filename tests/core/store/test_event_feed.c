@@ -191,6 +191,7 @@ START_TEST(a_feed_nobody_reads_stops)
 {
 	open_feed();
 	grow(3);
+	ck_assert_uint_eq(eventlog_size(f.log), 3);
 	close_feed();
 	event_feed_close(NULL);
 }
