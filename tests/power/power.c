@@ -38,6 +38,7 @@
 #include "judge.h"
 #include "states.h"
 #include "store/projector.h"
+#include "store/log_guard.h"
 
 #define JOBS_MAX 64
 #define CHUNK 16 /* prefixes a worker takes at once */
@@ -326,17 +327,19 @@ static unsigned on_end(pid_t *pids, unsigned i, int status, unsigned running)
 {
 	struct worker_slot *slot = &shared->workers[i];
 	uint32_t prefix = atomic_load(&slot->prefix);
+	bool guarded = WIFEXITED(status) && WEXITSTATUS(status) == LOG_STATUS_DAMAGED;
 	char why[64];
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		pids[i] = 0;
 		return running - 1;
 	}
-	if (WIFEXITED(status) || prefix == 0) {
+	if ((WIFEXITED(status) && !guarded) || prefix == 0) {
 		fprintf(stderr, "power: a worker failed\n");
 		exit(1);
 	}
-	snprintf(why, sizeof(why), "%s", WTERMSIG(status) == SIGKILL ? "it hangs" : "the program dies of it");
+	snprintf(why, sizeof(why), "%s", guarded ? "the log's guard ends the program" :
+	    WTERMSIG(status) == SIGKILL ? "it hangs" : "the program dies of it");
 	note_violation(prefix, atomic_load(&slot->number), why);
 	if (atomic_load(&shared->stop)) {
 		pids[i] = 0;
