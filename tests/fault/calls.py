@@ -197,7 +197,10 @@ class PathWalk(Walk):
         v.control.disarm()
         if v.status() is None:
             v.server.kill()
-        v.again()
+        try:
+            v.again()
+        except Violation:  # what it left cannot be started on: the rest is tried on new data
+            self.begin()
 
     def end(self):
         stored = self.victim.stop()
@@ -320,7 +323,7 @@ def run(part, seed, sample=0, only=None, at=None, **victim):
             walk.every(walk.plan(only))
         try:
             verdict = walk.end()
-        except Violation as found:
+        except (AssertionError, RuntimeError) as found:
             walk.violations.append((part, "end"))
             print("calls: VIOLATION at the end of %s: %s; data kept in %s" % (part, found, walk.victim.data))
     finally:

@@ -169,7 +169,10 @@ class Victim:
 
     def again(self):
         self.restarts += 1
-        self.start()
+        try:
+            self.start()
+        except RuntimeError as failure:
+            raise Violation("does not start again: %s" % str(failure)[:1500]) from failure
 
     def status(self):
         """None while it runs; else how it ended."""
