@@ -73,6 +73,9 @@ struct eventlog_options {
 	uint64_t signed_size;
 	struct merkle_hash signed_root;
 
+	/* There was a log here: one that is missing is lost, and none is made in its place (ERR_NOT_FOUND). */
+	bool existed;
+
 	/* The commit failed; the writer has stopped and every waiting append was told. Called once, on
 	 * the writer thread. A server ends the process here with its own exit status. */
 	void (*on_fatal)(void *arg, int err);

@@ -231,6 +231,9 @@ static int index_fits(struct eventlog *log, bool *ret_fits)
 	log_env_done(&log->index.env, &txn);
 	if (rc == ERR_CORRUPT)
 		return 0;
+	/* The index follows the log: an empty log never had one that is further. */
+	if (rc == 0 && state.position > 0 && atomic_load(&log->size) == 0)
+		eventlog_refuse(log, "events were lost: the index has some, the log none; restore a backup");
 	if (rc != 0 || state.position > atomic_load(&log->size))
 		return rc;
 	if (state.position > 0) {
@@ -305,6 +308,20 @@ static int start_threads(struct eventlog *log)
 	return 0;
 }
 
+/* Whoever starts on a directory that has lost its log must hear of it before anything is appended. */
+static int check_there(struct eventlog *log)
+{
+	char path[TEXT_MAX];
+	int n = snprintf(path, sizeof(path), "%s/data.mdb", log->log_dir);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return ERR_TOO_BIG;
+	if (!log->o.existed || file_exists(path))
+		return 0;
+	return log_problem(log, ERR_NOT_FOUND, "%s is missing, and what lies beside it shows that there was a log: put it back, "
+	    "restore a backup, or begin anew in an empty directory", path);
+}
+
 int eventlog_open_checked(struct eventlog **ret_log, const struct eventlog_options *options)
 {
 	struct eventlog *log = NULL;
@@ -312,6 +329,8 @@ int eventlog_open_checked(struct eventlog **ret_log, const struct eventlog_optio
 
 	assert(options->dir != NULL && options->clock != NULL);
 	rc = create(&log, options);
+	if (rc == 0)
+		rc = check_there(log);
 	if (rc == 0)
 		rc = dir_create(log->log_dir, 0700);
 	if (rc == 0)
