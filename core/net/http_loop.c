@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/planted.h"
 
 #define TICK_MS 100
 #define LAG_US INT64_C(200000)
@@ -217,6 +218,8 @@ void loop_give_exchange(struct http_loop *l, struct exchange *x)
 		atomic_fetch_sub_explicit(&l->n_in_flight, 1, memory_order_relaxed);
 	if (x->streaming)
 		atomic_fetch_sub_explicit(&l->n_streams, 1, memory_order_relaxed);
+	if (PLANTED(leak_request))
+		return;
 	if (l->n_spares >= EXCHANGES_KEPT_MAX) {
 		free_exchange(x);
 		return;
