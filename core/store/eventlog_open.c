@@ -110,6 +110,7 @@ static int create(struct eventlog **ret, const struct eventlog_options *options)
 
 void eventlog_destroy(struct eventlog *log)
 {
+	eventlog_before_close(log);
 	log_index_close(&log->index);
 	log_env_close(&log->env);
 	if (log->lock_fd >= 0)
@@ -222,12 +223,15 @@ static int index_fits(struct eventlog *log, bool *ret_fits)
 	struct tile_reader tiles = eventlog_tiles(log);
 	struct merkle_hash leaf;
 	MDB_txn *txn = NULL;
+	unsigned carried = 0;
 	int rc;
 
 	*ret_fits = false;
 	rc = log_env_read(&log->index.env, &txn);
 	if (rc == 0)
 		rc = log_index_state(&log->index, txn, &state);
+	if (rc == 0)
+		rc = log_index_carried(&log->index, txn, &carried);
 	log_env_done(&log->index.env, &txn);
 	if (rc == ERR_CORRUPT)
 		return 0;
@@ -243,7 +247,7 @@ static int index_fits(struct eventlog *log, bool *ret_fits)
 		if (rc != 0)
 			return rc;
 	}
-	*ret_fits = state.position == 0 || merkle_hash_eq(&leaf, &state.last_leaf);
+	*ret_fits = state.position == 0 || (merkle_hash_eq(&leaf, &state.last_leaf) && carried == log->n_before);
 	return 0;
 }
 
@@ -339,6 +343,8 @@ int eventlog_open_checked(struct eventlog **ret_log, const struct eventlog_optio
 		rc = open_env(log);
 	if (rc == 0)
 		rc = eventlog_check(log);
+	if (rc == 0)
+		rc = eventlog_before_open(log, options->dir);
 	if (rc == 0) {
 		*ret_log = log;
 		return 0;
@@ -386,6 +392,8 @@ int eventlog_open_readonly(struct eventlog **ret_log, const struct eventlog_opti
 		atomic_store(&log->refused, true);
 		rc = open_env(log);
 	}
+	if (rc == 0 && options->before)
+		rc = eventlog_before_open(log, options->dir);
 	/* Without an index a tool still reads: the tail is filled from the entries when something is looked up. */
 	if (rc == 0 && log_index_open(&log->index, log->index_dir, 0, true) == 0) {
 		rc = log_env_read(&log->index.env, &txn);
