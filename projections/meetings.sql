@@ -42,15 +42,9 @@ create index meetings_platform on meetings (meeting_id);
 
 /* What can be read off a row. Not generated columns: those are computed with every write, several times over. */
 create view meeting_rows as select rowid as row, id, platform, meeting_id, sub_meeting_id, stream,
-	nullif(substr(title_latest, 17), '') as title,
-	nullif(substr(code_latest, 17), '') as meeting_code,
 	case substr(type_latest, 17)
 		when '0' then 'ONE_TIME' when '1' then 'RECURRING' when '2' then 'INSTANT' when '4' then 'INSTANT'
 		else 'SCHEDULED' end as type,
-	nullif(substr(creator_latest, 17), '') as created_by_id,
-	nullif(substr(creator_name_latest, 17), '') as creator_name,
-	cast(nullif(substr(scheduled_start_latest, 17), '') as integer) as scheduled_start_at,
-	cast(nullif(substr(scheduled_end_latest, 17), '') as integer) as scheduled_end_at,
 	case
 		when last_ended_at >= coalesce(last_started_at, 0) then 'ENDED'
 		when last_started_at is not null then 'STARTED'
@@ -63,9 +57,12 @@ create view meeting_rows as select rowid as row, id, platform, meeting_id, sub_m
 		as recording_status,
 	case processing_rank when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end
 		as processing_status,
-	case when end_type_latest = '' then coalesce(nullif(substr(created_from_latest, 17), ''), '{}')
-		else json_set(coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
-			'$.endType', cast(substr(end_type_latest, 17) as integer)) end as metadata,
+	/* nobody filters or orders by these: the answer takes the value out of them as it is written (latest) */
+	title_latest, code_latest, creator_latest, creator_name_latest, scheduled_start_latest, scheduled_end_latest,
+	case when end_type_latest <> '' then '0000000000000000' || json_set(
+			coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
+			'$.endType', cast(substr(end_type_latest, 17) as integer))
+		when created_from_latest <> '' then created_from_latest else '0000000000000000{}' end as metadata_latest,
 	created_at, updated_at,
 	/* what a range of days and the order by start look at: a planned meeting is found by its plan */
 	coalesce(first_started_at, cast(nullif(substr(scheduled_start_latest, 17), '') as integer), created_at) as begins_at
@@ -259,14 +256,15 @@ delete from search_todo;
 
 -- query meeting_by_id
 select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", null as "externalId",
-	title, null as "description", meeting_code as "meetingCode", type, state, null as "language", '[]' as "tags:json",
-	created_by_id as "createdById", created_by_id as "hostId", creator_name as "hostName",
+	title_latest as "title:latest", null as "description", code_latest as "meetingCode:latest", type, state,
+	null as "language", '[]' as "tags:json",
+	creator_latest as "createdById:latest", creator_latest as "hostId:latest", creator_name_latest as "hostName:latest",
 	participant_count as "participantCount:int",
-	scheduled_start_at as "scheduledStartAt:time", scheduled_end_at as "scheduledEndAt:time",
+	scheduled_start_latest as "scheduledStartAt:latest time", scheduled_end_latest as "scheduledEndAt:latest time",
 	start_at as "startAt:time", end_at as "endAt:time", (end_at - start_at) / 1000 as "durationSeconds:int",
 	null as "timezone", has_recording as "hasRecording:bool",
 	recording_status as "recordingStatus", processing_status as "processingStatus",
-	metadata as "metadata:json",
+	metadata_latest as "metadata:latest json",
 	created_at as "createdAt:time", updated_at as "updatedAt:time", null as "deletedAt:time"
 from meeting_rows where id = :id;
 
@@ -294,13 +292,14 @@ from meeting_rows;
 --   search meetings_search on row
 --   sort -createdAt = created_at, -updatedAt = updated_at, -startAt = begins_at
 select id, platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", null as "externalId",
-	title, null as "description", meeting_code as "meetingCode", type, state, null as "language", '[]' as "tags:json",
-	created_by_id as "createdById", created_by_id as "hostId", creator_name as "hostName",
+	title_latest as "title:latest", null as "description", code_latest as "meetingCode:latest", type, state,
+	null as "language", '[]' as "tags:json",
+	creator_latest as "createdById:latest", creator_latest as "hostId:latest", creator_name_latest as "hostName:latest",
 	participant_count as "participantCount:int",
-	scheduled_start_at as "scheduledStartAt:time", scheduled_end_at as "scheduledEndAt:time",
+	scheduled_start_latest as "scheduledStartAt:latest time", scheduled_end_latest as "scheduledEndAt:latest time",
 	start_at as "startAt:time", end_at as "endAt:time", (end_at - start_at) / 1000 as "durationSeconds:int",
 	null as "timezone", has_recording as "hasRecording:bool",
 	recording_status as "recordingStatus", processing_status as "processingStatus",
-	metadata as "metadata:json",
+	metadata_latest as "metadata:latest json",
 	created_at as "createdAt:time", updated_at as "updatedAt:time", null as "deletedAt:time"
 from meeting_rows;

@@ -19,11 +19,12 @@ import sys
 
 # Part of every version: raise it when the engine, the tokenizer or a SQL function
 # begins to give other rows for the same file.
-ENGINE = b"projections/2\n"
+ENGINE = b"projections/1\n"
 
-ENVELOPE = {"position": "POSITION", "before": "BEFORE", "time": "TIME", "stream": "STREAM", "version": "VERSION", "actor": "ACTOR",
+ENVELOPE = {"position": "POSITION", "time": "TIME", "stream": "STREAM", "version": "VERSION", "actor": "ACTOR",
             "type": "TYPE", "id": "ID", "source": "SOURCE", "data": "DATA"}
 KINDS = {"text": "TEXT", "int": "INTEGER", "real": "REAL", "bool": "BOOL", "time": "TIME", "json": "JSON", "id": "TEXT"}
+LATEST_KINDS = ("text", "int", "time", "json")
 # Functions of core/store/sqlfn.c, with their argument counts (-1 = any).
 FUNCTIONS = {"row_id": -1, "latest": 2}
 NAME_MAX = 32
@@ -117,6 +118,24 @@ def split_select(file, line, sql):
     if parts[""].strip() or "select" not in parts or "from" not in parts:
         raise Refused(file, line, "a list is 'select ... from ... [where ...]'")
     return tuple(re.sub(r"\s+", " ", parts.get(k, "")).strip() for k in ("select", "from", "where"))
+
+
+def split_columns(select):
+    """The columns of a select at their outer commas."""
+    depth, parts = 0, [""]
+    for token in TOKEN.findall(select):
+        depth += (token == "(") - (token == ")")
+        if depth == 0 and token == ",":
+            parts.append("")
+        else:
+            parts[-1] += token
+    return [p.strip() for p in parts]
+
+
+def constant_of(column):
+    """What JSON has for a column that is the same in every row, null or a literal that is JSON; else None."""
+    m = re.match(r"""^(?:(null) as "\w+(?::[a-z ]+)?"|'([^'\\]*)' as "\w+:json")$""", column, re.I)
+    return (m.group(1) or m.group(2)).lower() if m else None
 
 
 # ---- checking ------------------------------------------------------------------
@@ -218,13 +237,15 @@ class Model:
         out = []
         for name in names:
             api, _, kind = name.partition(":")
-            if kind and kind not in KINDS:
-                self.refuse(line, "'%s': a column is of kind %s" % (name, ", ".join(KINDS)))
+            latest, _, rest = kind.partition(" ") if kind.startswith("latest") else ("", "", kind)
+            if latest not in ("", "latest") or (rest and rest not in (LATEST_KINDS if latest else KINDS)):
+                self.refuse(line, "'%s': a column is of kind %s; or latest, of them %s" % (
+                    name, ", ".join(KINDS), ", ".join(LATEST_KINDS)))
             if not re.match(r"^[a-z][A-Za-z0-9]*$", api):
                 self.refuse(line, "'%s' is not a camelCase name; give the column one with as" % api)
             if api in [c[0] for c in out]:
                 self.refuse(line, "two columns are called '%s'" % api)
-            out.append((api, KINDS[kind or "text"]))
+            out.append((api, KINDS[rest or "text"], bool(latest), None))
         return out
 
     def take_query(self, section):
@@ -258,7 +279,17 @@ class Model:
         if len(made["filters"]) > FILTERS_MAX:
             self.refuse(section.line, "more than %d filters" % FILTERS_MAX)
         made["columns"] = self.columns(line, self.prepare_list(made, line))
+        self.take_constants(made)
         self.lists.append(made)
+
+    def take_constants(self, made):
+        """SQLite is not asked for what is the same in every row."""
+        parts = split_columns(made["select"])
+        constants = [constant_of(p) for p in parts]
+        if len(parts) != len(made["columns"]) or None not in constants:
+            return
+        made["select"] = ", ".join(p for p, c in zip(parts, constants) if c is None)
+        made["columns"] = [c[:3] + (constant,) for c, constant in zip(made["columns"], constants)]
 
     def take_clause(self, made, line, clause):
         word, _, rest = clause.partition(" ")
@@ -358,7 +389,9 @@ def c_text(text):
 
 def write_columns(out, name, columns):
     out.append("static const struct query_column %s[] = {" % name)
-    out.extend('\t{"%s", COLUMN_%s},' % c for c in columns)
+    for api, kind, latest, constant in columns:
+        fixed = "{0}" if constant is None else "SLICE_INIT(%s)" % c_text(constant)
+        out.append('\t{"%s", COLUMN_%s, %s, SLICE_INIT("\\"%s\\":"), %s},' % (api, kind, str(latest).lower(), api, fixed))
     out.append("\t{0},\n};\n")
 
 

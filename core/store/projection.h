@@ -14,7 +14,9 @@
  *     -- commit                       run at the end of every transaction, so once for many events while
  *                                     catching up: for what is costly to do for each, like a full-text index
  *     -- query meeting_by_id          an answer; "startAt:time" names and types a column
- *                                     (text, int, real, bool, time, json), :name is a parameter
+ *                                     (text, int, real, bool, time, json), :name is a parameter;
+ *                                     "title:latest", "planAt:latest time" (int, json) write the value
+ *                                     that latest() put behind its time, and nothing as null
  *     -- list meetings                an answer in pages; its clauses follow as comment lines:
  *     --   filter platform A|B|C, part int  equality, checked against the values
  *     --   filter status = processing_status A|B
@@ -32,11 +34,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+
 /* Where the value of a statement's parameter comes from. */
 enum projection_source {
 	PROJECTION_FIELD,    /* `path` in the event's data */
-	PROJECTION_POSITION, /* integer; the place of the event, when it is of a log before (eventlog.h) */
-	PROJECTION_BEFORE,   /* integer; what makes a position in the event's own log the place of it: 0 in the log itself */
+	PROJECTION_POSITION, /* integer */
 	PROJECTION_TIME,     /* when it was recorded, milliseconds */
 	PROJECTION_STREAM,
 	PROJECTION_VERSION, /* of the stream after the event, integer */
@@ -76,9 +79,14 @@ enum column_kind {
 	COLUMN_JSON, /* text that is JSON already */
 };
 
+#define LATEST_DIGITS 16 /* of the time that latest() puts before a value */
+
 struct query_column {
 	const char *name; /* NULL ends a list */
 	enum column_kind kind;
+	bool is_latest;   /* text of latest(): the kind is that of what follows the digits; empty = null */
+	struct slice key; /* the name as JSON has it before a value, "name": with its quotes */
+	struct slice constant; /* of a list: JSON that every row has here, and the select has not; else ptr NULL */
 };
 
 struct projection;

@@ -27,10 +27,19 @@ int list_cursor(struct buf *out, const struct list_request *rq, struct sqlite3_s
 
 /* ---- query_write.c: rows as text ---- */
 
-/* Around and between rows; `n` rows were written before. */
-void rows_begin(struct buf *out, const struct query *q, const struct query_column *columns, uint64_t fields);
-void rows_put(struct buf *out, const struct query *q, struct sqlite3_stmt *stmt, int first,
-    const struct query_column *columns, uint64_t fields, uint64_t n);
-void rows_end(struct buf *out, const struct query *q);
+/* The rows of one answer on their way to q->out. */
+struct rows {
+	struct query *q;
+	const struct query_column *columns;
+	uint64_t fields; /* as in list_request */
+	/* Below here: of query_write.c. The day whose date was written last: the times of a row are mostly of one. */
+	int64_t day;
+	char date[11]; /* "2026-11-23T" */
+};
+
+void rows_begin(struct rows *rows, struct query *q, const struct query_column *columns, uint64_t fields);
+/* The row the statement stands at, whose column `first` is columns[0]; q->rows were written before. */
+void rows_put(struct rows *rows, struct sqlite3_stmt *stmt, int first);
+void rows_end(struct rows *rows);
 
 #endif

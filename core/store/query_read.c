@@ -266,15 +266,16 @@ static int count_rows(struct reader *r, struct connection *c, struct query *q)
 static int read_list(struct query *q, sqlite3_stmt *stmt)
 {
 	const struct list_request *rq = q->list;
+	struct rows rows;
 	int code, rc;
 
-	rows_begin(&q->out, q, rq->list->columns, rq->fields);
+	rows_begin(&rows, q, rq->list->columns, rq->fields);
 	while ((code = sqlite3_step(stmt)) == SQLITE_ROW && q->out.rc == 0) {
 		if (q->rows == rq->limit) {
 			q->more = true;
 			break;
 		}
-		rows_put(&q->out, q, stmt, 2, rq->list->columns, rq->fields, q->rows);
+		rows_put(&rows, stmt, 2);
 		if (++q->rows == rq->limit) {
 			buf_clear(&q->next_cursor);
 			rc = list_cursor(&q->next_cursor, rq, stmt);
@@ -282,7 +283,7 @@ static int read_list(struct query *q, sqlite3_stmt *stmt)
 				return rc;
 		}
 	}
-	rows_end(&q->out, q);
+	rows_end(&rows);
 	if (!q->more)
 		buf_clear(&q->next_cursor);
 	return q->out.rc != 0 ? q->out.rc : projection_sqlite_err(code);
@@ -290,16 +291,17 @@ static int read_list(struct query *q, sqlite3_stmt *stmt)
 
 static int read_query(struct query *q, sqlite3_stmt *stmt)
 {
+	struct rows rows;
 	int code;
 
-	rows_begin(&q->out, q, q->def->columns, 0);
+	rows_begin(&rows, q, q->def->columns, 0);
 	while ((code = sqlite3_step(stmt)) == SQLITE_ROW && q->out.rc == 0) {
-		rows_put(&q->out, q, stmt, 0, q->def->columns, 0, q->rows);
+		rows_put(&rows, stmt, 0);
 		q->rows++;
 		if (q->single)
 			break;
 	}
-	rows_end(&q->out, q);
+	rows_end(&rows);
 	if (q->out.rc != 0)
 		return q->out.rc;
 	if (q->single && code == SQLITE_DONE)

@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "crypto/crypto.h"
+#include "store/projection.h"
 
 #define ROW_ID_BYTES 12
 #define ROW_ID_PARTS_MAX 8
@@ -63,7 +64,6 @@ static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 	sqlite3_result_text(ctx, memo->id, sizeof(memo->id) - 1, SQLITE_TRANSIENT);
 }
 
-#define LATEST_DIGITS 16
 #define LATEST_SHORT 256
 
 /* Sixteen digits of time, then the value: the greater text is the later value. */

@@ -58,10 +58,20 @@ class Generator(unittest.TestCase):
     def test_a_good_file_becomes_tables(self):
         status, problem, source = generate(GOOD)
         self.assertEqual((status, problem), (0, ""))
-        for part in ('"owner.name"', '"subjects.owner.id"', "PROJECTION_POSITION", '{"madeAt", COLUMN_TIME}',
+        for part in ('"owner.name"', '"subjects.owner.id"', "PROJECTION_POSITION", '{"madeAt", COLUMN_TIME, false, ',
                      '"owner = :owner"', '"things", "select id, name, owner, at from things order by id"'):
             self.assertIn(part, source)
         self.assertEqual(source, generate(GOOD)[2], "equal input, equal output")
+
+    def test_a_list_does_not_ask_for_what_every_row_has(self):
+        columns = 'id, null as "note", at as "madeAt:latest time", \'[1,2]\' as "tags:json", coalesce(owner, \'a,b\') as owner'
+        status, problem, source = generate(GOOD.replace("select id, name from things where", "select %s from things where" % columns))
+        self.assertEqual((status, problem), (0, ""))
+        for part in ('"id, at as \\"madeAt:latest time\\", coalesce(owner, \'a,b\') as owner"',
+                     '{"note", COLUMN_TEXT, false, SLICE_INIT("\\"note\\":"), SLICE_INIT("null")}',
+                     '{"madeAt", COLUMN_TIME, true, SLICE_INIT("\\"madeAt\\":"), {0}}',
+                     '{"tags", COLUMN_JSON, false, SLICE_INIT("\\"tags\\":"), SLICE_INIT("[1,2]")}'):
+            self.assertIn(part, source)
 
     def test_the_version_is_that_of_the_text(self):
         versions = {generate(text)[2].split('"projections/things.sql", "')[1][:16]
@@ -76,6 +86,8 @@ class Generator(unittest.TestCase):
             ("set at = :time", "set ad = :time", 9, "no such column: ad"),
             ("-- query thing_by_id\nselect id, name", "-- query thing_by_id\nselect id, title", 13, "no such column: title"),
             ("madeAt:time\"", "madeAt:date\"", 13, "a column is of kind"),
+            ("madeAt:time\"", "madeAt:latest bool\"", 13, "a column is of kind"),
+            ("madeAt:time\"", "madeAt:latestest\"", 13, "a column is of kind"),
             ("at as \"madeAt", "at as \"made_at", 13, "not a camelCase name"),
             ("--   sort -madeAt = at", "--   sort -madeAt = made", 19, "no such column: made"),
             ("--   sort -madeAt = at\n", "", 14, "needs a 'sort' clause"),

@@ -69,7 +69,8 @@ static const struct projection_handler tally_handlers[] = {{EVENT_MEETING_CREATE
 static const struct projection_handler tally_doubled_handlers[] = {{EVENT_MEETING_CREATED, tally_doubled_statements, 1}};
 static const struct projection_table tally_tables[] = {{"tally", "select * from tally order by meeting"}, {0}};
 static const struct projection tally, tally_doubled;
-static const struct query_column tally_columns[] = {{"meeting", COLUMN_TEXT}, {"events", COLUMN_INTEGER}, {0}};
+static const struct query_column tally_columns[] = {{"meeting", COLUMN_TEXT, false, SLICE_INIT("\"meeting\":"), {0}},
+	{"events", COLUMN_INTEGER, false, SLICE_INIT("\"events\":"), {0}}, {0}};
 static const char *const no_params[] = {NULL};
 static const struct query_def tally_query = {
     "tally_all", &tally, "select meeting, events from tally order by meeting", no_params, tally_columns};
