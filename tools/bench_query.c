@@ -108,12 +108,14 @@ static int measure(struct queries *q, const char *what, int expect, size_t body_
 {
 	struct bench_row *row, *limit;
 	struct load_result *r = &q->result;
+	int64_t cpu_us;
 	int rc;
 
 	limit = bench_limit_echo(q->b, CONNECTIONS, body_len, &rc);
 	if (rc != 0)
 		return rc;
 	row = bench_row(q->b, "GET %s, %u connections", what, CONNECTIONS);
+	cpu_us = bench_server_cpu_us(&q->server);
 	rc = load_run(&(struct load_options){.clock = q->b->clock, .port = q->server.port,
 	    .connections = CONNECTIONS, .warmup_seconds = WARMUP_SECONDS, .seconds = q->b->seconds,
 	    .make = make_get, .arg = q, .expect = expect}, r);
@@ -123,6 +125,9 @@ static int measure(struct queries *q, const char *what, int expect, size_t body_
 	if (r->refused + r->wrong + r->broken > 0)
 		snprintf(row->note, sizeof(row->note), "%" PRIu64 " refused, %" PRIu64 " wrong (%d), %" PRIu64 " broken",
 		    r->refused, r->wrong, r->wrong_status, r->broken);
+	else if (r->ok_all > 0) /* says more than the rate where others use the machine */
+		snprintf(row->note, sizeof(row->note), "%.1f us of the server's CPU each",
+		    (double)(bench_server_cpu_us(&q->server) - cpu_us) / (double)r->ok_all);
 	bench_compare(row, limit);
 	return 0;
 }
