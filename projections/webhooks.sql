@@ -2,6 +2,9 @@
 --
 -- One row for each delivery, whose items are one event each. Refused ones leave no body and no row of their
 -- own: they are counted, and a row stands for each count of one reason.
+--
+-- Repeats are told by the position of the event that they repeat: in the log that the count is in, or, from 2^48 on, in one
+-- before it. `position` tells the events of all logs apart, so :before is added to the former.
 
 -- table
 create table inbox (
@@ -46,8 +49,9 @@ values (row_id('conflict', :source, :position), :source, 'CONFLICT', :vendor_eve
 
 -- on webhook.tallied
 update inbox set duplicates = duplicates + (select sum(told.value ->> 'count') from json_each(:duplicates) as told
-	where told.value ->> 'position' = inbox.position)
-where position in (select told.value ->> 'position' from json_each(:duplicates) as told);
+	where inbox.position = iif(told.value ->> 'position' >> 48, told.value ->> 'position', :before + (told.value ->> 'position')))
+where position in (select iif(told.value ->> 'position' >> 48, told.value ->> 'position', :before + (told.value ->> 'position'))
+	from json_each(:duplicates) as told);
 insert into inbox (id, source, verdict, reason, position, items, received_at)
 select row_id('refused', :source, refused.value ->> 'reason', :position), :source, 'REFUSED',
 	refused.value ->> 'reason', :position, refused.value ->> 'count', :time

@@ -43,7 +43,8 @@ static enum exit_status open_log(struct stores *s, bool exclusive)
 {
 	struct buf problem = BUF_INIT(1024);
 	struct eventlog_options options = {
-	    .dir = option_data_dir(s->in), .clock = &clock_system, .type_number = type_number, .problem = &problem};
+	    .dir = option_data_dir(s->in), .clock = &clock_system, .type_number = type_number, .problem = &problem,
+	    .before = true};
 	enum exit_status status = STATUS_OK;
 	char path[4096];
 	int rc;
@@ -185,7 +186,7 @@ static bool put_status(struct table *t, const char *dir, const struct projection
 		buf_printf(ways_out,
 		    "%s%s has stopped. `lulab log show %" PRIu64 "` prints the event. When a newer program cannot apply it "
 		    "either, let it be passed over: lulab projection skip %s %" PRIu64 " --reason TEXT",
-		    ways_out->len > 0 ? "\n" : "", model->name, status.position, model->name, status.position);
+		    ways_out->len > 0 ? "\n" : "", model->name, status.err_position, model->name, status.err_position);
 	table_put_str(t, model->name);
 	table_put_str(t, state);
 	table_put_u64(t, status.position);

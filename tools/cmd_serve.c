@@ -1,37 +1,17 @@
 /* lulab serve: the service itself. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "app/app.h"
 #include "base/log.h"
 #include "command.h"
+#include "process.h"
 #include "settings.h"
 #include "store/log_guard.h"
 
 _Static_assert(LOG_STATUS_DAMAGED == STATUS_NOT_VERIFIED, "damage has one status, whoever notices it");
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_SANITIZER 1
-#endif
-
-/* Keys are in memory: no core dumps, no other process of this user looking in (integrity 12). */
-static void harden(void)
-{
-	struct rlimit none = {0, 0};
-
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef UNDER_SANITIZER /* its leak check has to look in */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
 
 /* A connection is a descriptor: take what the system allows. */
 static void raise_descriptor_limit(void)
@@ -91,9 +71,8 @@ static int run_serve(struct invocation *in)
 	struct config_loaded config;
 	int status;
 
-	harden();
+	process_prepare();
 	raise_descriptor_limit();
-	log_set_plain(isatty(STDERR_FILENO) != 0);
 	status = load(in, &config);
 	if (status == STATUS_OK)
 		status = serve(in, &config);

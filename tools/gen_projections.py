@@ -19,9 +19,9 @@ import sys
 
 # Part of every version: raise it when the engine, the tokenizer or a SQL function
 # begins to give other rows for the same file.
-ENGINE = b"projections/1\n"
+ENGINE = b"projections/2\n"
 
-ENVELOPE = {"position": "POSITION", "time": "TIME", "stream": "STREAM", "version": "VERSION", "actor": "ACTOR",
+ENVELOPE = {"position": "POSITION", "before": "BEFORE", "time": "TIME", "stream": "STREAM", "version": "VERSION", "actor": "ACTOR",
             "type": "TYPE", "id": "ID", "source": "SOURCE", "data": "DATA"}
 KINDS = {"text": "TEXT", "int": "INTEGER", "real": "REAL", "bool": "BOOL", "time": "TIME", "json": "JSON", "id": "TEXT"}
 LATEST_KINDS = ("text", "int", "time", "json")

@@ -70,7 +70,7 @@ static int open_change(struct invocation *in, struct change *ch)
 {
 	struct buf problem = BUF_INIT(1024);
 	struct eventlog_options o = {.dir = option_data_dir(in), .clock = &clock_system, .type_number = event_type_number,
-	    .problem = &problem};
+	    .existed = true, .problem = &problem};
 	int rc, status = STATUS_OK;
 
 	*ch = (struct change){.c = {.data_dir = o.dir, .origin = ch->origin, .reason = option_text(in, "reason"),

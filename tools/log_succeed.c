@@ -297,7 +297,8 @@ const struct command log_succeed = {
 	"A log that is shorter than what was signed or witnessed is never written again: its name would stand for two "
 	"histories. Its successor has a new name and a new key, and its first record holds the old log's last signed note, how much was "
 	"found of it, and the reason. The old log stays in DATA/previous, is exported together with the new one and `lulab log verify` "
-	"checks the link. The service must be stopped. Read models begin anew with the new log. Where LULAB_ORIGIN is set, set it to "
+	"checks the link. The next start takes over its duplicate keys and its people, and read models begin "
+	"with its events. The service must be stopped. Where LULAB_ORIGIN is set, set it to "
 	"the new name.",
     .options = options,
     .examples = examples,

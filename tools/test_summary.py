@@ -69,6 +69,13 @@ def read_log(build_dir):
         return None
 
 
+def last_words(entry, n_lines=30):
+    """The end of what the program said: where a log is cut, its end is what is left."""
+    text = (entry.get("stdout") or "") + "\n" + (entry.get("stderr") or "")
+    lines = [line for line in text.splitlines() if line.strip()]
+    return "".join("    %s\n" % line for line in lines[-n_lines:])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--failed", type=int, default=0)
@@ -86,6 +93,7 @@ def main():
             passed, failed, skipped = passed + p, failed + f, skipped + s
             if f:
                 print("FAILED %s: %s" % (build_dir, entry.get("name")), file=sys.stderr)
+                print(last_words(entry), file=sys.stderr)
     line = "%d passed, %d failed" % (passed, failed)
     if skipped:
         line += ", %d skipped" % skipped

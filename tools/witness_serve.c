@@ -8,26 +8,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
 #include "net/http.h"
+#include "process.h"
 #include "witness.h"
 #include "witness_commands.h"
 
 #define STOP_GRACE_MS 5000
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_SANITIZER 1
-#endif
 
 /* A request on its way through a worker thread; in the request's arena. */
 struct add {
@@ -94,17 +83,6 @@ static void on_answered(void *app, const struct http_request *rq, const struct h
 	log_write(outcome->status == 200 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "witness", "checkpoint", "status", status, NULL);
 }
 
-/* The key is in memory: no core dumps, no other process of this user looking in. */
-static void harden(void)
-{
-	struct rlimit none = {0, 0};
-
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef UNDER_SANITIZER
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
-
 /* Before any thread is made, so that none of them gets the signals. */
 static void catch_signals(sigset_t *ret)
 {
@@ -133,8 +111,7 @@ static int run_serve(struct invocation *in)
 
 	if ((o.tls_cert == NULL) != (o.tls_key == NULL))
 		return command_fail_usage(in, "HTTPS needs both --tls-cert and --tls-key");
-	harden();
-	log_set_plain(isatty(STDERR_FILENO) != 0);
+	process_prepare();
 	catch_signals(&signals);
 	w = witness_tool_open(in, &status);
 	if (w == NULL)

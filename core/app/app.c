@@ -210,7 +210,7 @@ static int start_log(struct app *app, struct buf *problem)
 	struct eventlog_options o = {.dir = app->data_dir, .clock = app->clock,
 	    .map_bytes = (uint64_t)c->log_map_size, .reserve_bytes = (uint64_t)c->disk_reserve,
 	    .index_delay_ms = (uint32_t)c->index_delay, .type_number = event_type_number,
-	    .on_fatal = on_log_failed, .arg = app, .problem = &why};
+	    .existed = signer_was_here(app->data_dir), .on_fatal = on_log_failed, .arg = app, .problem = &why};
 	int rc = signer_record(app->data_dir, &o.signed_size, &o.signed_root);
 
 	if (rc == 0 || rc == ERR_NOT_FOUND)

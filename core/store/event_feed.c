@@ -149,7 +149,8 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, const stru
 		rc = eventlog_cursor_next(&cursor, &record);
 		if (rc != 0)
 			break;
-		*e = (struct fed_event){.position = record.position, .type = record.type,
+		*e = (struct fed_event){.position = record.position,
+		    .place = LOG_PLACE(feed->options.number, record.position), .type = record.type,
 		    .stream_version = record.stream_version};
 		if (is_handled(models, record.type)) {
 			e->decoded = true;

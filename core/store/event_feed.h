@@ -27,6 +27,7 @@ struct sealer;
 
 struct event_feed_options {
 	struct eventlog *log;
+	unsigned number;       /* of the log among those that it is read before (eventlog.h), 0 when it is the last */
 	struct sealer *sealer; /* NULL: sealed fields are absent */
 	const struct projection *const *models; /* ends with NULL; borrowed */
 	unsigned readers_max; /* at once; 0: no thread and no ring, every reader decodes for itself */
@@ -41,6 +42,7 @@ void event_feed_close(struct event_feed *feed);
 /* An event as a reader gets it. */
 struct fed_event {
 	uint64_t position;
+	uint64_t place;     /* the same, told apart from the events of other logs */
 	uint16_t type;
 	uint32_t stream_version;
 	int rc;             /* of decoding it; event is then not to be looked at */

@@ -73,10 +73,16 @@ struct eventlog_options {
 	uint64_t signed_size;
 	struct merkle_hash signed_root;
 
+	/* There was a log here: one that is missing is lost, and none is made in its place (ERR_NOT_FOUND). */
+	bool existed;
+
 	/* The commit failed; the writer has stopped and every waiting append was told. Called once, on
 	 * the writer thread. A server ends the process here with its own exit status. */
 	void (*on_fatal)(void *arg, int err);
 	void *arg; /* of disk_space and on_fatal */
+
+	/* For eventlog_open_readonly(): open the logs before this one, too (below), as eventlog_open() does. */
+	bool before;
 
 	/* Gets a sentence for people when opening fails; may be NULL. */
 	struct buf *problem;
@@ -116,6 +122,27 @@ void eventlog_refuse(struct eventlog *log, const char *reason);
 /* Why it is read-only, or NULL when it is not. Valid until the log is closed. */
 const char *eventlog_refusal(struct eventlog *log);
 
+/* ---- the logs before ---------------------------------------------------- */
+
+/*
+ * A log that succeeds others (store/succession.h) goes on where they ended: what they held under a once key is known,
+ * their names are taken, their subjects keep their keys; all that is in its index. What they recorded is read there.
+ *
+ * Logs before are numbered from 1, the first. The place of their events is n << 48 | position, and stays that whatever
+ * succeeds what; the place of the log's own events is their position.
+ */
+#define LOG_PLACE_BITS 48
+#define LOG_PLACE(n, position) ((uint64_t)(n) << LOG_PLACE_BITS | (position))
+#define LOG_PLACE_LOG(place) ((unsigned)((place) >> LOG_PLACE_BITS))
+#define LOG_PLACE_POSITION(place) ((place) & (((uint64_t)1 << LOG_PLACE_BITS) - 1))
+
+/* How many there are; the greatest number is that of the newest. */
+unsigned eventlog_n_before(const struct eventlog *log);
+/* Borrowed, open for reading. 0: the log itself; NULL: there is none of that number. */
+struct eventlog *eventlog_before(struct eventlog *log, unsigned n);
+/* Appends the name that it had, which its seals are bound to. ERR_MALFORMED when its successor does not say it. */
+int eventlog_before_origin(struct eventlog *log, unsigned n, struct buf *out);
+
 /* ---- append ------------------------------------------------------------ */
 
 struct append;
@@ -135,7 +162,7 @@ struct append {
 
 	/* Results. */
 	int rc;
-	uint64_t position;       /* on success: of events[0], the first one's when its once key was known */
+	uint64_t position;       /* on success: of events[0], the first one's place when its once key was known */
 	size_t n_appended;       /* events that were new; the others' once keys were known */
 	bool duplicate;          /* success, and none was new */
 	struct slice claim_taken; /* ERR_TAKEN: which of the draft's claims */
@@ -241,13 +268,13 @@ void eventlog_cursor_finish(struct eventlog_cursor *c); /* accepts a zeroed one 
 
 /* One read transaction for a few direct looks; short-lived, one thread. */
 struct log_read {
-	struct eventlog *log; /* private, all */
-	struct MDB_txn *txn;
+	struct eventlog *log, *before; /* private, all */
+	struct MDB_txn *txn, *before_txn;
 };
 int log_read_start(struct log_read *r, struct eventlog *log); /* ERR_BUSY, ERR_IO */
 void log_read_stop(struct log_read *r);                       /* accepts a zeroed one */
-/* ERR_NOT_FOUND past the end; ERR_CORRUPT. Valid until log_read_stop(). */
-int eventlog_read_one(struct log_read *r, uint64_t position, struct log_record *ret_record);
+/* Takes a place. ERR_NOT_FOUND past the end; ERR_CORRUPT. Valid until log_read_stop(), of a log before until the next call. */
+int eventlog_read_one(struct log_read *r, uint64_t place, struct log_record *ret_record);
 /* Blob n of an event; ERR_NOT_FOUND. */
 int eventlog_blob(struct log_read *r, uint64_t position, uint32_t n, struct slice *ret_bytes);
 

@@ -163,9 +163,61 @@ static int refold_batch(struct eventlog *log, struct log_index *x, struct eventl
 	return log_index_commit(&r.batch, &leaf);
 }
 
+/* ---- from the logs before ---------------------------------------------------- */
+
+struct carrying {
+	struct log_index_batch batch;
+	unsigned n; /* of the log */
+};
+
+static int carry_fact(void *arg, const struct log_fact *fact)
+{
+	struct carrying *c = arg;
+
+	return log_index_carry(&c->batch, fact, LOG_PLACE(c->n, fact->position));
+}
+
+static int carry_batch(struct eventlog *log, struct log_index *x, struct eventlog_cursor *cursor, unsigned n, bool *ret_end)
+{
+	struct carrying c = {.n = n};
+	struct log_record record;
+	int rc = log_index_begin(x, &c.batch);
+
+	if (rc != 0)
+		return rc;
+	for (unsigned i = 0; rc == 0 && i < CATCH_UP_BATCH; i++) {
+		rc = eventlog_cursor_next(cursor, &record);
+		if (rc == 0)
+			rc = facts_of_entry(record.entry, record.position, record.type, log->o.type_number, carry_fact, &c);
+	}
+	*ret_end = rc == ERR_END;
+	if (rc == 0 || rc == ERR_END)
+		return log_index_commit_carried(&c.batch, *ret_end && n == log->n_before ? n : 0);
+	log_index_abort(&c.batch);
+	return rc == ERR_MALFORMED ? ERR_CORRUPT : rc;
+}
+
+/* Once, into a new index. */
+static int carry(struct eventlog *log, struct log_index *x)
+{
+	int rc = 0;
+
+	for (unsigned n = 1; rc == 0 && n <= log->n_before; n++) {
+		struct eventlog_cursor cursor;
+		bool end = false;
+
+		eventlog_cursor_init(&cursor, log->before[n - 1], 0, NULL);
+		while (rc == 0 && !end)
+			rc = carry_batch(log, x, &cursor, n, &end);
+		eventlog_cursor_finish(&cursor);
+	}
+	return rc;
+}
+
 int eventlog_index_catch_up(struct eventlog *log, struct log_index *x, const struct log_refold *how)
 {
 	struct log_index_state state;
+	unsigned carried = 0;
 	struct eventlog_cursor cursor;
 	MDB_txn *txn = NULL;
 	uint64_t size = eventlog_size(log);
@@ -174,7 +226,11 @@ int eventlog_index_catch_up(struct eventlog *log, struct log_index *x, const str
 	rc = log_env_read(&x->env, &txn);
 	if (rc == 0)
 		rc = log_index_state(x, txn, &state);
+	if (rc == 0)
+		rc = log_index_carried(x, txn, &carried);
 	log_env_done(&x->env, &txn);
+	if (rc == 0 && state.position == 0 && carried != log->n_before)
+		rc = carry(log, x);
 	if (rc != 0)
 		return rc;
 	eventlog_cursor_init(&cursor, log, state.position, NULL);

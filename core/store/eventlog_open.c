@@ -110,6 +110,7 @@ static int create(struct eventlog **ret, const struct eventlog_options *options)
 
 void eventlog_destroy(struct eventlog *log)
 {
+	eventlog_before_close(log);
 	log_index_close(&log->index);
 	log_env_close(&log->env);
 	if (log->lock_fd >= 0)
@@ -222,15 +223,21 @@ static int index_fits(struct eventlog *log, bool *ret_fits)
 	struct tile_reader tiles = eventlog_tiles(log);
 	struct merkle_hash leaf;
 	MDB_txn *txn = NULL;
+	unsigned carried = 0;
 	int rc;
 
 	*ret_fits = false;
 	rc = log_env_read(&log->index.env, &txn);
 	if (rc == 0)
 		rc = log_index_state(&log->index, txn, &state);
+	if (rc == 0)
+		rc = log_index_carried(&log->index, txn, &carried);
 	log_env_done(&log->index.env, &txn);
 	if (rc == ERR_CORRUPT)
 		return 0;
+	/* The index follows the log: an empty log never had one that is further. */
+	if (rc == 0 && state.position > 0 && atomic_load(&log->size) == 0)
+		eventlog_refuse(log, "events were lost: the index has some, the log none; restore a backup");
 	if (rc != 0 || state.position > atomic_load(&log->size))
 		return rc;
 	if (state.position > 0) {
@@ -240,7 +247,7 @@ static int index_fits(struct eventlog *log, bool *ret_fits)
 		if (rc != 0)
 			return rc;
 	}
-	*ret_fits = state.position == 0 || merkle_hash_eq(&leaf, &state.last_leaf);
+	*ret_fits = state.position == 0 || (merkle_hash_eq(&leaf, &state.last_leaf) && carried == log->n_before);
 	return 0;
 }
 
@@ -305,6 +312,20 @@ static int start_threads(struct eventlog *log)
 	return 0;
 }
 
+/* Whoever starts on a directory that has lost its log must hear of it before anything is appended. */
+static int check_there(struct eventlog *log)
+{
+	char path[TEXT_MAX];
+	int n = snprintf(path, sizeof(path), "%s/data.mdb", log->log_dir);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return ERR_TOO_BIG;
+	if (!log->o.existed || file_exists(path))
+		return 0;
+	return log_problem(log, ERR_NOT_FOUND, "%s is missing, and what lies beside it shows that there was a log: put it back, "
+	    "restore a backup, or begin anew in an empty directory", path);
+}
+
 int eventlog_open_checked(struct eventlog **ret_log, const struct eventlog_options *options)
 {
 	struct eventlog *log = NULL;
@@ -313,6 +334,8 @@ int eventlog_open_checked(struct eventlog **ret_log, const struct eventlog_optio
 	assert(options->dir != NULL && options->clock != NULL);
 	rc = create(&log, options);
 	if (rc == 0)
+		rc = check_there(log);
+	if (rc == 0)
 		rc = dir_create(log->log_dir, 0700);
 	if (rc == 0)
 		rc = lock_dir(log);
@@ -320,6 +343,8 @@ int eventlog_open_checked(struct eventlog **ret_log, const struct eventlog_optio
 		rc = open_env(log);
 	if (rc == 0)
 		rc = eventlog_check(log);
+	if (rc == 0)
+		rc = eventlog_before_open(log, options->dir);
 	if (rc == 0) {
 		*ret_log = log;
 		return 0;
@@ -367,6 +392,8 @@ int eventlog_open_readonly(struct eventlog **ret_log, const struct eventlog_opti
 		atomic_store(&log->refused, true);
 		rc = open_env(log);
 	}
+	if (rc == 0 && options->before)
+		rc = eventlog_before_open(log, options->dir);
 	/* Without an index a tool still reads: the tail is filled from the entries when something is looked up. */
 	if (rc == 0 && log_index_open(&log->index, log->index_dir, 0, true) == 0) {
 		rc = log_env_read(&log->index.env, &txn);

@@ -80,6 +80,9 @@ struct eventlog {
 	bool index_stop;
 	bool threads_run;
 
+	struct eventlog **before; /* the logs that this one succeeds, open for reading */
+	unsigned n_before;
+
 	pthread_mutex_t catch_up_lock; /* read-only logs: one at a time extends the tail */
 	uint64_t catch_up_position;
 };
@@ -89,6 +92,10 @@ uint64_t log_monotonic_us(void); /* for spans that wait on the real world; not w
 
 /* eventlog_open.c: a sentence into options.problem, when it is the first; gives rc back. */
 int log_problem(const struct eventlog *log, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* eventlog_before.c: those of a data directory, as many as there are. */
+int eventlog_before_open(struct eventlog *log, const char *dir);
+void eventlog_before_close(struct eventlog *log);
 
 /* eventlog_check.c: the checks at start; sets size, tree and last time. */
 int eventlog_check(struct eventlog *log);

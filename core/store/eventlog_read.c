@@ -78,15 +78,42 @@ int log_read_start(struct log_read *r, struct eventlog *log)
 	return log_env_read(&log->env, &r->txn);
 }
 
+static void stop_before(struct log_read *r)
+{
+	if (r->before_txn != NULL)
+		log_env_done(&r->before->env, &r->before_txn);
+	r->before = NULL;
+}
+
 void log_read_stop(struct log_read *r)
 {
+	stop_before(r);
 	if (r->txn != NULL)
 		log_env_done(&r->log->env, &r->txn);
 }
 
-int eventlog_read_one(struct log_read *r, uint64_t position, struct log_record *ret_record)
+static int read_before(struct log_read *r, uint64_t place, struct log_record *ret_record)
 {
-	return log_record_at(r->log, r->txn, position, ret_record);
+	struct eventlog *before = eventlog_before(r->log, LOG_PLACE_LOG(place));
+	int rc;
+
+	if (before == NULL)
+		return ERR_NOT_FOUND;
+	if (before != r->before) {
+		stop_before(r);
+		rc = log_env_read(&before->env, &r->before_txn);
+		if (rc != 0)
+			return rc;
+		r->before = before;
+	}
+	return log_record_at(before, r->before_txn, LOG_PLACE_POSITION(place), ret_record);
+}
+
+int eventlog_read_one(struct log_read *r, uint64_t place, struct log_record *ret_record)
+{
+	if (LOG_PLACE_LOG(place) != 0)
+		return read_before(r, place, ret_record);
+	return log_record_at(r->log, r->txn, place, ret_record);
 }
 
 int eventlog_blob(struct log_read *r, uint64_t position, uint32_t n, struct slice *ret_bytes)

@@ -33,13 +33,16 @@
  *
  *     meta           "format"                     u32, INDEX_FORMAT
  *                    "state"                      position (8), leaf hash of the record before it (32)
- *     once           key (32)                     position (8)
- *     claims         the name                     position (8) of the event that holds it
+ *                    "carried"                    u32, of how many logs before this one it has the keys
+ *     once           key (32)                     place (8)
+ *     claims         the name                     place (8) of the event that holds it
  *     streams        the name                     number (8), events in it (8)
  *     stream_events  stream number (8), position (8)   -
  *     types          type (2), position (8)       -
  *     type_counts    type (2)                     events of it (8)
- *     subjects       ref (32)                     subject id (16), position (8)
+ *     subjects       ref (32)                     subject id (16), place (8)
+ *
+ * A place is a position, or one in a log before this one (eventlog.h).
  */
 #ifndef LULAB_STORE_LOG_FORMAT_H
 #define LULAB_STORE_LOG_FORMAT_H

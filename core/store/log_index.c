@@ -99,6 +99,20 @@ int log_index_state(struct log_index *x, MDB_txn *txn, struct log_index_state *r
 	return 0;
 }
 
+int log_index_carried(struct log_index *x, MDB_txn *txn, unsigned *ret_n)
+{
+	MDB_val key = val_of("carried", 7), value;
+	int rc = mdb_err(mdb_get(txn, x->meta, &key, &value));
+
+	*ret_n = 0;
+	if (rc != 0)
+		return rc == ERR_NOT_FOUND ? 0 : rc;
+	if (value.mv_size != 4)
+		return ERR_CORRUPT;
+	*ret_n = (unsigned)get_le(value.mv_data, 4);
+	return 0;
+}
+
 /* ---- folding ------------------------------------------------------------ */
 
 int log_index_begin(struct log_index *x, struct log_index_batch *ret)
@@ -181,19 +195,14 @@ static int fold_event(struct log_index_batch *b, const struct log_fact *fact, ui
 	return 0;
 }
 
-int log_index_fold(struct log_index_batch *b, const struct log_fact *fact, uint64_t *ret_stream,
-    uint32_t *ret_version)
+static int fold_key(struct log_index_batch *b, const struct log_fact *fact, uint64_t place)
 {
 	struct log_index *x = b->x;
 	uint8_t value[24];
 	MDB_val key = val_of(fact->key.ptr, fact->key.len);
 	int rc;
 
-	if (fact->kind == FACT_EVENT)
-		return fold_event(b, fact, ret_stream, ret_version);
-	if (fact->position + 1 != b->position)
-		return ERR_CORRUPT;
-	put_le(value, fact->position, 8);
+	put_le(value, place, 8);
 	switch (fact->kind) {
 	case FACT_ONCE:
 		return put(b, x->once, fact->key, value, 8);
@@ -204,12 +213,42 @@ int log_index_fold(struct log_index_batch *b, const struct log_fact *fact, uint6
 		return rc == ERR_NOT_FOUND ? 0 : rc; /* giving back what one does not hold changes nothing */
 	case FACT_SUBJECT:
 		memcpy(value, fact->id.bytes, ID_LEN);
-		put_le(value + ID_LEN, fact->position, 8);
+		put_le(value + ID_LEN, place, 8);
 		return put(b, x->subjects, fact->key, value, sizeof(value));
 	case FACT_EVENT:
 		break;
 	}
 	return ERR_INVALID;
+}
+
+int log_index_fold(struct log_index_batch *b, const struct log_fact *fact, uint64_t *ret_stream,
+    uint32_t *ret_version)
+{
+	if (fact->kind == FACT_EVENT)
+		return fold_event(b, fact, ret_stream, ret_version);
+	return fact->position + 1 == b->position ? fold_key(b, fact, fact->position) : ERR_CORRUPT;
+}
+
+int log_index_carry(struct log_index_batch *b, const struct log_fact *fact, uint64_t place)
+{
+	assert(b->start == 0 && b->position == 0);
+	return fact->kind == FACT_EVENT ? 0 : fold_key(b, fact, place);
+}
+
+int log_index_commit_carried(struct log_index_batch *b, unsigned n_logs)
+{
+	uint8_t value[4];
+	int rc;
+
+	put_le(value, n_logs, 4);
+	rc = put(b, b->x->meta, SLICE("carried"), value, sizeof(value));
+	if (rc != 0) {
+		log_index_abort(b);
+		return rc;
+	}
+	rc = mdb_err(mdb_txn_commit(b->txn));
+	b->txn = NULL;
+	return rc;
 }
 
 int log_index_commit(struct log_index_batch *b, const struct merkle_hash *last_leaf)

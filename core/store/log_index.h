@@ -31,6 +31,9 @@ struct log_index_state {
 };
 int log_index_state(struct log_index *x, MDB_txn *txn, struct log_index_state *ret);
 
+/* How many logs before this one it has the facts of. */
+int log_index_carried(struct log_index *x, MDB_txn *txn, unsigned *ret_n);
+
 /* ---- folding: one thread, one batch at a time --------------------------- */
 
 struct log_index_batch {
@@ -50,6 +53,14 @@ int log_index_fold(struct log_index_batch *batch, const struct log_fact *fact, u
 /* Ends the batch either way; a failed commit leaves the index where it was or not usable, never in between. */
 int log_index_commit(struct log_index_batch *batch, const struct merkle_hash *last_leaf);
 void log_index_abort(struct log_index_batch *batch);
+
+/*
+ * Facts of the logs before, before any fact of its own: keys, names and subjects, with the place of their event; streams and
+ * types are each log's own. Committed by the other function, which in the last batch notes of how many logs they were
+ * (else 0): cut off before, all is carried again and nothing is different.
+ */
+int log_index_carry(struct log_index_batch *batch, const struct log_fact *fact, uint64_t place);
+int log_index_commit_carried(struct log_index_batch *batch, unsigned n_logs);
 
 /* ---- looking up in a read transaction of x->env; ERR_NOT_FOUND ---------- */
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/io.h"
@@ -94,10 +95,14 @@ static int file_make(const char *path)
 static int env_make(const char *dir)
 {
 	char path[PATH_MAX], fresh[PATH_MAX + 8], lock[PATH_MAX + 16];
+	struct stat st;
 	int rc;
 
 	if (snprintf(path, sizeof(path), "%s/data.mdb", dir) >= (int)sizeof(path))
 		return ERR_TOO_BIG;
+	/* A file without content was not made here: it has lost it. The library would take it for a new one. */
+	if (stat(path, &st) == 0 && st.st_size == 0)
+		return ERR_CORRUPT;
 	if (file_exists(path))
 		return 0;
 	snprintf(fresh, sizeof(fresh), "%s.new", path);

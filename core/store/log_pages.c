@@ -298,7 +298,6 @@ int log_pages_check(const char *dir, uint64_t map_bytes, struct buf *problem)
 	struct pages p = {.problem = problem};
 	uint8_t meta[META_LEN];
 	char path[TEXT_MAX];
-	struct stat st;
 	int rc, n = snprintf(path, sizeof(path), "%s/data.mdb", dir);
 
 	if (n < 0 || (size_t)n >= sizeof(path))
@@ -307,11 +306,8 @@ int log_pages_check(const char *dir, uint64_t map_bytes, struct buf *problem)
 	p.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (p.fd < 0)
 		return 0; /* not there: it will be made; not readable: LMDB says so */
-	if (fstat(p.fd, &st) == 0 && st.st_size == 0)
-		rc = 0; /* made, and nothing written yet */
-	else
-		rc = head_read(&p, map_bytes, meta);
-	if (rc == 0 && st.st_size > 0 && !PLANTED(pages_unseen))
+	rc = head_read(&p, map_bytes, meta);
+	if (rc == 0 && !PLANTED(pages_unseen))
 		rc = tables_check(&p, meta);
 	close(p.fd);
 	return rc;

@@ -39,7 +39,8 @@
 /* Where the value of a statement's parameter comes from. */
 enum projection_source {
 	PROJECTION_FIELD,    /* `path` in the event's data */
-	PROJECTION_POSITION, /* integer */
+	PROJECTION_POSITION, /* integer; the place of the event, when it is of a log before (eventlog.h) */
+	PROJECTION_BEFORE,   /* integer; what makes a position in the event's own log the place of it: 0 in the log itself */
 	PROJECTION_TIME,     /* when it was recorded, milliseconds */
 	PROJECTION_STREAM,
 	PROJECTION_VERSION, /* of the stream after the event, integer */

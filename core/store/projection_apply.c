@@ -183,7 +183,9 @@ static int bind_one(struct projection_applier *f, const struct step *s, unsigned
 	case PROJECTION_FIELD:
 		return bind_field(f, s->stmt, i, &s->paths[k], event->data);
 	case PROJECTION_POSITION:
-		return sqlite3_bind_int64(s->stmt, i, (sqlite3_int64)fed->position);
+		return sqlite3_bind_int64(s->stmt, i, (sqlite3_int64)fed->place);
+	case PROJECTION_BEFORE:
+		return sqlite3_bind_int64(s->stmt, i, (sqlite3_int64)(fed->place - fed->position));
 	case PROJECTION_TIME:
 		return sqlite3_bind_int64(s->stmt, i, e->time_us / 1000);
 	case PROJECTION_STREAM:

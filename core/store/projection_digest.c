@@ -109,7 +109,7 @@ int projection_digest(const char *path, const struct projection *model, uint8_t 
 	if (rc == 0)
 		rc = projection_sqlite_err(sqlite3_exec(db, "begin", NULL, NULL, NULL));
 	if (rc == 0)
-		rc = projection_read_position(db, ret_position);
+		rc = projection_read_place(db, ret_position);
 	for (unsigned i = 0; rc == 0 && model->tables[i].name != NULL; i++)
 		rc = put_table(&d, db, &model->tables[i]);
 	if (rc == 0)

@@ -256,7 +256,7 @@ int projection_file_apply(struct projection_file *f, const struct fed_event *eve
 {
 	int rc;
 
-	if (event->position != f->position) {
+	if (event->place != f->position) {
 		if (problem != NULL)
 			buf_append_str(problem, "the log has a gap");
 		return ERR_CORRUPT;
@@ -270,6 +270,11 @@ int projection_file_apply(struct projection_file *f, const struct fed_event *eve
 void projection_file_skip(struct projection_file *f)
 {
 	f->position++;
+}
+
+void projection_file_move(struct projection_file *f, uint64_t place)
+{
+	f->position = place;
 }
 
 /* ---- transactions ----------------------------------------------------------------- */

@@ -7,8 +7,9 @@
  *
  *     projection_state (id 1, model, version, position, last_hash, clean, problem)
  *
- * position is the next event to be applied, last_hash the SHA-256 of the entry
- * before it (so that a file cannot be carried on with another log), clean is 0
+ * position is the place of the next event to be applied (eventlog.h: of the logs before, the oldest first, or of the log
+ * itself), last_hash the SHA-256 of the entry before it (so that a file cannot be carried on with another log; zeros
+ * when there is none), clean is 0
  * while somebody writes, problem says why it does not go on (for tools).
  */
 #ifndef LULAB_STORE_PROJECTION_FILE_H
@@ -33,9 +34,9 @@ int projection_file_open(struct projection_file **ret, const struct projection *
 /* Marks it clean, leaves no -wal behind unless somebody reads. NULL is fine. */
 void projection_file_close(struct projection_file *f);
 
-/* Events applied; inside a transaction those not yet committed too. */
+/* The place of the next event; inside a transaction after those not yet committed. */
 uint64_t projection_file_position(const struct projection_file *f);
-/* Zeros at position 0. */
+/* Zeros before the first event. */
 void projection_file_last_hash(const struct projection_file *f, uint8_t ret[SHA256_LEN]);
 
 int projection_file_begin(struct projection_file *f);
@@ -47,6 +48,8 @@ int projection_file_begin(struct projection_file *f);
 int projection_file_apply(struct projection_file *f, const struct fed_event *event, struct buf *problem);
 /* Passes over the event there. */
 void projection_file_skip(struct projection_file *f);
+/* From the end of one log to the beginning of the next. */
+void projection_file_move(struct projection_file *f, uint64_t place);
 int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN]);
 /* Back to the position of the last commit. */
 void projection_file_rollback(struct projection_file *f);
@@ -69,9 +72,12 @@ int projection_connect(struct sqlite3 **ret, const char *path, int flags);
 /* A connection with our functions and tokenizer that never writes and never checkpoints. */
 int projection_open_readonly(struct sqlite3 **ret, const char *path);
 void projection_close_readonly(struct sqlite3 *db); /* NULL is fine */
-#define PROJECTION_POSITION_SQL "select position from projection_state where id = 1"
-/* Where the file stands, in the read transaction at hand if there is one. ERR_CORRUPT when it is not a read model. */
+/* 0 while it reads the logs before. */
+#define PROJECTION_POSITION_SQL "select iif(position >> 48, 0, position) from projection_state where id = 1"
+/* Where the file stands in the log, in the read transaction at hand if there is one. ERR_CORRUPT when it is not a read model. */
 int projection_read_position(struct sqlite3 *db, uint64_t *ret_position);
+/* The place of the next event, as it is. */
+int projection_read_place(struct sqlite3 *db, uint64_t *ret_place);
 /* Appends why it stopped; false when it did not. */
 bool projection_read_problem(struct sqlite3 *db, struct buf *out);
 

@@ -6,7 +6,9 @@
 #include "base/err.h"
 #include "base/planted.h"
 #include "domain/event.h"
+#include "store/checkpoint.h"
 #include "store/eventlog.h"
+#include "store/seal.h"
 
 bool fold_is_event_error(int err)
 {
@@ -37,19 +39,105 @@ static int hash_of(struct fold *f, uint64_t position, uint8_t ret[SHA256_LEN])
 	return log_error(f, rc);
 }
 
+/* ---- which log --------------------------------------------------------------- */
+
+/* Where the event before this place is; false when there is none. */
+static bool place_before(const struct fold *f, uint64_t place, uint64_t *ret)
+{
+	unsigned n = LOG_PLACE_LOG(place), last = eventlog_n_before(f->log);
+	struct eventlog *log;
+
+	if (LOG_PLACE_POSITION(place) > 0) {
+		*ret = place - 1;
+		return true;
+	}
+	n = n == 0 ? last : n - 1;
+	log = n == 0 ? NULL : eventlog_before(f->log, n);
+	if (log == NULL || eventlog_size(log) == 0)
+		return false;
+	*ret = LOG_PLACE(n, eventlog_size(log) - 1);
+	return true;
+}
+
+uint64_t fold_position(const struct fold *f)
+{
+	uint64_t place = projection_file_position(f->file);
+
+	return LOG_PLACE_LOG(place) > 0 ? 0 : place;
+}
+
+static bool is_new(const struct fold *f)
+{
+	static const uint8_t none[SHA256_LEN];
+	uint8_t hash[SHA256_LEN];
+
+	projection_file_last_hash(f->file, hash);
+	return projection_file_position(f->file) == 0 && memcmp(hash, none, sizeof(none)) == 0;
+}
+
+void fold_finish(struct fold *f)
+{
+	feed_reader_finish(&f->before_reader);
+	event_feed_close(f->before_feed);
+	sealer_destroy(f->before_sealer);
+	f->before = 0;
+	f->before_feed = NULL;
+	f->before_sealer = NULL;
+}
+
+/* Its events are decoded here: nobody else is likely to read them at the same time. */
+static int open_before(struct fold *f, unsigned n)
+{
+	const struct projection *only[] = {f->model, NULL};
+	struct buf origin = BUF_INIT(LOG_ORIGIN_MAX + 1);
+	int rc = 0;
+
+	if (f->before == n)
+		return 0;
+	fold_finish(f);
+	if (f->sealer != NULL)
+		rc = eventlog_before_origin(f->log, n, &origin);
+	if (rc == 0 && f->sealer != NULL)
+		rc = sealer_create_opener(&f->before_sealer, f->sealer, origin.ptr);
+	if (rc == 0)
+		rc = event_feed_open(&f->before_feed, &(struct event_feed_options){.log = eventlog_before(f->log, n),
+		    .number = n, .sealer = f->before_sealer, .models = only});
+	buf_finish(&origin);
+	if (rc != 0)
+		return rc;
+	feed_reader_init(&f->before_reader, f->before_feed, f->model);
+	f->before = n;
+	return 0;
+}
+
+/* What reads the event at this place. */
+static int reader_of(struct fold *f, uint64_t place, struct feed_reader **ret)
+{
+	unsigned n = LOG_PLACE_LOG(place);
+	int rc = n == 0 ? 0 : open_before(f, n);
+
+	if (n == 0 && f->before != 0)
+		fold_finish(f);
+	*ret = n == 0 ? &f->reader : &f->before_reader;
+	return rc;
+}
+
+/* ---- checking --------------------------------------------------------------- */
+
 int fold_check(struct fold *f)
 {
-	uint64_t position = projection_file_position(f->file);
-	uint8_t stored[SHA256_LEN], now[SHA256_LEN];
+	uint64_t position = projection_file_position(f->file), before;
+	struct eventlog *log = eventlog_before(f->log, LOG_PLACE_LOG(position));
+	uint8_t stored[SHA256_LEN], now[SHA256_LEN] = {0};
 	int rc;
 
-	if (position == 0)
+	if (is_new(f))
 		return 0;
-	if (position > eventlog_size(f->log)) {
+	if (log == NULL || LOG_PLACE_POSITION(position) > eventlog_size(log)) {
 		buf_append_str(f->problem, "it is ahead of the log");
 		return ERR_CORRUPT;
 	}
-	rc = hash_of(f, position - 1, now);
+	rc = place_before(f, position, &before) ? hash_of(f, before, now) : 0;
 	if (rc != 0)
 		return rc;
 	projection_file_last_hash(f->file, stored);
@@ -73,7 +161,7 @@ static bool skips(const struct log_record *record, const char *model, uint64_t p
 
 /* A person's decision, which lies behind the event it is about. Looked for only when an event fails, so that a
  * replay passes over exactly what was passed over before. */
-static int is_skipped(struct fold *f, uint64_t position, bool *ret)
+static int is_skipped_in(struct fold *f, struct eventlog *log, uint64_t from, uint64_t position, bool *ret)
 {
 	struct log_filter filter = {.type = EVENT_PROJECTION_SKIPPED};
 	struct arena arena = ARENA_INIT(1u << 20);
@@ -81,8 +169,7 @@ static int is_skipped(struct fold *f, uint64_t position, bool *ret)
 	struct log_record record;
 	int rc;
 
-	*ret = false;
-	eventlog_cursor_init(&cursor, f->log, position + 1, &filter);
+	eventlog_cursor_init(&cursor, log, from, &filter);
 	while ((rc = eventlog_cursor_next(&cursor, &record)) == 0 && !*ret) {
 		arena_reset(&arena);
 		*ret = skips(&record, f->model->name, position, &arena);
@@ -92,14 +179,29 @@ static int is_skipped(struct fold *f, uint64_t position, bool *ret)
 	return log_error(f, rc == ERR_END ? 0 : rc);
 }
 
+/* In its own log, or by its place in the log that goes on. */
+static int is_skipped(struct fold *f, uint64_t place, bool *ret)
+{
+	unsigned n = LOG_PLACE_LOG(place);
+	uint64_t position = LOG_PLACE_POSITION(place);
+	int rc;
+
+	*ret = false;
+	rc = is_skipped_in(f, eventlog_before(f->log, n), position + 1, position, ret);
+	return rc == 0 && !*ret && n > 0 ? is_skipped_in(f, f->log, 0, place, ret) : rc;
+}
+
 /* Applies up to `until`; the position of the event that failed is left in the file. */
 static int apply_some(struct fold *f, uint64_t until)
 {
 	const struct fed_event *event;
-	int rc = 0;
+	struct feed_reader *reader;
+	int rc = reader_of(f, until, &reader);
 
+	if (rc != 0)
+		return log_error(f, rc);
 	while (rc == 0 && projection_file_position(f->file) < until) {
-		rc = feed_reader_at(&f->reader, projection_file_position(f->file), &event);
+		rc = feed_reader_at(reader, LOG_PLACE_POSITION(projection_file_position(f->file)), &event);
 		if (rc != 0)
 			return log_error(f, rc);
 		if (PLANTED(skip_event) && event->position % 100 == 99) {
@@ -114,8 +216,8 @@ static int apply_some(struct fold *f, uint64_t until)
 static int commit(struct fold *f)
 {
 	uint8_t hash[SHA256_LEN] = {0};
-	uint64_t position = projection_file_position(f->file);
-	int rc = position == 0 ? 0 : hash_of(f, position - 1, hash);
+	uint64_t before;
+	int rc = place_before(f, projection_file_position(f->file), &before) ? hash_of(f, before, hash) : 0;
 
 	if (rc == 0)
 		rc = projection_file_commit(f->file, hash);
@@ -172,15 +274,42 @@ static int settle(struct fold *f, int failed)
 	return pass_over(f);
 }
 
+/* All of a log before was applied: on to the next one, a new file to the first. */
+static int go_on(struct fold *f, uint64_t place)
+{
+	int rc = projection_file_begin(f->file);
+
+	if (rc != 0)
+		return rc;
+	projection_file_move(f->file, place);
+	rc = commit(f);
+	if (rc != 0)
+		projection_file_rollback(f->file);
+	return rc;
+}
+
 int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied)
 {
-	uint64_t start = projection_file_position(f->file), size = eventlog_size(f->log);
-	uint64_t end = start + FOLD_BATCH;
+	uint64_t start = projection_file_position(f->file), end = start + FOLD_BATCH, size;
+	unsigned n = LOG_PLACE_LOG(start), n_before = eventlog_n_before(f->log);
 	int rc;
 
 	*ret_applied = 0;
 	f->log_failed = false;
-	end = end < until ? end : until;
+	if (start == until)
+		return 0;
+	if (n == 0 && n_before > 0 && is_new(f)) {
+		*ret_applied = 1;
+		return go_on(f, LOG_PLACE(1, 0));
+	}
+	size = LOG_PLACE(n, eventlog_size(eventlog_before(f->log, n)));
+	if (n > 0 && start == size) {
+		*ret_applied = 1;
+		return go_on(f, LOG_PLACE(n == n_before ? 0 : n + 1, 0));
+	}
+	/* What is to be read up to may lie in another log. */
+	if (LOG_PLACE_LOG(until) == n || until == UINT64_MAX)
+		end = end < until ? end : until;
 	end = end < size ? end : size;
 	if (end <= start)
 		return 0;

@@ -18,16 +18,29 @@ struct fold {
 	struct projection_file *file;
 	const struct projection *model;
 	struct eventlog *log;
+	struct sealer *sealer; /* that of the log; what logs before it sealed is opened with its keys */
 	struct feed_reader reader;
 	/* After ERR_*: which event, why in words for people (set the buffer before). */
 	uint64_t err_position;
 	bool log_failed; /* the log could not be read: nothing is wrong with the file */
 	struct buf *problem;
+	/* Private: reading a log before. */
+	unsigned before; /* its number, 0: none is open */
+	struct event_feed *before_feed;
+	struct sealer *before_sealer;
+	struct feed_reader before_reader;
 };
 
+/* Lets go of what it opened itself. A zeroed one is fine. */
+void fold_finish(struct fold *f);
+
+/* How many events of the log are in the file: 0 while it reads the logs before. */
+uint64_t fold_position(const struct fold *f);
+
 /*
- * Applies events from the file's position up to `until`, the end of the log or
- * FOLD_BATCH of them, in one transaction. *ret_applied counts them. When an
+ * Applies events from the file's position up to `until` (a place), the end of the log or
+ * FOLD_BATCH of them, in one transaction. *ret_applied counts them, and the step from one log to the next. A new
+ * file begins with the oldest of the logs before. When an
  * event cannot be applied, those before it are committed and its error is given,
  * unless a projection.skipped event for it is in the log: then it is passed over.
  * ERR_* of the file: nothing was committed, see projection_file_is_lost().

@@ -107,11 +107,11 @@ bool projection_read_problem(struct sqlite3 *db, struct buf *out)
 	return any;
 }
 
-int projection_read_position(struct sqlite3 *db, uint64_t *ret_position)
+static int read_number(struct sqlite3 *db, const char *sql, uint64_t *ret_position)
 {
 	sqlite3_stmt *stmt = NULL;
 	int64_t position = -1;
-	int rc, code = sqlite3_prepare_v2(db, PROJECTION_POSITION_SQL, -1, &stmt, NULL);
+	int rc, code = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
 
 	if (code == SQLITE_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW)
 		position = sqlite3_column_int64(stmt, 0);
@@ -122,6 +122,16 @@ int projection_read_position(struct sqlite3 *db, uint64_t *ret_position)
 	if (rc == 0)
 		*ret_position = (uint64_t)position;
 	return rc;
+}
+
+int projection_read_position(struct sqlite3 *db, uint64_t *ret_position)
+{
+	return read_number(db, PROJECTION_POSITION_SQL, ret_position);
+}
+
+int projection_read_place(struct sqlite3 *db, uint64_t *ret_place)
+{
+	return read_number(db, "select position from projection_state where id = 1", ret_place);
 }
 
 void projection_file_remove(const char *path)

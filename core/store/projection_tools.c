@@ -36,7 +36,7 @@ int projection_inspect(const char *dir, const struct projection *model, struct p
 		if (projection_read_problem(db, &problem)) {
 			ret->state = PROJECTION_STOPPED;
 			ret->err = ERR_INVALID;
-			ret->err_position = ret->position;
+			projection_read_place(db, &ret->err_position);
 			snprintf(ret->problem, sizeof(ret->problem), "%.*s", SLICE_ARG(buf_slice(&problem)));
 		}
 	}
@@ -50,7 +50,7 @@ int projection_build(const struct projector_options *options, const struct proje
     uint64_t until, projection_progress *progress, void *arg, struct buf *problem)
 {
 	struct buf words = BUF_INIT(180);
-	struct fold fold = {.model = model, .log = options->log, .problem = &words};
+	struct fold fold = {.model = model, .log = options->log, .sealer = options->sealer, .problem = &words};
 	const struct projection *const only[] = {model, NULL};
 	struct event_feed *feed = NULL;
 	uint64_t size = eventlog_size(options->log), applied = 1;
@@ -58,7 +58,8 @@ int projection_build(const struct projector_options *options, const struct proje
 
 	if (file_exists(path))
 		return ERR_EXISTS;
-	until = until < size ? until : size;
+	if (LOG_PLACE_LOG(until) == 0 || until == UINT64_MAX)
+		until = until < size ? until : size;
 	rc = event_feed_open(&feed, &(struct event_feed_options){.log = options->log, .sealer = options->sealer,
 	    .models = only, .readers_max = 1});
 	if (rc == 0)
@@ -67,7 +68,7 @@ int projection_build(const struct projector_options *options, const struct proje
 	while (rc == 0 && applied > 0) {
 		buf_clear(&words);
 		rc = fold_batch(&fold, until, &applied);
-		if (rc == 0 && progress != NULL && !progress(arg, projection_file_position(fold.file), until))
+		if (rc == 0 && progress != NULL && !progress(arg, fold_position(&fold), LOG_PLACE_LOG(until) > 0 ? size : until))
 			rc = ERR_CANCELLED;
 	}
 	if (rc != 0 && fold.file != NULL && problem != NULL && rc != ERR_CANCELLED)
@@ -76,6 +77,7 @@ int projection_build(const struct projector_options *options, const struct proje
 		buf_append(problem, buf_slice(&words));
 	projection_file_close(fold.file);
 	feed_reader_finish(&fold.reader);
+	fold_finish(&fold);
 	event_feed_close(feed);
 	buf_finish(&words);
 	return rc;

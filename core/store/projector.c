@@ -208,7 +208,7 @@ static void remove_old(struct model *m, const char *path, void *arg)
 static void choose_serving(struct model *m)
 {
 	struct best best = {.path = BUF_INIT(PATH_BYTES_MAX)};
-	uint64_t position = projection_file_position(m->fold.file);
+	uint64_t position = fold_position(&m->fold);
 
 	if (position < eventlog_size(m->p->options.log))
 		each_old_file(m, take_best, &best);
@@ -312,7 +312,7 @@ static void come_alive(struct model *m)
 static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
 {
 	struct projection_status *s = &m->status;
-	uint64_t position = projection_file_position(m->fold.file);
+	uint64_t position = fold_position(&m->fold);
 
 	m->fold_us += spent_us;
 	m->fold_events += applied;
@@ -390,7 +390,7 @@ static void fold_once(struct model *m)
 		on_fold_error(m, rc, size);
 		return;
 	}
-	if (projection_file_position(m->fold.file) < size)
+	if (fold_position(&m->fold) < size)
 		return;
 	if (m->status.state != PROJECTION_LIVE)
 		come_alive(m);
@@ -424,7 +424,7 @@ static int start_model(struct projector *p, struct model *m, const struct projec
 	m->path = m->serving = (struct buf)BUF_INIT(PATH_BYTES_MAX);
 	m->problem = (struct buf)BUF_INIT(PROBLEM_BYTES_MAX);
 	m->status.model = def;
-	m->fold = (struct fold){.model = def, .log = p->options.log, .problem = &m->problem};
+	m->fold = (struct fold){.model = def, .log = p->options.log, .sealer = p->options.sealer, .problem = &m->problem};
 	feed_reader_init(&m->fold.reader, p->feed, def);
 	return projection_path(&m->path, p->options.dir, def);
 }
@@ -486,6 +486,7 @@ void projector_stop(struct projector *p)
 		if (m->running)
 			uv_thread_join(&m->thread);
 		feed_reader_finish(&m->fold.reader);
+		fold_finish(&m->fold);
 		buf_finish(&m->path);
 		buf_finish(&m->serving);
 		buf_finish(&m->problem);

@@ -62,6 +62,25 @@ int sealer_create(struct sealer **ret, const struct sealer_options *options)
 	return 0;
 }
 
+int sealer_create_opener(struct sealer **ret, const struct sealer *of, const char *origin)
+{
+	struct sealer *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	s->keyring = of->keyring;
+	s->rng = of->rng;
+	pthread_mutex_init(&s->assign, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	s->origin = strdup(origin);
+	if (s->origin == NULL) {
+		sealer_destroy(s);
+		return ERR_NOMEM;
+	}
+	*ret = s;
+	return 0;
+}
+
 void sealer_destroy(struct sealer *s)
 {
 	if (s == NULL)
@@ -132,6 +151,7 @@ int sealer_subject(struct sealer *s, struct slice kind, struct slice identity, s
 	struct subject subject;
 	int rc = 0;
 
+	assert(s->recent != NULL);
 	hmac_sha256(subject.ref, slice_of(s->secret, sizeof(s->secret)),
 	    (struct slice[]){SLICE("subject/v1\0"), kind, SLICE("\0"), identity}, 4);
 	if (!recent_find(s, subject.ref, &subject.id) || keyring_is_erased(s->keyring, &subject.id)) {

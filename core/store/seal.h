@@ -47,6 +47,8 @@ struct sealer_options {
 };
 
 int sealer_create(struct sealer **ret, const struct sealer_options *options);
+/* One that opens, with the keys of another that outlives it, what was sealed in a log of another name. It only opens. */
+int sealer_create_opener(struct sealer **ret, const struct sealer *of, const char *origin);
 void sealer_destroy(struct sealer *s);
 
 /*

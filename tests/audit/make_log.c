@@ -26,7 +26,7 @@
 #include "store/eventlog.h"
 #include "store/log_keys.h"
 
-#define BATCH 256
+#define BATCH 1024
 
 static int64_t days_ago;
 static int pad = 100;

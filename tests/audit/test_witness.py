@@ -232,6 +232,19 @@ class SettingUp(unittest.TestCase):
         self.assertIn(w.vkey.encode(), status.stdout)
         self.assertIn(LOG.name.encode(), status.stdout)
 
+    def test_a_file_with_two_keys_serves_both(self):
+        """As log.vkey is while a log changes its key."""
+        path = os.path.join(self.top, "log.vkey")
+        with open(path, "w") as f:
+            f.write("%s\n%s\n" % (LOG.vkey, SECOND_KEY.vkey))
+        w = Witness(self.dir).init(path)
+        with open(os.path.join(self.dir, "logs")) as f:
+            self.assertEqual([line.split()[1] for line in f if line.startswith("log ")], [LOG.vkey, SECOND_KEY.vkey])
+        for signer, old, new in ((SECOND_KEY, 0, 3), (LOG, 3, 5)):
+            done = w.cosign(Log(signer, 5).request(old, new))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(w.cosign(Log(Signer(LOG.name, b"\x55" * 32), 5).request(5, 5)).returncode, 4)
+
     def test_mistakes_are_named(self):
         self.assertEqual(Witness(self.dir, name="two words").run("init", "two words").returncode, 2)
         self.assertEqual(Witness(self.dir).run("init", "w", "--log", "nonsense").returncode, 2)

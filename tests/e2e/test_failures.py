@@ -37,6 +37,34 @@ class Disk(unittest.TestCase):
         finally:
             shutil.rmtree(data)
 
+    def refuses_to_start(self, data):
+        command = [harness.BINARY, "serve", "--data", data, "--listen", "127.0.0.1:0"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=60, env=harness.Server(data=data).env, cwd=data)
+        self.assertNotEqual(done.returncode, 0)
+        return done.stdout
+
+    def test_a_log_that_is_gone_is_not_begun_anew(self):
+        data = tempfile.mkdtemp(prefix="lulab-e2e-")
+        try:
+            with harness.Server(data=data) as server:
+                self.assertEqual(server.post_event(meeting_event("meeting.started", "gone", "gone")).status, 200)
+            log = os.path.join(data, "log", "data.mdb")
+            os.truncate(log, 0)
+            self.assertRegex(self.refuses_to_start(data), "log/data.mdb is damaged")
+            os.unlink(log)
+            self.assertRegex(self.refuses_to_start(data), "log/data.mdb is missing")
+            for name in os.listdir(data):
+                path = os.path.join(data, name)
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                elif name != "signer.key":
+                    os.unlink(path)
+            self.assertRegex(self.refuses_to_start(data), "log/data.mdb is missing")
+            self.assertFalse(os.path.exists(log))
+        finally:
+            shutil.rmtree(data)
+
     @unittest.skipIf("ASAN_OPTIONS" in os.environ or "TSAN_OPTIONS" in os.environ, "sanitizers write files of their own")
     def test_a_failed_commit_ends_the_process_and_loses_nothing_acknowledged(self):
         def small_files():

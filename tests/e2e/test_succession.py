@@ -104,6 +104,63 @@ class Succession(unittest.TestCase):
         old = os.path.join(self.data, "previous", "1")
         self.assertEqual(json.loads(lulab("log", "stats", "--json", "--data", old).stdout)["size"], 6)
 
+    def meetings(self, s, n):
+        rows = eventually(lambda: (found := s.json("/api/v1/meetings?limit=50")["data"]) and len(found) == n and found)
+        self.assertEqual({row["title"] for row in rows}, {"季度预算评审会"})
+        return rows
+
+    def repeat(self, s, n, **changed):
+        answer = s.post_event(meeting_event(trace_id="t-%d" % n, meeting_id="m-%d" % n, **changed))
+        self.assertEqual((answer.status, answer.body), (200, ACK))
+
+    def size(self):
+        return json.loads(lulab("log", "stats", "--json", "--data", self.data).stdout)["size"]
+
+    def test_it_goes_on_where_the_old_one_ended(self):
+        """Nothing that came is forgotten: repeats of it are known, and the read models begin with it."""
+        self.succeed()
+        with Server(data=self.data) as s:
+            self.meetings(s, 5)
+            # What the old log has is not stored again, and what it lost is when the vendor repeats it.
+            for n in range(10):
+                self.repeat(s, n)
+            self.meetings(s, 10)
+        self.assertEqual(self.size(), 1 + 5 + 1)  # log.succeeded, the lost ones, one count of repeats
+        with Server(data=self.data) as s:
+            rows = eventually(lambda: [r for r in s.json("/api/v1/webhooks?limit=50")["data"] if r["duplicates"] == 1])
+            self.assertEqual({(r["traceId"], r["position"] >> 48) for r in rows}, {("t-%d" % n, 1) for n in range(5)})
+            # The same id with another content is seen to be another one.
+            self.repeat(s, 3, meeting_info={"subject": "别的会议"})
+        self.assertEqual(self.size(), 9)  # and a count of it
+        self.assertEqual(json.loads(lulab("log", "show", "7", "--data", self.data).stdout)["type"], "source.conflict")
+        lulab("projection", "verify", "--data", self.data)
+        self.assertIn("the old index was equal", lulab("log", "reindex", "--data", self.data).stdout)
+        # Another log after that: both before it are looked through.
+        self.succeed("--force", reason="moved to another house")
+        with Server(data=self.data) as s:
+            self.meetings(s, 10)
+            for n in range(12):
+                self.repeat(s, n)
+            self.meetings(s, 12)
+        self.assertEqual(self.size(), 1 + 2 + 1)
+        with Server(data=self.data) as s:
+            rows = eventually(lambda: (r := s.json("/api/v1/webhooks?limit=50")["data"]) and sum(
+                x["duplicates"] for x in r) == 16 and r)
+            self.assertEqual({r["traceId"]: (r["position"] >> 48, r["duplicates"]) for r in rows if r["verdict"] == "ACCEPTED"},
+                             {"t-%d" % n: (1, 3) if n == 3 else (1, 2) if n < 5 else (2, 1) if n < 10 else (0, 0) for n in range(12)})
+        # Made anew from all three logs they are the same, and a deleted index is made again from all of them.
+        lulab("projection", "verify", "--data", self.data)
+        lulab("projection", "rebuild", "--data", self.data)
+        lulab("projection", "verify", "--data", self.data)
+        shutil.rmtree(os.path.join(self.data, "index"))
+        before = self.size()
+        with Server(data=self.data) as s:
+            self.meetings(s, 12)
+            self.repeat(s, 0)
+            self.repeat(s, 9)
+            self.repeat(s, 11)
+        self.assertEqual(self.size(), before + 1)
+
     @staticmethod
     def ready(server):
         try:

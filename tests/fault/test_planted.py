@@ -16,6 +16,7 @@ import crowd  # noqa: E402
 import deliveries  # noqa: E402
 import overload  # noqa: E402
 import sender as load  # noqa: E402
+import soak  # noqa: E402
 
 
 class Planted(unittest.TestCase):
@@ -50,11 +51,15 @@ class Planted(unittest.TestCase):
     def test_crowd_finds_those_who_are_never_dropped(self):
         with self.assertRaisesRegex(load.Breach, "the crowd was not dropped within 45 s"):
             crowd.run(crowd.options(["--connections", "60", "--seconds", "1", "--drop-s", "45",
-                                     "--planted", "slow_forever"]), seed=1)
+                                     "--planted", "slow_forever"]))
 
     def test_overload_finds_a_refusal_that_is_none(self):
         with self.assertRaisesRegex(load.Breach, "neither 200 nor 503 but 500"):
-            overload.run(overload.options(["--seconds", "2", "--planted", "late_500"]), seed=1)
+            overload.run(overload.options(["--seconds", "2", "--planted", "late_500"]))
+
+    def test_soak_finds_memory_that_is_not_given_back(self):
+        with self.assertRaisesRegex(load.Breach, "MiB of memory grow"):
+            soak.run(soak.options(["--planted", "leak_request"]))
 
     def test_deliveries_finds_keys_forgotten_at_a_restart(self):
         with self.assertRaisesRegex(load.Breach, "is in the log twice"):

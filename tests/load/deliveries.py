@@ -14,20 +14,19 @@ counts and a verdict. --planted NAME runs a program with that bug.
 import argparse
 import os
 import random
-import shutil
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import frame  # noqa: E402
 import sender as load  # noqa: E402
 
 
 def restart(server, kill):
     if kill:
         server.kill()
-    elif server.stop() != 0:
-        raise load.Breach("a graceful stop ended with %s:\n%s" % (server.process.returncode, server.log()[-2000:]))
+    else:
+        frame.stop(server)
 
 
 def deliver(server, sender, unique, restarts, rng):
@@ -49,23 +48,14 @@ def run(deliveries, restarts, seed, connections=64, planted=None):
     print("deliveries: seed %d, %d webhooks, %d repeats, %d connections, %d restarts%s" % (
         seed, unique, repeats, connections, restarts, ", planted %s" % planted if planted else ""), flush=True)
     began = time.monotonic()
-    data = tempfile.mkdtemp(prefix="lulab-deliveries-")
-    server = load.server(data, planted=planted)
-    try:
+    with frame.service("deliveries", seed, lambda data: load.server(data, planted=planted)) as server:
         with load.Sender(seed=seed, port=server.port, connections=connections, unique=unique,
                          repeats=repeats) as sender:
             counts = deliver(server, sender, unique, restarts, random.Random(seed))
-        webhooks = load.check_stopped(data, counts["position"])
+        webhooks = load.check_stopped(server.data, counts["position"])
         if not webhooks == counts["stored"] == counts["acked"] == unique or counts["sent"] < deliveries:
             raise load.Breach("%d webhooks were to be recorded; %d are: %s" % (unique, webhooks, counts))
-    except BaseException:
-        if server.process is not None and server.process.poll() is None:
-            server.kill()
-        print("deliveries: FAILED, seed %d, data kept in %s" % (seed, data), flush=True)
-        raise
-    shutil.rmtree(data)
-    os.unlink(server.log_path)
-    print("deliveries: ok, %d sent (%d after no answer, %d after a 503), the %d webhooks are recorded once each, %.0f s" % (
+    print("deliveries: %d sent (%d after no answer, %d after a 503), the %d webhooks are recorded once each, %.0f s" % (
         counts["sent"], counts["unanswered"], counts["refused"], unique, time.monotonic() - began), flush=True)
     return counts
 
@@ -74,12 +64,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--deliveries", type=int, default=30000)
     parser.add_argument("--restarts", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--planted", help="a bug of core/base/planted.h")
     args = parser.parse_args()
-    seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(31)
-    run(args.deliveries, args.restarts, seed, args.connections, args.planted)
+    run(args.deliveries, args.restarts, args.seed, args.connections, args.planted)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@
  *
  * and ends it by closing stdin. Usage: sender NAME=VALUE...; see `options`.
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 #include "bench_webhook.h"
 #include "crypto/crypto.h"
 #include "load/connections.h"
+#include "load/control.h"
 #include "load/deliveries.h"
 
 #define ACK "successfully received callback"
@@ -33,10 +33,7 @@ static struct {
 	uint64_t seed, port, connections, addresses, unique, repeats, rate, late_ms;
 } given = {.seed = 1, .connections = 64, .unique = 1000000};
 
-static const struct {
-	const char *name;
-	uint64_t *to;
-} options[] = {
+static const struct control_option options[] = {
     {"seed", &given.seed},               /* of the order; also the webhooks' own */
     {"port", &given.port},
     {"connections", &given.connections},
@@ -53,11 +50,9 @@ struct sender {
 	struct connections *connections;
 	uint64_t wrong;            /* answers that are neither 200 nor 503 */
 	int wrong_status;
-	char line[4096];           /* the command that is being read */
-	size_t line_len;
+	struct control control;
 	enum { NOTHING, ACKS, QUIET, DONE } waits_for;
 	uint64_t acks_wanted, acks_seen;
-	bool over;
 };
 
 static bool make(void *arg, struct buf *request, uint32_t *ret_number)
@@ -114,8 +109,9 @@ static void check(struct sender *s, const char *dir)
 		printf("{\"breach\":\"%s\"}\n", why);
 }
 
-static void command(struct sender *s, const char *line)
+static void command(void *arg, const char *line)
 {
+	struct sender *s = arg;
 	struct connections_stats *stats = connections_stats(s->connections);
 
 	if (strncmp(line, "wait ", 5) == 0) {
@@ -145,24 +141,6 @@ static void command(struct sender *s, const char *line)
 	}
 }
 
-static void read_commands(struct sender *s)
-{
-	ssize_t n = read(STDIN_FILENO, s->line + s->line_len, sizeof(s->line) - 1 - s->line_len);
-	char *end;
-
-	if (n < 0)
-		return;
-	s->over = n == 0;
-	s->line_len += (size_t)n;
-	s->line[s->line_len] = '\0';
-	while ((end = memchr(s->line, '\n', s->line_len)) != NULL) {
-		*end = '\0';
-		command(s, s->line);
-		s->line_len -= (size_t)(end + 1 - s->line);
-		memmove(s->line, end + 1, s->line_len + 1);
-	}
-}
-
 static void answer_waiting(struct sender *s)
 {
 	const struct deliveries *d = &s->deliveries;
@@ -179,30 +157,15 @@ static int run(struct sender *s)
 {
 	int rc;
 
-	fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+	control_init(&s->control);
 	rc = connections_watch(s->connections, STDIN_FILENO);
-	while (rc == 0 && !s->over) {
+	while (rc == 0 && !s->control.over) {
 		rc = connections_turn(s->connections, connections_now_us() + TURN_US);
-		read_commands(s);
+		control_read(&s->control, command, s);
 		answer_waiting(s);
 		fflush(stdout);
 	}
 	return rc;
-}
-
-static bool take_option(const char *text)
-{
-	const char *equals = strchr(text, '=');
-
-	for (size_t i = 0; equals != NULL && i < sizeof(options) / sizeof(options[0]); i++) {
-		if (strncmp(text, options[i].name, (size_t)(equals - text)) == 0 &&
-		    options[i].name[equals - text] == '\0') {
-			*options[i].to = strtoull(equals + 1, NULL, 10);
-			return true;
-		}
-	}
-	fprintf(stderr, "sender: \"%s\" is no option\n", text);
-	return false;
 }
 
 int main(int argc, char **argv)
@@ -210,10 +173,8 @@ int main(int argc, char **argv)
 	static struct sender s;
 	int rc;
 
-	for (int i = 1; i < argc; i++) {
-		if (!take_option(argv[i]))
-			return 2;
-	}
+	if (!control_options(options, sizeof(options) / sizeof(options[0]), argc, argv))
+		return 2;
 	rc = crypto_init();
 	if (rc == 0)
 		rc = webhook_maker_create(&s.maker, given.seed, &clock_system);

@@ -3,14 +3,13 @@ of the server, remembers every acknowledgement, and holds the log of a stopped s
 
 import json
 import os
-import select
-import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
-import harness  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import frame  # noqa: E402
+from frame import Breach, harness  # noqa: E402, F401
 
-SENDER = os.environ.get("SENDER", os.path.join(os.path.dirname(harness.BINARY), "tests", "sender"))
+SENDER = frame.program("SENDER", "sender")
 
 # What the server must be told, that it accepts what the sender signs (tools/bench_webhook.h).
 SERVER_ENV = {
@@ -20,49 +19,17 @@ SERVER_ENV = {
 }
 
 
-class Breach(AssertionError):
-    """A promise of the server was broken."""
-
-
-class Sender:
+class Sender(frame.Commanded):
     """options: those at the top of sender.c. Use as a context manager."""
 
     def __init__(self, **options):
-        args = ["%s=%d" % item for item in options.items()]
-        self.process = subprocess.Popen([SENDER] + args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.process.stdin.close()
-        code = self.process.wait(30)
-        self.process.stdout.close()
-        if exc[0] is None and code != 0:
-            raise AssertionError("the sender ended with %d" % code)
-
-    def ask(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
+        super().__init__(SENDER, options)
 
     def answer(self, timeout_s=120):
-        if not select.select([self.process.stdout], [], [], timeout_s)[0]:
-            raise Breach("nothing acknowledged, or no end of it, within %d s" % timeout_s)
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError("the sender ended with %d" % self.process.wait())
-        answer = json.loads(line)
-        if "breach" in answer:
-            raise Breach(answer["breach"])
-        if "error" in answer:
-            raise AssertionError(answer["error"])
+        answer = super().answer(timeout_s)
         if answer["wrong"]:
             raise Breach("%d answers were neither 200 nor 503 but %d" % (answer["wrong"], answer["wrong_status"]))
         return answer
-
-    def call(self, command, timeout_s=120):
-        self.ask(command)
-        return self.answer(timeout_s)
 
     def check(self, data):
         """The server of this data directory is stopped: is everything acknowledged in its log, once?"""

@@ -60,6 +60,7 @@ int service_open_log(struct service *s, const char *data)
 	if (rc != 0 && rc != ERR_NOT_FOUND)
 		return failed(s, rc, "the signer's state cannot be read", NULL);
 	o.dir = s->data;
+	o.existed = signer_was_here(s->data);
 	o.signed_size = s->signed_size;
 	o.signed_root = s->signed_root;
 	rc = failed(s, eventlog_open(&s->log, &o), "the log does not open", &why);

@@ -258,11 +258,13 @@ START_TEST(a_log_that_lost_signed_events_is_refused)
 	uint64_t recorded;
 
 	ck_assert_int_eq(signer_record(dir, &recorded, &root), ERR_NOT_FOUND);
+	ck_assert(!signer_was_here(dir));
 	ck_assert_int_eq(start(), 0);
 	grow(10, "leaf");
 	ck_assert_int_eq(signer_sign_now(s, 10), 0);
 	stop();
 	ck_assert_int_eq(signer_record(dir, &recorded, &root), 0);
+	ck_assert(signer_was_here(dir));
 	ck_assert_uint_eq(recorded, 10);
 	merkle_edge_root(&signed_root, &l.edge);
 	ck_assert(merkle_hash_eq(&root, &signed_root));

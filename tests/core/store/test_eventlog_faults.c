@@ -576,6 +576,55 @@ START_TEST(the_newest_checkpoint_is_compared)
 }
 END_TEST
 
+/* ---- a log that is gone is not a new one ---------------------------------------------- */
+
+static const char *log_file(void)
+{
+	static char path[96];
+
+	snprintf(path, sizeof(path), "%s/log/data.mdb", f.dir);
+	return path;
+}
+
+START_TEST(a_file_without_content_is_no_new_log)
+{
+	make_five();
+	log_fixture_close(&f);
+	ck_assert_int_eq(truncate(log_file(), 0), 0);
+	ck_assert_int_eq(eventlog_open(&f.log, &f.options), ERR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(f.problem.ptr, "is damaged"));
+	f.log = NULL;
+}
+END_TEST
+
+START_TEST(a_missing_file_is_no_new_log_where_there_was_one)
+{
+	char dir[90];
+
+	make_five();
+	log_fixture_close(&f);
+	snprintf(dir, sizeof(dir), "%s/log", f.dir);
+	ck_assert_int_eq(tree_remove(_i == 0 ? log_file() : dir), 0);
+	f.options.existed = true;
+	ck_assert_int_eq(eventlog_open(&f.log, &f.options), ERR_NOT_FOUND);
+	ck_assert_ptr_nonnull(strstr(f.problem.ptr, "is missing"));
+	ck_assert(!file_exists(log_file()));
+	ck_assert(_i == 0 || !file_exists(dir)); /* where there is none a backup can be restored */
+	f.log = NULL;
+}
+END_TEST
+
+START_TEST(an_empty_log_beside_an_index_of_events_takes_nothing)
+{
+	make_five();
+	log_fixture_close(&f);
+	ck_assert_int_eq(tree_remove(log_file()), 0);
+	log_fixture_open(&f);
+	ck_assert_ptr_nonnull(strstr(eventlog_refusal(f.log), "events were lost"));
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "a"}), ERR_UNAVAILABLE);
+}
+END_TEST
+
 /* ---- the index can be lost ----------------------------------------------------------- */
 
 START_TEST(an_index_is_made_again)
@@ -787,6 +836,9 @@ int main(void)
 	tcase_add_test(t, a_log_shorter_than_signed_is_read_only);
 	tcase_add_test(t, another_history_than_signed_is_refused);
 	tcase_add_loop_test(t, the_newest_checkpoint_is_compared, 0, 3);
+	tcase_add_test(t, a_file_without_content_is_no_new_log);
+	tcase_add_loop_test(t, a_missing_file_is_no_new_log_where_there_was_one, 0, 2);
+	tcase_add_test(t, an_empty_log_beside_an_index_of_events_takes_nothing);
 	tcase_add_loop_test(t, an_index_is_made_again, 0, 2);
 	tcase_add_test(t, reindex_finds_and_cures);
 	tcase_add_test(t, headers_are_put_right);

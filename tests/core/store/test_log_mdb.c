@@ -116,6 +116,17 @@ START_TEST(does_not_take_the_place_of_one_it_cannot_see)
 }
 END_TEST
 
+/* The library would begin anew in it. */
+START_TEST(is_not_made_in_a_file_that_lost_its_content)
+{
+	struct log_env env;
+
+	ck_assert_int_eq(open_and_close(), 0);
+	ck_assert_int_eq(truncate(in_dir("data.mdb"), 0), 0);
+	ck_assert_int_eq(log_env_open(&env, dir, MAP_BYTES, false), ERR_CORRUPT);
+}
+END_TEST
+
 START_TEST(is_not_made_by_those_who_only_read)
 {
 	struct log_env env;
@@ -136,6 +147,7 @@ int main(void)
 	tcase_add_test(tc, is_made_once);
 	tcase_add_test(tc, does_not_stumble_over_half_of_one);
 	tcase_add_test(tc, does_not_take_the_place_of_one_it_cannot_see);
+	tcase_add_test(tc, is_not_made_in_a_file_that_lost_its_content);
 	tcase_add_test(tc, is_not_made_by_those_who_only_read);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
