@@ -496,6 +496,7 @@ static void answer(struct http_request *rq, int status, const char *content_type
 	assert(status >= 200 && status <= 599);
 	assert(!x->answered && !x->streaming);
 	x->answered = true;
+	admission_leave(&c->loop->admission, &x->wait);
 	if (conn_gone(c)) {
 		free(body.owned);
 		exchange_end(x);

@@ -10,7 +10,7 @@
 #include "base/planted.h"
 
 #define LAG_WORSE_US INT64_C(1000000)
-#define TURN_MS_MAX 500
+#define WAIT_US_MAX (PLANTED(late_500) ? INT64_C(3000) : INT64_C(300000))
 
 static struct slice field(const struct exchange *x, const char *name)
 {
@@ -94,18 +94,13 @@ static void refuse_and_close(struct exchange *x, int status, const char *code, c
 	http_problem(&x->rq, status, code, detail, NULL, 0);
 }
 
-/*
- * A turn of the loop deals with all that had arrived when it began. Who still
- * waits after so long is told at once to come back (integrity.md 13.6): the time
- * goes to those whose answer is not yet late, and a vendor is not kept waiting
- * for a request that it may have given up.
- */
-static bool turn_is_long(const struct http_loop *l)
+/* What brings a body to an essential route is a webhook: it waits for the log, and many of them wait long. */
+static bool is_webhook(const struct exchange *x)
 {
-	return uv_hrtime() / 1000000 - uv_now(&l->uv) >= (PLANTED(late_500) ? 3 : TURN_MS_MAX);
+	return x->match.route != NULL && (x->match.route->flags & ROUTE_ESSENTIAL) != 0 && x->rq.method != HTTP_GET;
 }
 
-/* True when shed: the stranger's calls first, then everybody's; what ROUTE_ESSENTIAL marks only when it is late already. */
+/* True when shed: the stranger's calls first, then everybody's; webhooks only when they would wait too long, probes never. */
 static bool shed(struct exchange *x)
 {
 	struct http_loop *l = x->conn->loop;
@@ -113,8 +108,7 @@ static bool shed(struct exchange *x)
 	bool worst = l->overloaded || (l->n_lagging >= 2 && l->lag_us >= LAG_WORSE_US);
 	bool essential = route != NULL && (route->flags & ROUTE_ESSENTIAL) != 0;
 
-	/* What is essential and brings a body is a webhook: probes are always answered. */
-	if (essential && !(body_to_come(x) && turn_is_long(l)))
+	if (essential && !(is_webhook(x) && admission_refuses(&l->admission, loop_work_us(), WAIT_US_MAX)))
 		return false;
 	if (!essential && l->n_lagging < 2 && !worst)
 		return false;
@@ -278,6 +272,8 @@ void dispatch_request(struct conn *c)
 	}
 	x->rq.body = x->parser.body.len > 0 ? buf_slice(&x->parser.body) : SLICE("");
 	x->handed = true;
+	if (is_webhook(x))
+		admission_enter(&c->loop->admission, &x->wait, loop_work_us());
 	COUNT(c->loop->n_in_flight, 1);
 	x->match.route->handler(&x->rq);
 }

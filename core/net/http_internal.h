@@ -25,6 +25,7 @@
 
 #include "base/list.h"
 #include "net/address.h"
+#include "net/admission.h"
 #include "net/http.h"
 #include "net/http_parser.h"
 #include "net/peers.h"
@@ -99,6 +100,7 @@ struct exchange {
 	const char *refusal_code, *refusal_detail;
 
 	struct http_outcome outcome;
+	struct admission_wait wait; /* a webhook's, for its handler */
 	bool handed;    /* the handler has it and owes an answer */
 	bool answered;  /* http_respond() or http_stream_end() was called: the handler is through */
 	bool zipping;   /* answered, and its bytes are with a worker thread, which holds on to this */
@@ -158,6 +160,7 @@ struct http_loop {
 	uv_tcp_t listener;
 	uv_timer_t timer;
 	uv_async_t wake;
+	uv_prepare_t turn_end;
 	uv_idle_t resume; /* runs while `ready` has connections or `owes_spans` */
 	bool open;    /* its handles are */
 	bool running; /* it has a thread */
@@ -176,6 +179,7 @@ struct http_loop {
 	z_stream gzip;
 	bool gzip_ready;
 
+	struct admission admission; /* by loop_work_us(): a test that moves time has not overworked the machine */
 	int64_t ticked_at_us; /* by lag_clock, of the last tick of the timer; 0 before the first */
 	unsigned n_lagging;
 	bool overloaded;
@@ -217,6 +221,12 @@ struct http_server {
 static inline int64_t loop_now_us(const struct http_loop *l)
 {
 	return clock_monotonic_us(l->server->options.clock);
+}
+
+/* By the machine's own clock. */
+static inline int64_t loop_work_us(void)
+{
+	return (int64_t)(uv_hrtime() / 1000);
 }
 
 static inline struct exchange *exchange_of(struct http_request *rq)
