@@ -55,7 +55,7 @@ void conn_settle(struct conn *c)
 	enum span span = states[c->state].span;
 
 	if (c->state == CONN_IDLE && c->n_requests > 0)
-		span = SPAN_IDLE;
+		span = c->cool ? SPAN_COOL : SPAN_IDLE;
 	if (span != c->span)
 		loop_arm(c, span);
 }
@@ -174,6 +174,7 @@ static void finish_answer(struct conn *c)
 	struct exchange *x = c->x;
 
 	conn_drop_body(c);
+	c->cool = x->cool_after;
 	exchange_end(x);
 	if (c->close_after || (c->ended && !c->feeding && c->pending.len == 0)) {
 		linger(c);
@@ -181,8 +182,10 @@ static void finish_answer(struct conn *c)
 	}
 	conn_move(c, CONN_IDLE);
 	conn_give_out_back(c);
-	loop_arm(c, SPAN_IDLE);
-	if (c->pending.len > 0 && !c->feeding)
+	if (c->cool)
+		set_reading(c, false);
+	loop_arm(c, c->cool ? SPAN_COOL : SPAN_IDLE);
+	if (c->pending.len > 0 && !c->feeding && !c->cool)
 		loop_make_ready(c);
 }
 
@@ -217,6 +220,12 @@ void conn_stream(struct conn *c)
 static bool takes_requests(const struct conn *c)
 {
 	return c->state == CONN_IDLE || c->state == CONN_HEAD || c->state == CONN_BODY;
+}
+
+/* And is not to wait before the next one. */
+static bool goes_on(const struct conn *c)
+{
+	return takes_requests(c) && !c->cool;
 }
 
 static bool begin_request(struct conn *c)
@@ -277,7 +286,7 @@ static void conn_feed(struct conn *c, struct slice bytes)
 	unsigned n_requests_max = c->n_requests + REQUESTS_A_TURN_MAX;
 
 	c->feeding = true;
-	while (bytes.len > 0 && takes_requests(c) && c->n_requests < n_requests_max) {
+	while (bytes.len > 0 && goes_on(c) && c->n_requests < n_requests_max) {
 		size_t used = feed_parser(c, bytes);
 
 		bytes.ptr += used;
@@ -288,7 +297,7 @@ static void conn_feed(struct conn *c, struct slice bytes)
 		keep_pending(c, bytes);
 	if (conn_gone(c))
 		return;
-	if (takes_requests(c) && c->pending.len > 0)
+	if (goes_on(c) && c->pending.len > 0)
 		loop_make_ready(c);
 	if (c->ended && c->pending.len == 0 && takes_requests(c))
 		conn_close(c);
@@ -300,12 +309,12 @@ void conn_continue(struct conn *c)
 {
 	struct buf bytes = c->pending;
 
-	if (conn_gone(c) || !takes_requests(c))
+	if (conn_gone(c) || !goes_on(c))
 		return;
 	c->pending = (struct buf){0};
 	conn_feed(c, buf_slice(&bytes));
 	buf_finish(&bytes);
-	if (!conn_gone(c) && !c->ended && c->pending.len < PENDING_MAX)
+	if (!conn_gone(c) && !c->ended && !c->cool && c->pending.len < PENDING_MAX)
 		set_reading(c, true);
 }
 
@@ -313,7 +322,7 @@ static void take_plain(struct conn *c, struct slice bytes)
 {
 	if (conn_gone(c) || c->state == CONN_LINGERING)
 		return;
-	if (c->pending.len > 0 || !takes_requests(c))
+	if (c->pending.len > 0 || !goes_on(c))
 		keep_pending(c, bytes);
 	else
 		conn_feed(c, bytes);
@@ -458,12 +467,24 @@ static void on_tick(struct conn *c)
 		stream_on_tick(c->x, now_us);
 }
 
+/* It was told to come back later, and this is later. */
+static void warm_up(struct conn *c)
+{
+	c->cool = false;
+	if (c->pending.len > 0)
+		loop_make_ready(c);
+	else if (!c->ended)
+		set_reading(c, true);
+}
+
 void conn_on_time(struct conn *c, enum span span)
 {
-	if (span != SPAN_TICK && span != SPAN_IDLE && span != SPAN_LINGER)
+	if (span == SPAN_HANDSHAKE || span == SPAN_FIRST_BYTE || span == SPAN_HEAD)
 		COUNT(c->loop->n_timeouts, 1);
 	if (span == SPAN_TICK)
 		on_tick(c);
+	else if (span == SPAN_COOL)
+		warm_up(c);
 	else if (span == SPAN_HEAD || (span == SPAN_FIRST_BYTE && begin_request(c)))
 		dispatch_refused(c, 408, "request_timeout");
 	else
@@ -501,7 +522,7 @@ void conn_stop(struct conn *c)
 /* The newest idle connection makes room: the older ones have shown that they come back. */
 static bool close_newest_idle(struct http_loop *l)
 {
-	static const enum span idle_spans[] = {SPAN_FIRST_BYTE, SPAN_IDLE};
+	static const enum span idle_spans[] = {SPAN_FIRST_BYTE, SPAN_COOL, SPAN_IDLE};
 
 	for (size_t i = 0; i < sizeof(idle_spans) / sizeof(idle_spans[0]); i++) {
 		struct list *head = &l->spans[idle_spans[i]];

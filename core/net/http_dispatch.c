@@ -10,7 +10,6 @@
 #include "base/planted.h"
 
 #define LAG_WORSE_US INT64_C(1000000)
-#define WAIT_US_MAX (PLANTED(late_500) ? INT64_C(3000) : INT64_C(300000))
 
 static struct slice field(const struct exchange *x, const char *name)
 {
@@ -100,6 +99,13 @@ static bool is_webhook(const struct exchange *x)
 	return x->match.route != NULL && (x->match.route->flags & ROUTE_ESSENTIAL) != 0 && x->rq.method != HTTP_GET;
 }
 
+static bool waits_too_long(struct http_loop *l)
+{
+	int64_t limit_ms = PLANTED(late_500) ? 3 : l->server->limits.wait_ms_max;
+
+	return admission_refuses(&l->admission, loop_work_us(), limit_ms * 1000);
+}
+
 /* True when shed: the stranger's calls first, then everybody's; webhooks only when they would wait too long, probes never. */
 static bool shed(struct exchange *x)
 {
@@ -108,13 +114,15 @@ static bool shed(struct exchange *x)
 	bool worst = l->overloaded || (l->n_lagging >= 2 && l->lag_us >= LAG_WORSE_US);
 	bool essential = route != NULL && (route->flags & ROUTE_ESSENTIAL) != 0;
 
-	if (essential && !(is_webhook(x) && admission_refuses(&l->admission, loop_work_us(), WAIT_US_MAX)))
+	if (essential && !(is_webhook(x) && waits_too_long(l)))
 		return false;
 	if (!essential && l->n_lagging < 2 && !worst)
 		return false;
 	if (!essential && !worst && field(x, "authorization").len > 0)
 		return false;
 	COUNT(l->n_by_load, 1);
+	/* Refusing costs a fifth of a webhook: who hammers on is not read before he was told to come back. */
+	x->cool_after = essential;
 	refuse(x, PLANTED(late_500) ? 500 : 503, "overloaded", "The server is overloaded; try again in a few seconds.");
 	return true;
 }

@@ -48,6 +48,7 @@ enum span {
 	SPAN_HANDSHAKE,
 	SPAN_FIRST_BYTE, /* new, nothing said yet */
 	SPAN_IDLE,       /* between requests */
+	SPAN_COOL,       /* told to come back later: not read before */
 	SPAN_HEAD,
 	SPAN_TICK,       /* looked at every second: bodies, answers, streams */
 	SPAN_LINGER,     /* we have said all and wait for the other side to hang up */
@@ -101,6 +102,7 @@ struct exchange {
 
 	struct http_outcome outcome;
 	struct admission_wait wait; /* a webhook's, for its handler */
+	bool cool_after; /* a webhook that was told to come back later */
 	bool handed;    /* the handler has it and owes an answer */
 	bool answered;  /* http_respond() or http_stream_end() was called: the handler is through */
 	bool zipping;   /* answered, and its bytes are with a worker thread, which holds on to this */
@@ -131,6 +133,7 @@ struct conn {
 	bool reading;
 	bool ended;        /* the other side sends no more */
 	bool close_after;  /* the answer in hand is the last */
+	bool cool;         /* told to come back later, and not read until then */
 	bool handle_closed;
 	unsigned n_requests;
 	struct list ready_link;

@@ -17,6 +17,7 @@
 
 #define TICK_MS 100
 #define LAG_US INT64_C(200000)
+#define COOL_US INT64_C(1000000) /* the least that Retry-After says */
 /*
  * Work that comes in crowds (thousands that pass their limit in one moment, requests that were sent behind
  * others) goes on in the next turn after so long: who has just asked is not to wait for all of it.
@@ -37,6 +38,8 @@ static int64_t span_us(const struct http_loop *l, enum span span)
 		return (int64_t)limits->first_byte_ms * 1000;
 	case SPAN_IDLE:
 		return (int64_t)limits->idle_ms * 1000;
+	case SPAN_COOL:
+		return COOL_US;
 	case SPAN_HEAD:
 		return (int64_t)limits->head_ms * 1000;
 	case SPAN_TICK:

@@ -40,6 +40,7 @@ struct connections {
 	struct conn *idle;
 	struct conn *closed, **closed_end; /* oldest first, so the first may be opened first */
 	unsigned n_busy, n_connecting;
+	unsigned width; /* of them may be busy; 0: all */
 	bool down;          /* the last attempt to connect failed: one at a time */
 	bool paused;
 	int64_t start_us;   /* open loop: when its time began */
@@ -283,6 +284,12 @@ static void conn_read(struct connections *c, struct conn *conn)
 
 /* ---- what is due -------------------------------------------------------------- */
 
+/* A connection that may send, or NULL. */
+static struct conn *free_one(const struct connections *c)
+{
+	return c->width > 0 && c->n_busy >= c->width ? NULL : c->idle;
+}
+
 static bool conn_send(struct connections *c, struct conn *conn, int64_t due_us)
 {
 	buf_clear(&conn->out);
@@ -316,14 +323,14 @@ static int64_t feed(struct connections *c, int64_t until_us)
 	if (c->paused)
 		return until_us;
 	if (c->o.rate == 0) {
-		while (c->idle != NULL && conn_send(c, c->idle, connections_now_us()))
+		while (free_one(c) != NULL && conn_send(c, c->idle, connections_now_us()))
 			continue;
 		return until_us;
 	}
 	if (c->start_us == 0)
 		c->start_us = now_us;
 	drop_late(c, now_us);
-	while (c->idle != NULL) {
+	while (free_one(c) != NULL) {
 		due_us = c->start_us + (int64_t)((double)c->n_due * 1e6 / c->o.rate);
 		if (due_us > now_us)
 			return due_us < until_us ? due_us : until_us;
@@ -381,6 +388,11 @@ void connections_set_rate(struct connections *c, double rate)
 	c->o.rate = rate;
 	c->start_us = 0;
 	c->n_due = 0;
+}
+
+void connections_set_width(struct connections *c, unsigned width)
+{
+	c->width = width;
 }
 
 int connections_watch(struct connections *c, int fd)

@@ -50,6 +50,8 @@ int connections_turn(struct connections *c, int64_t until_us);
 void connections_pause(struct connections *c, bool pause);
 /* Requests a second from now on; 0: closed loop. */
 void connections_set_rate(struct connections *c, double rate);
+/* No more than so many requests wait for their answer at a time, from now on; 0: as many as there are connections. */
+void connections_set_width(struct connections *c, unsigned width);
 /* Requests without an answer so far. */
 unsigned connections_busy(const struct connections *c);
 /* Wakes connections_turn() when `fd` can be read. */

@@ -7,6 +7,7 @@
  *     check DIR   looks through what DATA/log gained (deliveries.h); no server may run
  *     pause, go   stops sending, when the last answer has come; goes on
  *     rate N      a second from now on; 0: as fast as answers come
+ *     width N     no more at a time wait for their answer; 0: as many as there are connections
  *     reset       forgets the times measured so far
  *     stats       counts and times
  *     finish      when all that was planned is acknowledged
@@ -128,6 +129,9 @@ static void command(void *arg, const char *line)
 		print_stats(s);
 	} else if (strncmp(line, "rate ", 5) == 0) {
 		connections_set_rate(s->connections, (double)strtoull(line + 5, NULL, 10));
+		print_stats(s);
+	} else if (strncmp(line, "width ", 6) == 0) {
+		connections_set_width(s->connections, (unsigned)strtoul(line + 6, NULL, 10));
 		print_stats(s);
 	} else if (strcmp(line, "reset") == 0) {
 		*stats = (struct connections_stats){0};

@@ -84,8 +84,9 @@ static void later(struct http_request *rq)
 	uv_timer_start(timer, on_later, 0, 0);
 }
 
-/* Waits for /release on the same (only) loop. */
-static struct http_request *held;
+/* They wait for /release on the same (only) loop. */
+static struct http_request *held[32];
+static size_t n_held;
 
 static void on_held_closed(struct http_request *rq)
 {
@@ -95,18 +96,16 @@ static void on_held_closed(struct http_request *rq)
 
 static void hold(struct http_request *rq)
 {
-	held = rq;
+	ck_assert_uint_lt(n_held, COUNT(held));
+	held[n_held++] = rq;
 	rq->on_closed = on_held_closed;
 }
 
 static void release(struct http_request *rq)
 {
-	struct http_request *waiting = held;
-
-	held = NULL;
 	http_respond_slice(rq, 200, HTTP_TEXT, SLICE("released"));
-	if (waiting != NULL)
-		http_respond_slice(waiting, 200, HTTP_TEXT, SLICE("held"));
+	while (n_held > 0)
+		http_respond_slice(held[--n_held], 200, HTTP_TEXT, SLICE("held"));
 }
 
 static void problem(struct http_request *rq)
@@ -152,6 +151,7 @@ static const struct route routes[] = {
 	{.method = HTTP_GET, .path = "/private", .handler = rig_hello, .permission = "read", .rate = RATE_EXEMPT},
 	{.method = HTTP_POST, .path = "/private", .handler = echo, .permission = "write", .rate = RATE_EXEMPT},
 	{.method = HTTP_POST, .path = "/hook", .handler = echo, .flags = ROUTE_PUBLIC | ROUTE_ESSENTIAL, .rate = RATE_EXEMPT},
+	{.method = HTTP_POST, .path = "/hook/hold", .handler = hold, .flags = ROUTE_PUBLIC | ROUTE_ESSENTIAL, .rate = RATE_EXEMPT},
 	{.method = HTTP_GET, .path = "/livez", .handler = rig_hello, .flags = ROUTE_PUBLIC | ROUTE_ESSENTIAL, .rate = RATE_EXEMPT},
 	{0},
 };
@@ -196,7 +196,7 @@ struct http_options rig_options(void)
 	clock_manual_init(&rig.clock, START_WALL_US);
 	rng_test_init(&random_bytes, 7);
 	rig.n_outcomes = rig.n_closed = 0;
-	held = NULL;
+	n_held = 0;
 	rig.overloaded = false;
 	clock_manual_init(&still, 1);
 	return (struct http_options){.listen = "127.0.0.1:0", .loops = 1, .routes = tables, .clock = &rig.clock.clock,

@@ -10,7 +10,7 @@
  *     GET  /problem /tagged /hostile    problem+json, an entity tag, a header with a line break
  *     POST /echo /small, PUT /echo      the body; /small takes 16 bytes
  *     *    /private                     with "Authorization: Bearer read" or "write"
- *     POST /hook, GET /livez            essential
+ *     POST /hook /hook/hold, GET /livez essential: as /echo, as /hold, as /hello
  */
 #ifndef LULAB_TESTS_SERVER_RIG_H
 #define LULAB_TESTS_SERVER_RIG_H

@@ -214,6 +214,91 @@ START_TEST(a_lagging_loop_sheds_load)
 }
 END_TEST
 
+/* Webhooks wait for the log. When the oldest waits for long, who comes next is told to come back, and not read until then. */
+
+#define HOOK "POST /hook HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi"
+#define HOOK_HOLD "POST /hook/hold HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi"
+#define WAITING 12
+
+static int next_status(struct client *c)
+{
+	struct answer a = client_answer(c, true);
+	int status = a.status;
+
+	answer_finish(&a);
+	return status;
+}
+
+/* On a server that lets nobody wait for more than a millisecond. The last ones may have been refused. */
+static void let_many_wait(struct client waiting[WAITING])
+{
+	struct http_options options = rig_options();
+	int64_t since_us = 0;
+
+	options.limits.wait_ms_max = 1;
+	rig_start(&options);
+	for (size_t i = 0; i < WAITING; i++) {
+		waiting[i] = client_connect(rig.port);
+		client_say(&waiting[i], HOOK_HOLD);
+		wait_until(rig_stats().requests_total == i + 1);
+		if (i > 0)
+			continue;
+		wait_until(rig_stats().requests_in_flight == 1);
+		since_us = clock_monotonic_us(&clock_system);
+	}
+	wait_until(clock_monotonic_us(&clock_system) - since_us > 2000);
+}
+
+START_TEST(a_webhook_that_would_wait_is_told_to_come_back)
+{
+	struct client waiting[WAITING], next;
+	uint64_t n_in;
+
+	let_many_wait(waiting);
+	next = client_connect(rig.port);
+	client_say(&next, HOOK);
+	ck_assert_int_eq(next_status(&next), 503);
+	ck_assert_uint_ge(rig_stats().refused_by_load, 1);
+	ck_assert_int_eq(ask_status(rig.port, "GET /livez HTTP/1.1\r\n" HOST "\r\n"), 200);
+
+	/* It does not heed: what it sends, all of it webhooks, is left where it is. */
+	ck_assert_int_eq(ask_status(rig.port, "GET /release HTTP/1.1\r\n" HOST "\r\n"), 200);
+	n_in = rig_stats().bytes_in;
+	client_say(&next, HOOK HOOK);
+	rig_move_clock_ms(900);
+	rig_let_loop_catch_up();
+	ck_assert_uint_lt(rig_stats().bytes_in, n_in + strlen(HOOK HOOK));
+	ck_assert_int_eq(recv(next.fd, (char[1]){0}, 1, MSG_DONTWAIT), -1);
+	rig_move_clock_ms(100);
+	ck_assert_int_eq(next_status(&next), 200);
+	ck_assert_int_eq(next_status(&next), 200);
+	for (size_t i = 0; i < WAITING; i++)
+		client_close(&waiting[i]);
+	client_close(&next);
+	rig_stop();
+}
+END_TEST
+
+/* The same, sent at once: what was read already waits too. */
+START_TEST(what_stands_behind_a_refused_webhook_waits)
+{
+	struct client waiting[WAITING], next;
+
+	let_many_wait(waiting);
+	next = client_connect(rig.port);
+	client_say(&next, HOOK HOOK);
+	ck_assert_int_eq(next_status(&next), 503);
+	ck_assert_int_eq(ask_status(rig.port, "GET /release HTTP/1.1\r\n" HOST "\r\n"), 200);
+	ck_assert_int_eq(recv(next.fd, (char[1]){0}, 1, MSG_DONTWAIT), -1);
+	rig_move_clock_ms(1000);
+	ck_assert_int_eq(next_status(&next), 200);
+	for (size_t i = 0; i < WAITING; i++)
+		client_close(&waiting[i]);
+	client_close(&next);
+	rig_stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("http_dispatch");
@@ -227,6 +312,8 @@ int main(void)
 	tcase_add_test(tc, the_newest_idle_connection_makes_room);
 	tcase_add_test(tc, overload_turns_away_all_but_the_essential);
 	tcase_add_loop_test(tc, a_lagging_loop_sheds_load, 0, sizeof(lags) / sizeof(lags[0]));
+	tcase_add_test(tc, a_webhook_that_would_wait_is_told_to_come_back);
+	tcase_add_test(tc, what_stands_behind_a_refused_webhook_waits);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
