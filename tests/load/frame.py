@@ -97,6 +97,13 @@ def memory_mib(server):
         return next(int(line.split()[1]) for line in f if line.startswith("RssAnon")) / 1024
 
 
+def processor_s(server):
+    """Processor time the process has used."""
+    with open("/proc/%d/stat" % server.process.pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def descriptors(server, kind=""):
     """How many the process holds, of those whose name begins so: "socket:"."""
     directory, n = "/proc/%d/fd" % server.process.pid, 0

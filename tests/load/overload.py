@@ -29,21 +29,23 @@ MEMORY_SLACK_MIB = 64
 MEMORY_A_CONNECTION_MIB = 1 / 32  # what a request lies in while it waits is kept by the allocator
 
 
-def measure(sender, seconds):
+def measure(server, sender, seconds):
     """Counts of a stretch of time a second, and what the sender says at its end."""
-    before, began = sender.call("reset"), time.monotonic()
+    before, began, used_s = sender.call("reset"), time.monotonic(), frame.processor_s(server)
     time.sleep(seconds)
-    after, took = sender.call("stats"), time.monotonic() - began
+    after, took, used_s = sender.call("stats"), time.monotonic() - began, frame.processor_s(server) - used_s
     a_second = {name: (after[name] - before[name]) / took for name in ("sent", "answered", "unanswered", "refused")}
     a_second["given_up"] = after["given_up"] / took
+    a_second["busy"] = used_s / took
     return a_second, after
 
 
 def tell(what, now, seen):
     print("overload: %s: %.0f/s acknowledged, %.0f/s refused with 503, %.0f/s given up unsent; "
-          "ms to a 200 p50 %.0f, p99 %.0f, to a 503 p50 %.0f, p99 %.0f" % (
+          "ms to a 200 p50 %.0f, p99 %.0f, to a 503 p50 %.0f, p99 %.0f; %.0f us of the processor a 200" % (
               what, now["answered"], now["refused"], now["given_up"], seen["ok_us"]["p50"] / 1000,
-              seen["ok_us"]["p99"] / 1000, seen["refused_us"]["p50"] / 1000, seen["refused_us"]["p99"] / 1000),
+              seen["ok_us"]["p99"] / 1000, seen["refused_us"]["p50"] / 1000, seen["refused_us"]["p99"] / 1000,
+              1e6 * now["busy"] / max(1, now["answered"])),
           flush=True)
 
 
@@ -51,13 +53,13 @@ def overload(args, server, sender):
     """Yields what is wrong, a line each."""
     sender.call("width %d" % args.width)
     sender.call("wait 1000")
-    peak, seen = measure(sender, args.seconds)
+    peak, seen = measure(server, sender, args.seconds)
     tell("the peak", peak, seen)
     before = frame.memory_mib(server), frame.descriptors(server, "socket:")
     sender.call("width 0")
     sender.call("rate %d" % (peak["answered"] * args.times))
     time.sleep(1)
-    over, seen = measure(sender, args.seconds)
+    over, seen = measure(server, sender, args.seconds)
     share = over["answered"] / peak["answered"]
     tell("at %g times the peak, %.0f %% of it" % (args.times, 100 * share), over, seen)
     if over["unanswered"]:
