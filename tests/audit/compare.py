@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two verifiers, written apart, must say the same of the same export: the verdict, and the first bad index.
 
-    tests/audit/compare.py [--mutations N] [--seed S] [--only CASE] [--lulab build/lulab]
+    tests/audit/compare.py [--mutations N] [--first CASE] [--seed S] [--only CASE] [--lulab build/lulab]
                            [--make-log build/tests/make_log]
 
 makes two logs (one with blobs, one whose key was changed), exports them, and spoils the exports N times in
@@ -9,7 +9,7 @@ every way of mutations.py. Case i of a seed is always the same; --only repeats o
 
     tests/audit/compare.py --mutations 12000 --seed 1
 
-about four minutes. Exit status 0 when the two agreed on every case. A short form runs in every test run."""
+about four minutes; --first goes on from a case, so it can be run in pieces. Exit status 0 when the two agreed on every case. A short form runs in every test run."""
 
 import argparse
 import collections
@@ -112,6 +112,7 @@ class Pair:
 def main():
     parser = argparse.ArgumentParser(description="compare the two verifiers on spoiled exports", allow_abbrev=False)
     parser.add_argument("--mutations", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--only", type=int)
     parser.add_argument("--lulab", default=os.environ.get("LULAB", "build/lulab"))
@@ -121,7 +122,7 @@ def main():
     told, bad, began = collections.Counter(), 0, time.monotonic()
     try:
         pair = Pair(top, args.lulab, args.make_log)
-        for number in range(args.mutations) if args.only is None else [args.only]:
+        for number in range(args.first, args.first + args.mutations) if args.only is None else [args.only]:
             way, verdict, why = pair.case(args.seed, number)
             told[verdict] += 1
             if why is not None:
@@ -129,8 +130,8 @@ def main():
                 print("case %d, %s: %s" % (number, way, why))
     finally:
         shutil.rmtree(top)
-    print("seed %s: %d cases, %d ways, %s; %d disagreements, %.0f s: %s" % (
-        args.seed, sum(told.values()), len(mutations.WAYS), dict(told), bad, time.monotonic() - began,
+    print("seed %s: %d cases from %d, %d ways, %s; %d disagreements, %.0f s: %s" % (
+        args.seed, sum(told.values()), args.first, len(mutations.WAYS), dict(told), bad, time.monotonic() - began,
         "FAILED" if bad else "the two verifiers agree"))
     return 1 if bad else 0
 
