@@ -75,6 +75,9 @@ enum backup_outcome backup_restore(struct invocation *in, const char *dir, const
 /* Prints the outcome and gives it back. */
 int backup_tell(struct invocation *in, enum backup_outcome outcome, const struct buf *problem);
 
-extern const struct command backup_restore_command, backup_drill_command;
+/* "<prefix>20261124T004617.123Z": names sort by age. *ret_made_at: the time as it is written elsewhere. */
+void backup_name(char ret[64], const char *prefix, char ret_made_at[32]);
+
+extern const struct command backup_restore_command, backup_drill_command, backup_keyring_command;
 
 #endif

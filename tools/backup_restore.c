@@ -197,8 +197,8 @@ const struct command backup_restore_command = {
     .name = "restore",
     .summary = "Put a backup where there is no log",
     .description =
-	"The backup is verified, copied, and verified again where it was copied to; nothing is overwritten. Put DATA/keys, root.key and "
-	"signer.key back from where they are kept. A log that is older than what this machine signed, or of which nobody "
+	"The backup is verified, copied, and verified again where it was copied to; nothing is overwritten. Put root.key and signer.key "
+	"back from where they are kept, then the keyring: `lulab backup keyring restore`. A log that is older than what this machine signed, or of which nobody "
 	"here can tell, is read-only: `lulab log succeed` goes on under a new name. Killed at any moment, it is run again.\n"
 	"Exit status: 0 ok; 4 failed; 1 inconclusive; 5 there is a log already.",
     .arguments = "BACKUP",

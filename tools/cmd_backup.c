@@ -24,15 +24,14 @@ int backup_tell(struct invocation *in, enum backup_outcome outcome, const struct
 
 /* ---- create ------------------------------------------------------------------------------------- */
 
-/* "lulab-20261124T004617.123Z": names sort by age. */
-static void name_backup(char ret[64], char ret_made_at[32])
+void backup_name(char ret[64], const char *prefix, char ret_made_at[32])
 {
 	char time[TIME_TEXT_MS_LEN + 1];
 	size_t n = 0;
 
 	time_format_ms(time, clock_wall_ms(&clock_system));
 	snprintf(ret_made_at, 32, "%s", time);
-	n = (size_t)snprintf(ret, 64, "lulab-");
+	n = (size_t)snprintf(ret, 32, "%s", prefix);
 	for (const char *at = time; *at != '\0' && n < 63; at++)
 		if (*at != '-' && *at != ':')
 			ret[n++] = *at;
@@ -80,7 +79,7 @@ static int run_create(struct invocation *in)
 
 	if (to == NULL)
 		return command_fail_usage(in, "--to is needed: the directory where the backups are kept");
-	name_backup(name, m.made_at);
+	backup_name(name, "lulab-", m.made_at);
 	rc = crypto_init();
 	if (rc == 0)
 		rc = dir_create(to, 0700);
@@ -125,8 +124,9 @@ static const struct command backup_create = {
     .description =
 	"Copies the log while the service runs, syncs, verifies every byte of the copy as `lulab log verify` does, and only then "
 	"gives it its name, which is printed. What ends in .partial is left of an interrupted run and is no backup.\n"
-	"No key is in it. The keyring (DATA/keys) must be kept elsewhere and for 7 days at most, or the data of erased people could "
-	"be read again; root.key and signer.key are copied once, by hand, each to a place of its own.\n" OUTCOMES,
+	"In it: the log and the logs before it, their names and verifier keys, what was signed. Not in it: what is made again (index, "
+	"read models), and any key. `lulab backup keyring create` backs up the keyring (DATA/keys), into another place; root.key and "
+	"signer.key are copied once, by hand, each to a place of its own.\n" OUTCOMES,
     .options = create_options,
     .examples = create_examples,
     .run = run_create,
@@ -254,7 +254,8 @@ static const struct command backup_list = {
 /* ---- the group --------------------------------------------------------------------------------------- */
 
 static const struct command *const commands[] = {
-    &backup_create, &backup_verify_command, &backup_list, &backup_restore_command, &backup_drill_command, NULL,
+    &backup_create, &backup_verify_command, &backup_list, &backup_restore_command, &backup_drill_command,
+    &backup_keyring_command, NULL,
 };
 
 extern const struct command cmd_backup;

@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -190,6 +191,78 @@ class Backup(unittest.TestCase):
         with Server(data=new) as s:
             self.post(s, 20, 2)
         self.assertEqual(self.size(new), 3)
+
+    def keyring(self, *args, check=None):
+        done = lulab("backup", "keyring", *args, "--data", self.data, check=False)
+        if check is not None:
+            self.assertEqual(done.returncode, check, done.stdout + done.stderr)
+        return done
+
+    def titles(self, s, n):
+        rows = eventually(lambda: (r := s.json("/api/v1/meetings?limit=50")["data"]) and len(r) == n and r)
+        return [row["title"] for row in rows]
+
+    def test_the_keyring_apart_from_the_log(self):
+        rings, keys = os.path.join(self.top, "rings"), os.path.join(self.data, "keys")
+        with Server(data=self.data) as s:
+            self.post(s, 0, 4)
+            path = self.keyring("create", "--to", rings, check=OK).stdout.strip()
+            self.post(s, 4, 1)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with open(path, "rb") as f:
+            sealed = f.read()
+        self.assertIn("0 erased", self.keyring("verify", path, check=OK).stdout)
+        self.keyring("restore", path, check=CONFLICT)
+        # Of meeting m-1 the log says that it was to be erased; the copy still has its key.
+        events = [json.loads(line) for line in lulab("log", "tail", "--json", "--from", "0", "--data", self.data).stdout.splitlines()]
+        subject = next(e["data"]["subjects"]["meeting"]["id"] for e in events if e["subject"].endswith("/m-1"))
+        subprocess.check_call([os.environ["APPEND_EVENT"], self.data, "privacy.erasure.requested", "privacy/" + subject,
+                               json.dumps({"subject_id": subject, "ground": "asked", "requested_by": "admin"}, separators=(",", ":"))],
+                              stdout=subprocess.DEVNULL)
+        # Damaged in any place, cut off, or under another root key it is refused, and nothing is made.
+        os.rename(keys, os.path.join(self.top, "keys"))
+        for spoiled in (sealed[:20] + b"x" + sealed[21:], sealed[:90] + b"x" + sealed[91:], sealed[:-1], sealed[:101], b"",
+                        sealed[:3000] + bytes([sealed[3000] ^ 1]) + sealed[3001:], sealed + b"x", sealed[:16] + sealed):
+            with open(path, "wb") as f:
+                f.write(spoiled)
+            self.keyring("verify", path, check=FAILED)
+            self.keyring("restore", path, check=FAILED)
+            self.assertFalse(os.path.exists(keys))
+        with open(path, "wb") as f:
+            f.write(sealed)
+        root = os.path.join(self.data, "root.key")
+        os.rename(root, root + ".true")
+        with open(root, "w") as f:
+            f.write("00" * 32)
+        self.keyring("restore", path, check=FAILED)
+        os.replace(root + ".true", root)
+        # From it everything opens but what was erased meanwhile.
+        self.assertIn("1 keys that it had were erased since", self.keyring("restore", path, check=OK).stdout)
+        self.assertEqual(sorted(os.listdir(self.data)).count("keys.tmp"), 0)
+        shutil.rmtree(os.path.join(self.data, "read"))
+        with Server(data=self.data) as s:
+            titles = self.titles(s, 5)
+            self.assertEqual((titles.count(None), titles.count("季度预算评审会")), (1, 4))
+            self.post(s, 5, 1)
+            self.assertEqual(self.titles(s, 6).count(None), 1)
+        self.assertIn("1 erased", self.keyring("verify", self.keyring("create", "--to", rings, check=OK).stdout.strip()).stdout)
+
+    def test_keys_that_came_after_the_copy_are_lost_with_them(self):
+        rings, keys = os.path.join(self.top, "rings"), os.path.join(self.data, "keys")
+        with Server(data=self.data) as s:
+            self.post(s, 0, 1)
+            path = self.keyring("create", "--to", rings, check=OK).stdout.strip()
+            held = int(self.keyring("verify", path).stdout.split()[1])
+            more = held // 2 + 20  # half of the keys made ahead are for deliveries
+            self.post(s, 1, more)
+        shutil.rmtree(keys)
+        lost = int(self.keyring("restore", path, check=OK).stdout.splitlines()[2].split()[0])
+        self.assertGreater(lost, 0)
+        # The read models go on all the same: what cannot be opened is absent, as after an erasure.
+        shutil.rmtree(os.path.join(self.data, "read"))
+        with Server(data=self.data) as s:
+            total = eventually(lambda: (p := s.json("/api/v1/meetings?limit=1")["pagination"]["total"]) == more + 1 and p)
+            self.assertEqual(total, more + 1)
 
 
 if __name__ == "__main__":
