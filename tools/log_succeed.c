@@ -133,7 +133,11 @@ static int look_at_old(struct succeed *s)
 	buf_finish(&problem);
 	if (rc != 0)
 		return status;
-	log_refuse_restored(log, s->data);
+	rc = log_refuse_restored(log, s->data);
+	if (rc != 0) {
+		eventlog_close(log);
+		return command_fail_err(s->in, rc, "whether the log in %s was restored cannot be told", s->data);
+	}
 	snprintf(s->refusal, sizeof(s->refusal), "%s", eventlog_refusal(log) == NULL ? "" : eventlog_refusal(log));
 	eventlog_root(log, &s->found, &s->root);
 	status = gather_notes(s, log);
@@ -260,11 +264,15 @@ static int succeed(struct succeed *s)
 static int run_succeed(struct invocation *in)
 {
 	struct succeed s = {.in = in, .data = option_data_dir(in), .note = BUF_INIT(NOTE_FILE_MAX)};
+	bool is_under_way = false;
 	int status;
 
 	if (crypto_init() != 0)
 		return command_fail(in, STATUS_FAILED, "cannot start");
-	if (succession_is_under_way(s.data))
+	status = succession_is_under_way(s.data, &is_under_way);
+	if (status != 0)
+		return command_fail_err(in, status, "cannot look into %s", s.data);
+	if (is_under_way)
 		return finish(in, s.data);
 	if (!option_is_set(in, "reason"))
 		return command_fail_usage(in, "--reason is needed: it stays in the log for ever");

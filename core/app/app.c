@@ -136,21 +136,31 @@ void app_request_stop(struct app *app)
 
 static int start_data_dir(struct app *app, struct buf *problem)
 {
+	bool restoring = false, succeeding = false;
 	int rc = dir_create(app->data_dir, 0700);
 
-	if (rc == 0 && restore_is_under_way(app->data_dir)) {
+	if (rc != 0) {
+		buf_printf(problem, "the data directory %s cannot be made: %s; choose another with --data", app->data_dir,
+		    err_text(rc));
+		return rc;
+	}
+	rc = restore_is_under_way(app->data_dir, &restoring);
+	if (rc == 0)
+		rc = succession_is_under_way(app->data_dir, &succeeding);
+	if (rc != 0) {
+		buf_printf(problem, "the data directory %s cannot be looked into: %s", app->data_dir, err_text(rc));
+		return rc;
+	}
+	if (restoring) {
 		buf_printf(problem, "a backup is about to be restored into %s: finish with lulab backup restore", app->data_dir);
 		return ERR_CONFLICT;
 	}
-	if (rc == 0 && succession_is_under_way(app->data_dir)) {
+	if (succeeding) {
 		buf_printf(problem, "a successor is about to take the place of the log in %s: finish with lulab log succeed",
 		    app->data_dir);
 		return ERR_CONFLICT;
 	}
-	if (rc != 0)
-		buf_printf(problem, "the data directory %s cannot be made: %s; choose another with --data", app->data_dir,
-		    err_text(rc));
-	return rc;
+	return 0;
 }
 
 static int start_auth(struct app *app, struct buf *problem)
@@ -215,8 +225,11 @@ static int start_log(struct app *app, struct buf *problem)
 
 	if (rc == 0 || rc == ERR_NOT_FOUND)
 		rc = eventlog_open(&app->log, &o);
-	if (rc == 0)
-		log_refuse_restored(app->log, app->data_dir);
+	if (rc == 0) {
+		rc = log_refuse_restored(app->log, app->data_dir);
+		if (rc != 0)
+			buf_printf(&why, "whether it was restored from a backup cannot be told");
+	}
 	if (rc == ERR_LOCKED)
 		buf_printf(problem, "the data directory %s is in use by another lulab; stop it first", app->data_dir);
 	else if (rc != 0)

@@ -249,7 +249,19 @@ int tree_remove(const char *path)
 	return err_from_errno(errno);
 }
 
+int file_look(const char *path, bool *ret_there)
+{
+	bool there = access(path, F_OK) == 0;
+
+	if (!there && errno != ENOENT && errno != ENOTDIR)
+		return err_from_errno(errno);
+	*ret_there = there;
+	return 0;
+}
+
 bool file_exists(const char *path)
 {
-	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+	bool there = false;
+
+	return file_look(path, &there) != 0 || there;
 }

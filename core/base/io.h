@@ -47,6 +47,8 @@ int dir_sync(const char *path);
 /* Removes a file or a whole directory tree; absent is fine. */
 int tree_remove(const char *path);
 
+/* Whether anything has this name; or why that cannot be told just now. */
+int file_look(const char *path, bool *ret_there);
 /* False only when there is certainly nothing: who makes a new file in place of one that could not be looked at just now
  * would destroy it. */
 bool file_exists(const char *path);

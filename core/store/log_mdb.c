@@ -96,6 +96,7 @@ static int env_make(const char *dir)
 {
 	char path[PATH_MAX], fresh[PATH_MAX + 8], lock[PATH_MAX + 16];
 	struct stat st;
+	bool there;
 	int rc;
 
 	if (snprintf(path, sizeof(path), "%s/data.mdb", dir) >= (int)sizeof(path))
@@ -103,8 +104,9 @@ static int env_make(const char *dir)
 	/* A file without content was not made here: it has lost it. The library would take it for a new one. */
 	if (stat(path, &st) == 0 && st.st_size == 0)
 		return ERR_CORRUPT;
-	if (file_exists(path))
-		return 0;
+	rc = file_look(path, &there);
+	if (rc != 0 || there)
+		return rc;
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	snprintf(lock, sizeof(lock), "%s-lock", fresh);
 	rc = tree_remove(fresh); /* from a start that got no further */

@@ -56,11 +56,12 @@ int succession_begin(const char *data_dir)
 	return rc != 0 ? rc : file_create(path, slice_str(text), 0600);
 }
 
-bool succession_is_under_way(const char *data_dir)
+int succession_is_under_way(const char *data_dir, bool *ret_is)
 {
 	char path[PATH_MAX];
+	int rc = join(path, data_dir, MARKER);
 
-	return join(path, data_dir, MARKER) == 0 && file_exists(path);
+	return rc == 0 ? file_look(path, ret_is) : rc;
 }
 
 static int move(const char *from_dir, const char *to_dir, const char *name)
@@ -136,24 +137,35 @@ int succession_finish(const char *data_dir, char *ret_previous)
 	return rc == 0 ? dir_sync(data_dir) : rc;
 }
 
-bool restore_is_under_way(const char *data_dir)
+int restore_is_under_way(const char *data_dir, bool *ret_is)
 {
 	char path[PATH_MAX], log[PATH_MAX];
+	bool begun = false, done = false;
+	int rc = join(path, data_dir, "restore.tmp");
 
-	return join(path, data_dir, "restore.tmp") == 0 && file_exists(path) && join(log, data_dir, "log") == 0 &&
-	    !file_exists(log);
+	if (rc == 0)
+		rc = join(log, data_dir, "log");
+	if (rc == 0)
+		rc = file_look(path, &begun);
+	if (rc == 0)
+		rc = file_look(log, &done);
+	if (rc == 0)
+		*ret_is = begun && !done;
+	return rc;
 }
 
-void log_refuse_restored(struct eventlog *log, const char *data_dir)
+int log_refuse_restored(struct eventlog *log, const char *data_dir)
 {
 	struct buf reason = BUF_INIT(REASON_MAX);
 	char path[PATH_MAX];
+	int rc = join(path, data_dir, "restored");
 
-	if (join(path, data_dir, "restored") != 0 || !file_exists(path))
-		return;
-	if (file_read(&reason, path) != 0 || slice_trim(buf_slice(&reason)).len == 0)
+	if (rc == 0)
+		rc = file_read(&reason, path);
+	if ((rc == 0 && slice_trim(buf_slice(&reason)).len == 0) || rc == ERR_TOO_BIG)
 		eventlog_refuse(log, "it was restored from a backup; only a successor log may go on");
-	else
+	else if (rc == 0)
 		eventlog_refuse(log, reason.ptr);
 	buf_finish(&reason);
+	return rc == ERR_NOT_FOUND || rc == ERR_TOO_BIG ? 0 : rc;
 }

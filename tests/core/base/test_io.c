@@ -223,6 +223,23 @@ START_TEST(directories_are_made_and_removed)
 }
 END_TEST
 
+/* A loop of links can be looked at no more than what is on a broken disk. */
+START_TEST(what_cannot_be_looked_at_is_neither_there_nor_absent)
+{
+	bool there = true;
+
+	ck_assert_int_eq(file_look(path, &there), 0);
+	ck_assert(!there);
+	ck_assert_int_eq(file_create(path, SLICE("x"), 0600), 0);
+	ck_assert_int_eq(file_look(path, &there), 0);
+	ck_assert(there);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(symlink(path, path), 0);
+	ck_assert_int_eq(file_look(path, &there), ERR_IO);
+	ck_assert(file_exists(path));
+}
+END_TEST
+
 START_TEST(errno_becomes_ours)
 {
 	ck_assert_int_eq(err_from_errno(0), 0);
@@ -383,6 +400,7 @@ int main(void)
 	tcase_add_test(t, create_survives_every_failure);
 	tcase_add_test(t, reading_reports_failures);
 	tcase_add_test(t, directories_are_made_and_removed);
+	tcase_add_test(t, what_cannot_be_looked_at_is_neither_there_nor_absent);
 	tcase_add_test(t, errno_becomes_ours);
 	suite_add_tcase(s, t);
 	tcase_add_test(l, log_lines_are_json);
