@@ -104,8 +104,8 @@ const struct command cmd_serve = {
 	.description = "Receives webhooks, keeps them in the log, folds them into read models and answers the API.\n"
 	               "Settings come from flags, the environment and .env, in this order; lulab config show lists them.\n"
 	               "The admin token is in the file admin.token of the data directory.\n"
-	               "Ends cleanly on SIGTERM and Ctrl-C; SIGHUP reads the certificate again. Exit status 70: the log "
-	               "or its index could not be written; start again, the next start decides what is there. An abort "
+	               "Ends cleanly on SIGTERM and Ctrl-C; SIGHUP reads the certificate again. Exit status 70: the log, "
+	               "its index or the keys could not be written; start again, the next start decides what is there. An abort "
 	               "(SIGABRT, 134 in a shell): the event loop found no memory or descriptor for itself; start again. "
 	               "Exit status 4: a file of the store, which it names, is damaged or cannot be read. "
 	               "None of these loses what was acknowledged.",

@@ -75,6 +75,17 @@ static void on_log_failed(void *arg, int err)
 	uv_async_send(&app->wake);
 }
 
+/* Keyring's thread, or whose it was to erase. */
+static void on_keys_failed(void *arg, int err)
+{
+	struct app *app = arg;
+
+	log_error("app", "the keys could not be written: the process ends, the next start finds those there are", "error",
+	    err_name(err));
+	atomic_store(&app->fatal, err);
+	uv_async_send(&app->wake);
+}
+
 static int loop_init(struct app *app, bool keep_signals)
 {
 	if (uv_loop_init(&app->loop) != 0)
@@ -204,8 +215,10 @@ static int start_keys(struct app *app, struct buf *problem)
 		.keep_days = (unsigned)c->webhook_keep_raw_days,
 		.clock = app->clock,
 		.rng = app->rng,
+		.on_fatal = on_keys_failed,
+		.arg = app,
 	};
-	int rc = keyring_open(&app->keyring, &o);
+	int rc = o.dir == NULL || o.root_key_path == NULL ? ERR_NOMEM : keyring_open(&app->keyring, &o);
 
 	if (rc != 0)
 		explain_keyring(app, rc, o.root_key_path, problem);

@@ -110,6 +110,17 @@ void key_store_close(struct key_store *store)
 	crypto_wipe(store, sizeof(*store));
 }
 
+/* LMDB goes no further when the page that names the newest tables could not be written. */
+bool key_store_is_lost(struct key_store *store)
+{
+	MDB_txn *txn = NULL;
+	int code = mdb_txn_begin(store->env.env, NULL, MDB_RDONLY, &txn);
+
+	if (code == 0)
+		mdb_txn_abort(txn);
+	return code == MDB_PANIC;
+}
+
 /* ---- reading ------------------------------------------------------------------- */
 
 int key_store_get(struct key_store *store, const struct epoch_key epochs[2], const struct id *id,

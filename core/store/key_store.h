@@ -67,6 +67,8 @@ struct key_entry {
 /* *store should lie in secret memory. Makes what is missing unless readonly, but not the directory. Errors are keyring_open()'s. */
 int key_store_open(struct key_store *store, const struct keyring_options *options);
 void key_store_close(struct key_store *store);
+/* Nothing can be read or written any more, since a write failed whose outcome nobody knows. */
+bool key_store_is_lost(struct key_store *store);
 
 /* Reads one key. `epochs` is the caller's copy. ERR_NOT_FOUND; ERR_BAD_KEY: wrapped by another epoch; ERR_CORRUPT. */
 int key_store_get(struct key_store *store, const struct epoch_key epochs[2], const struct id *id,

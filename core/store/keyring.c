@@ -81,6 +81,21 @@ int keyring_secret(struct keyring *kr, const char *name, uint8_t ret_secret[KEYR
 	pthread_mutex_lock(&kr->write);
 	rc = key_store_secret(&kr->secrets->store, name, !kr->readonly, ret_secret);
 	pthread_mutex_unlock(&kr->write);
+	return keyring_changed(kr, rc);
+}
+
+int keyring_changed(struct keyring *kr, int rc)
+{
+	bool told;
+
+	if (rc == 0 || !key_store_is_lost(&kr->secrets->store))
+		return rc;
+	pthread_mutex_lock(&kr->lock);
+	told = kr->lost;
+	kr->lost = true;
+	pthread_mutex_unlock(&kr->lock);
+	if (!told && kr->on_fatal != NULL)
+		kr->on_fatal(kr->arg, rc);
 	return rc;
 }
 
@@ -204,6 +219,8 @@ int keyring_open(struct keyring **ret, const struct keyring_options *options)
 	kr->keep_days = options->keep_days;
 	kr->turn_after_s = options->turn_after_s == 0 ? TURN_AFTER_S_DEFAULT : options->turn_after_s;
 	kr->readonly = options->readonly;
+	kr->on_fatal = options->on_fatal;
+	kr->arg = options->arg;
 	kr->lock_fd = -1;
 	pthread_mutex_init(&kr->write, NULL);
 	pthread_mutex_init(&kr->lock, NULL);

@@ -39,6 +39,10 @@ struct keyring_options {
 	unsigned turn_after_s;     /* longest time from an erasure to the turn of the epoch, when there are too many
 	                            * keys to turn it at once; 0 = 3600 */
 	bool readonly;             /* for tools, beside a running server: only keyring_get() and keyring_secret() work */
+	/* Once, from any thread, when a write failed after which no key can be read or made any more: the process has to end,
+	 * the next keyring_open() finds what is on the disk. */
+	void (*on_fatal)(void *arg, int err);
+	void *arg;
 	const struct clock *clock;
 	const struct rng *rng;
 };

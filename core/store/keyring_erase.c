@@ -65,7 +65,7 @@ int keyring_turn_epoch(struct keyring *kr)
 	pthread_mutex_lock(&kr->write);
 	rc = keyring_turn_locked(kr);
 	pthread_mutex_unlock(&kr->write);
-	return rc;
+	return keyring_changed(kr, rc);
 }
 
 static int64_t turn_due(struct keyring *kr)
@@ -116,7 +116,7 @@ int keyring_erase(struct keyring *kr, const struct id *ids, size_t n)
 	if (rc == 0)
 		rc = turn_now_or_later(kr, due_us);
 	pthread_mutex_unlock(&kr->write);
-	return rc;
+	return keyring_changed(kr, rc);
 }
 
 int keyring_sweep(struct keyring *kr, uint64_t *ret_n)
@@ -143,5 +143,5 @@ int keyring_sweep(struct keyring *kr, uint64_t *ret_n)
 	if (rc == 0 && *ret_n > 0)
 		rc = turn_now_or_later(kr, due_us);
 	pthread_mutex_unlock(&kr->write);
-	return rc;
+	return keyring_changed(kr, rc);
 }

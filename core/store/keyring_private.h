@@ -63,8 +63,15 @@ struct keyring {
 	struct id horizon;   /* deliveries below it are shredded */
 	int fill_rc;         /* of the last filling */
 	bool stopping, started;
+	void (*on_fatal)(void *arg, int err);
+	void *arg;
+	bool lost; /* on_fatal was called */
 	pthread_t thread;
 };
+
+/* What keyring.c does when the disk could not be changed, without `lock`: gives up when nothing can be done any more. rc
+ * is that of the change, and comes back. */
+int keyring_changed(struct keyring *kr, int rc);
 
 /* ---- keyring_opened.c: keys in clear; under `lock` ---- */
 

@@ -110,6 +110,7 @@ int stock_fill(struct keyring *kr, enum key_kind kind)
 	if (rc == 0)
 		kr->stocks[kind].last = entries[n - 1].id;
 	pthread_mutex_unlock(&kr->write);
+	keyring_changed(kr, rc);
 	pthread_mutex_lock(&kr->lock);
 	if (rc == 0)
 		stock_push(kr, kind, entries, n);

@@ -28,8 +28,9 @@ int mdb_err(int code)
 	case MDB_CURSOR_FULL: /* pages that lead to each other */
 	case MDB_PAGE_NOTFOUND:
 	case MDB_INVALID:
-	case MDB_PANIC:
 		return ERR_CORRUPT;
+	case MDB_PANIC: /* after a write that failed: what is stored is none the worse */
+		return ERR_IO;
 	case MDB_VERSION_MISMATCH:
 	case MDB_INCOMPATIBLE:
 		return ERR_VERSION;

@@ -3,10 +3,12 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -15,6 +17,21 @@
 #define START_US INT64_C(1790000000000000)
 #define DAY_US INT64_C(86400000000)
 #define STOCK 64
+#define HEADS_LEN 8192 /* the first two pages of a store name its newest tables */
+
+/* The name by which LMDB calls it. */
+static _Atomic bool heads_fail;
+
+ssize_t library_pwrite(int fd, const void *bytes, size_t len, off_t at) __asm__("pwrite");
+
+ssize_t library_pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+	if (heads_fail && at < HEADS_LEN) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, bytes, len, at);
+}
 
 static char dir[64], keys_dir[96], root_path[96];
 static struct clock_manual now;
@@ -37,6 +54,7 @@ static void open_again(void)
 
 static void setup(void)
 {
+	heads_fail = false;
 	snprintf(dir, sizeof(dir), "/tmp/lulab-keyring-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(keys_dir, sizeof(keys_dir), "%s/keys", dir);
@@ -358,6 +376,41 @@ START_TEST(a_reader_beside_the_server_sees_keys_and_makes_none)
 }
 END_TEST
 
+static _Atomic int fatal_calls, fatal_err;
+
+static void on_fatal(void *arg, int err)
+{
+	ck_assert_ptr_eq(arg, &now);
+	fatal_err = err;
+	fatal_calls++;
+}
+
+/* LMDB reads and writes nothing more after such a write: who goes on would refuse for ever. */
+START_TEST(a_store_that_is_lost_to_us_is_told_once)
+{
+	struct keyring_options o = options();
+	struct id id = take(KEY_SUBJECT), next;
+	uint8_t key[KEYRING_KEY_LEN], again[KEYRING_KEY_LEN];
+
+	ck_assert_int_eq(keyring_get(kr, &id, key), 0);
+	keyring_close(kr);
+	o.on_fatal = on_fatal;
+	o.arg = &now;
+	ck_assert_int_eq(keyring_open(&kr, &o), 0);
+	ck_assert_int_eq(fatal_calls, 0);
+	heads_fail = true;
+	ck_assert_int_ne(keyring_turn_epoch(kr), 0);
+	ck_assert_int_ne(keyring_turn_epoch(kr), 0);
+	ck_assert_int_eq(fatal_calls, 1);
+	ck_assert_int_ne(fatal_err, ERR_CORRUPT);
+	heads_fail = false;
+	open_again();
+	ck_assert_int_eq(keyring_get(kr, &id, again), 0);
+	ck_assert_mem_eq(key, again, sizeof(key));
+	ck_assert_int_eq(keyring_take(kr, KEY_SUBJECT, &next), 0);
+}
+END_TEST
+
 #define N_THREADS 4
 #define N_TAKEN 500
 
@@ -421,6 +474,7 @@ int main(void)
 	tcase_add_test(t, a_wrong_or_missing_root_key_is_told);
 	tcase_add_test(t, an_altered_key_is_told_from_a_missing_one);
 	tcase_add_test(t, a_reader_beside_the_server_sees_keys_and_makes_none);
+	tcase_add_test(t, a_store_that_is_lost_to_us_is_told_once);
 	tcase_add_test(t, many_threads_never_get_the_same_key);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
