@@ -22,6 +22,7 @@ struct found {
 struct loading {
 	struct config_loaded *c;
 	struct found *found; /* by index of config_settings */
+	int rc; /* ERR_NOMEM: not every value was taken */
 };
 
 const struct config_setting *config_setting_find(struct slice name)
@@ -41,6 +42,8 @@ static void take(struct loading *l, const struct config_setting *s, struct slice
 {
 	struct found *f = &l->found[s - config_settings];
 
+	if (value.ptr == NULL || place == NULL)
+		l->rc = ERR_NOMEM;
 	if (value.len == 0 || place == NULL)
 		return;
 	f->value = value;
@@ -56,10 +59,14 @@ static void take_file(struct loading *l, const struct config_setting *s, struct 
 	struct buf text = BUF_INIT(VALUE_FILE_MAX);
 	int rc;
 
-	if (path == NULL || path_text.len == 0)
+	if (path == NULL || named_in == NULL)
+		l->rc = ERR_NOMEM;
+	if (l->rc != 0 || path_text.len == 0)
 		return;
 	rc = file_read(&text, path);
-	if (rc != 0)
+	if (rc == ERR_NOMEM)
+		l->rc = rc;
+	else if (rc != 0)
 		problems_add(&l->c->problems, s->field->path != NULL ? s->field->path : s->field->name.ptr, "file",
 		    "%s names the file %s, which cannot be read: %s", named_in, path, err_text(rc));
 	else
@@ -104,15 +111,15 @@ static void take_pair(struct loading *l, struct slice name, struct slice value, 
 
 /* --- the .env file -------------------------------------------------------------- */
 
-/* What stands between quotes; \n, \", \\ only in double ones. False when the closing quote is missing. */
-static bool unquote(struct slice text, struct arena *a, struct slice *ret)
+/* What stands between quotes; \n, \", \\ only in double ones. ERR_MALFORMED when the closing quote is missing. */
+static int unquote(struct slice text, struct arena *a, struct slice *ret)
 {
 	char quote = text.ptr[0];
 	char *out = arena_alloc(a, text.len);
 	size_t n = 0, i = 1;
 
 	if (out == NULL)
-		return false;
+		return ERR_NOMEM;
 	for (; i < text.len && text.ptr[i] != quote; i++) {
 		char c = text.ptr[i];
 
@@ -123,12 +130,12 @@ static bool unquote(struct slice text, struct arena *a, struct slice *ret)
 		out[n++] = c;
 	}
 	if (i >= text.len)
-		return false;
+		return ERR_MALFORMED;
 	*ret = slice_of(out, n);
-	return true;
+	return 0;
 }
 
-static bool env_value(struct slice text, struct arena *a, struct slice *ret)
+static int env_value(struct slice text, struct arena *a, struct slice *ret)
 {
 	text = slice_trim(text);
 	if (text.len > 0 && (text.ptr[0] == '"' || text.ptr[0] == '\''))
@@ -142,12 +149,13 @@ static bool env_value(struct slice text, struct arena *a, struct slice *ret)
 	if (text.len > 0 && text.ptr[0] == '#')
 		text.len = 0;
 	*ret = slice_trim(text);
-	return true;
+	return 0;
 }
 
 static void read_line(struct loading *l, struct slice line, const char *place, bool files)
 {
 	struct slice name, value;
+	int rc;
 
 	line = slice_trim(line);
 	if (line.len == 0 || line.ptr[0] == '#')
@@ -160,8 +168,11 @@ static void read_line(struct loading *l, struct slice line, const char *place, b
 		return;
 	}
 	name = slice_trim(name);
-	if (!env_value(value, &l->c->arena, &value)) {
-		if (!files)
+	rc = env_value(value, &l->c->arena, &value);
+	if (rc == ERR_NOMEM)
+		l->rc = rc;
+	if (rc != 0) {
+		if (rc == ERR_MALFORMED && !files)
 			problems_add(&l->c->problems, place, "syntax", "the closing quote is missing");
 		return;
 	}
@@ -173,15 +184,22 @@ static void read_env_file(struct loading *l, const char *path, bool must_exist)
 	struct buf text = BUF_INIT(ENV_FILE_MAX);
 	int rc = file_read(&text, path);
 
-	if (rc != 0 && (rc != ERR_NOT_FOUND || must_exist))
+	if (rc == ERR_NOMEM)
+		l->rc = rc;
+	else if (rc != 0 && (rc != ERR_NOT_FOUND || must_exist))
 		problems_add(&l->c->problems, path, "file", "cannot be read: %s", err_text(rc));
 	/* Twice, so that NAME wins over NAME_FILE wherever they stand. */
 	for (int files = 1; rc == 0 && files >= 0; files--) {
 		struct slice rest = buf_slice(&text), line;
 
 		for (unsigned n = 1; rest.len > 0; n++) {
+			const char *place = arena_printf(&l->c->arena, "%s:%u", path, n);
+
 			slice_cut(rest, '\n', &line, &rest);
-			read_line(l, line, arena_printf(&l->c->arena, "%s:%u", path, n), files == 1);
+			if (place == NULL)
+				l->rc = ERR_NOMEM;
+			else
+				read_line(l, line, place, files == 1);
 		}
 	}
 	buf_wipe(&text);
@@ -209,10 +227,16 @@ static void read_credentials(struct loading *l, const char *dir)
 	for (size_t i = 0; i < config_settings_n; i++) {
 		const struct config_setting *s = &config_settings[i];
 		char *path = arena_printf(&l->c->arena, "%s/%.*s", dir, SLICE_ARG(s->field->name));
+		int rc;
 
 		buf_clear(&text);
-		if (path != NULL && file_exists(path) && file_read(&text, path) == 0)
+		rc = path == NULL ? ERR_NOMEM : file_read(&text, path);
+		if (rc == 0)
 			take(l, s, arena_dup(&l->c->arena, slice_trim(buf_slice(&text))), CONFIG_CREDENTIAL, path);
+		else if (rc == ERR_NOMEM)
+			l->rc = rc;
+		else if (rc != ERR_NOT_FOUND)
+			problems_add(&l->c->problems, path, "file", "cannot be read: %s", err_text(rc));
 	}
 	buf_wipe(&text);
 }
@@ -259,6 +283,8 @@ static int set_all(struct loading *l)
 			continue;
 		c->origins[i] = f->origin;
 		label = arena_printf(&c->arena, "%.*s", SLICE_ARG(s->field->name));
+		if (label == NULL)
+			return ERR_NOMEM;
 		rc = schema_set_text(s->field, f->value, label, &c->arena, &c->values, &c->problems);
 		if (rc == ERR_INVALID)
 			rc = 0; /* told; go on to the next */
@@ -304,7 +330,7 @@ int config_load(struct config_loaded *ret, const struct config_sources *sources)
 		read_credentials(&l, credentials);
 	read_environment(&l, sources);
 	read_flags(&l, sources->flags);
-	rc = set_all(&l);
+	rc = l.rc != 0 ? l.rc : set_all(&l);
 	if (rc != 0)
 		return rc;
 	check_values(ret);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "lib/no_memory.h"
 
 static char dir[64];
 static struct config_loaded c;
@@ -156,6 +157,51 @@ START_TEST(a_file_that_was_named_must_be_there)
 }
 END_TEST
 
+START_TEST(a_credential_that_cannot_be_read_is_told)
+{
+	char credentials[128];
+	const char *environment[] = {credentials, NULL};
+	struct config_sources sources = {.environment = environment, .env_file = ""};
+
+	snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", dir);
+	ck_assert_int_eq(config_load(&c, &sources), 0); /* one that is not there is not meant */
+	config_finish(&c);
+	ck_assert_int_eq(symlink("TENCENT_MEETING_TOKEN", in_dir("TENCENT_MEETING_TOKEN")), 0);
+	ck_assert_int_eq(config_load(&c, &sources), ERR_INVALID);
+	ck_assert_str_eq(c.problems.items[0].path, in_dir("TENCENT_MEETING_TOKEN"));
+}
+END_TEST
+
+/* Wherever memory ends: all settings as they were given, or none. A service must not start with another data directory. */
+START_TEST(no_setting_is_lost_when_memory_ends)
+{
+	char credentials[128], file_value[160];
+	const char *environment[] = {credentials, file_value, "LULAB_LISTEN=1.1.1.1:1", NULL};
+	struct config_flag flags[] = {{"data", "/srv/data"}, {0}};
+	struct config_sources sources = {.flags = flags, .environment = environment,
+	    .env_file = file("env", "LULAB_QUERY_THREADS=\"3\"\n")};
+	int rc = ERR_NOMEM, left;
+
+	snprintf(credentials, sizeof(credentials), "CREDENTIALS_DIRECTORY=%s", dir);
+	file("TENCENT_MEETING_TOKEN", "tokenFromCredential123");
+	snprintf(file_value, sizeof(file_value), "TENCENT_MEETING_ENCODING_AES_KEY_FILE=%s",
+	    file("aes", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"));
+	for (int n = 0; rc != 0; n++) {
+		config_finish(&c);
+		no_memory_in = n;
+		rc = config_load(&c, &sources);
+		left = no_memory_in;
+		no_memory_in = -1; /* Check allocates too */
+		ck_assert_msg(rc == (left < 0 ? ERR_NOMEM : 0), "the %dth allocation from now: %s", n + 1, err_name(rc));
+	}
+	ck_assert(slice_is(c.values.data, "/srv/data"));
+	ck_assert(slice_is(c.values.listen, "1.1.1.1:1"));
+	ck_assert(slice_is(c.values.tencent_meeting_token, "tokenFromCredential123"));
+	ck_assert_int_eq(c.values.query_threads, 3);
+	ck_assert_uint_gt(c.values.tencent_meeting_encoding_aes_key.len, 0);
+}
+END_TEST
+
 START_TEST(every_setting_has_what_its_users_need)
 {
 	for (size_t i = 0; i < config_settings_n; i++) {
@@ -182,6 +228,8 @@ int main(void)
 	tcase_add_test(tc, the_file_may_be_written_as_people_write_it);
 	tcase_add_test(tc, all_mistakes_are_told_at_once_and_none_tells_a_value);
 	tcase_add_test(tc, a_file_that_was_named_must_be_there);
+	tcase_add_test(tc, a_credential_that_cannot_be_read_is_told);
+	tcase_add_test(tc, no_setting_is_lost_when_memory_ends);
 	tcase_add_test(tc, every_setting_has_what_its_users_need);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
