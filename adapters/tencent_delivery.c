@@ -54,11 +54,14 @@ static void on_appended(struct append *append)
 	delivery_step(d);
 }
 
-static void once_key(const struct delivery *d, const char *what, size_t index, uint8_t ret[ONCE_KEY_LEN])
+static int once_key(const struct delivery *d, const char *what, size_t index, uint8_t ret[ONCE_KEY_LEN])
 {
-	const char *id = arena_printf(d->rq->arena, "%s%.*s#%zu", what, SLICE_ARG(d->trace), index);
+	const char *id = what == NULL ? NULL : arena_printf(d->rq->arena, "%s%.*s#%zu", what, SLICE_ARG(d->trace), index);
 
-	event_once_key(ret, SLICE(TENCENT_SOURCE), id == NULL ? d->trace : slice_str(id));
+	if (id == NULL)
+		return ERR_NOMEM; /* by another key a repeat would not be known again */
+	event_once_key(ret, SLICE(TENCENT_SOURCE), slice_str(id));
+	return 0;
 }
 
 /* The event's id is made first: seals are bound to it. */
@@ -212,7 +215,9 @@ static int make_item(struct delivery *d, size_t index, struct json_value item, s
 	if (rc != 0)
 		return rc;
 	bind_hooks(d, &s);
-	once_key(d, "", index, meta.once);
+	rc = once_key(d, "", index, meta.once);
+	if (rc != 0)
+		return rc;
 	if (with_raw) {
 		meta.blobs = d->blobs;
 		meta.n_blobs = 1;
@@ -335,8 +340,8 @@ static int make_received(struct delivery *d, const char *reason, const struct pr
 	data.has_body_blob = k.has_body_blob;
 	data.raw = k.raw;
 	data.has_raw = k.has_raw;
-	once_key(d, "", 0, k.meta.once);
-	return one_draft(d, EVENT_WEBHOOK_RECEIVED, &data, &k);
+	rc = once_key(d, "", 0, k.meta.once);
+	return rc == 0 ? one_draft(d, EVENT_WEBHOOK_RECEIVED, &data, &k) : rc;
 }
 
 static int make_conflict(struct delivery *d)
@@ -360,8 +365,8 @@ static int make_conflict(struct delivery *d)
 	data.raw = k.raw;
 	data.has_raw = k.has_raw;
 	/* Each different content of one id is told once. */
-	once_key(d, arena_printf(d->rq->arena, "conflict:%s:", d->fingerprint), 0, k.meta.once);
-	return one_draft(d, EVENT_SOURCE_CONFLICT, &data, &k);
+	rc = once_key(d, arena_printf(d->rq->arena, "conflict:%s:", d->fingerprint), 0, k.meta.once);
+	return rc == 0 ? one_draft(d, EVENT_SOURCE_CONFLICT, &data, &k) : rc;
 }
 
 /* --- the story ---------------------------------------------------------------------- */
