@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes each call that `lulab serve` makes fail: at every ordinal, once and from then on.
 
-    tests/fault/calls.py [--seed N] [--sample N] [--only KIND[,KIND]] [--part path|start|first] [--binary PROGRAM]
+    tests/fault/calls.py [--seed N] [--sample N] [--only KIND[,KIND]] [--part path|start|first] [--piece I/N]
+                         [--binary PROGRAM]
 
 Parts: `path` accept, append, answer, project of one webhook and a query, in a running service; `start`
 the start on data that is there; `first` the start on an empty directory. Without --sample every ordinal is
@@ -108,9 +109,10 @@ class Walk:
             k: len(o) for k, o in ordinals.items()}), flush=True)
         return {k: o for k, o in ordinals.items() if o}
 
-    def every(self, plan):
-        self.run((kind, error, mode, ordinal) for kind, ordinals in plan.items() for error in FAILURES[kind]
-                 for mode in modes_of(error) for ordinal in ordinals)
+    def every(self, plan, piece, pieces):
+        every = [(kind, error, mode, ordinal) for kind, ordinals in plan.items() for error in FAILURES[kind]
+                 for mode in modes_of(error) for ordinal in ordinals]
+        self.run(every[piece - 1::pieces])
 
     def sample(self, rng, n, plan):
         """n trials; kinds weigh by the root of how many ordinals they have, so that the few are not forgotten."""
@@ -309,7 +311,7 @@ def function_at(offset):
     return best[-1] if best else "lulab+%x" % offset
 
 
-def run(part, seed, sample=0, only=None, at=None, **victim):
+def run(part, seed, sample=0, only=None, at=None, piece=(1, 1), **victim):
     """One part; its violations."""
     walk, began, verdict = WALKS[part](part, **victim), time.monotonic(), None
     try:
@@ -320,7 +322,7 @@ def run(part, seed, sample=0, only=None, at=None, **victim):
             walk.run([known[1:] for known in KNOWN if known[0] == part])
             walk.sample(random.Random("%d %s" % (seed, part)), sample, walk.plan(only))
         else:
-            walk.every(walk.plan(only))
+            walk.every(walk.plan(only), *piece)
         try:
             verdict = walk.end()
         except (AssertionError, RuntimeError) as found:
@@ -344,6 +346,8 @@ def main():
     parser.add_argument("--part", choices=sorted(WALKS), default=None)
     parser.add_argument("--at", type=lambda s: (lambda k, e, m, o: (k, e, int(m), int(o)))(*s.split(",")),
                         default=None, metavar="KIND,ERROR,MODE,ORDINAL", help="one trial, as a violation names it")
+    parser.add_argument("--piece", type=lambda s: tuple(int(n) for n in s.split("/")), default=(1, 1), metavar="I/N",
+                        help="without --sample: every N-th trial, from the I-th")
     parser.add_argument("--binary", default=None)
     parser.add_argument("--linked", action="store_true", help="the program has fail_calls.c in it: nothing to preload")
     args = parser.parse_args()
@@ -354,7 +358,8 @@ def main():
     violations = []
     for part in [args.part] if args.part else sorted(WALKS, reverse=True):
         share = -(-args.sample * SHARES[part] // 100)
-        violations += run(part, seed, share, args.only, args.at, binary=args.binary, preload="" if args.linked else None)
+        violations += run(part, seed, share, args.only, args.at, args.piece, binary=args.binary,
+                          preload="" if args.linked else None)
     print("calls: %s, seed %d, %d violations" % ("FAILED" if violations else "ok", seed, len(violations)))
     return 1 if violations else 0
 

@@ -16,7 +16,7 @@
  *         32     8  errno to give; 0: a short count instead
  *         40     8  fired: how many calls have failed
  *         48     8  blocks of memory allocated and not freed
- *         64   192  caller of the latest that failed: module+offset
+ *         64   192  caller of abort(), else of the latest that failed: module+offset
  *        256   768  stack of the first that failed: module+offset, ...
  *       1024  32*n  per kind: its name (24 bytes) and its calls
  *       8192  4*n   mode 3: per call a hash of its stack
@@ -93,10 +93,26 @@ _Static_assert(offsetof(struct control, stacks) == 8192, "as described");
 #define STATIC_TLS __attribute__((tls_model("initial-exec"))) /* or the first use would allocate */
 
 static struct control *control;
+static atomic_bool aborting;
 static STATIC_TLS _Thread_local bool looking; /* at the stack, which allocates */
 
 /* The system's own, under any of its names. */
 #define REAL(number, ...) syscall(number, __VA_ARGS__)
+
+/* "lulab+0x1234 ", at most 80 bytes; how many. */
+static size_t note_frame(char *text, void *frame)
+{
+	const char *module = "?", *slash;
+	uintptr_t base = 0;
+	Dl_info info;
+
+	if (dladdr(frame, &info) != 0 && info.dli_fname != NULL) {
+		slash = strrchr(info.dli_fname, '/');
+		module = slash != NULL ? slash + 1 : info.dli_fname;
+		base = (uintptr_t)info.dli_fbase;
+	}
+	return (size_t)snprintf(text, 80, "%.40s+0x%lx ", module, (unsigned long)((uintptr_t)frame - base));
+}
 
 /* "lulab+0x1234 liblmdb.so.0+0x567": who made the call that fails. */
 static void note_site(char *text, size_t len, int depth)
@@ -108,18 +124,8 @@ static void note_site(char *text, size_t len, int depth)
 	looking = true;
 	n = backtrace(frames, depth);
 	text[0] = '\0';
-	for (int i = 3; i < n && used < len - 80; i++) { /* 3: ours */
-		const char *module = "?", *slash;
-		uintptr_t base = 0;
-		Dl_info info;
-
-		if (dladdr(frames[i], &info) != 0 && info.dli_fname != NULL) {
-			slash = strrchr(info.dli_fname, '/');
-			module = slash != NULL ? slash + 1 : info.dli_fname;
-			base = (uintptr_t)info.dli_fbase;
-		}
-		used += (size_t)snprintf(text + used, 80, "%.40s+0x%lx ", module, (unsigned long)((uintptr_t)frames[i] - base));
-	}
+	for (int i = 3; i < n && used < len - 80; i++) /* 3: ours */
+		used += note_frame(text + used, frames[i]);
 	looking = false;
 }
 
@@ -162,7 +168,8 @@ static bool fails_or_short(enum kind kind, bool can_be_short)
 		return false;
 	if (atomic_fetch_add(&control->fired, 1) == 0)
 		note_site(control->site, sizeof(control->site), 24);
-	note_site(control->latest, sizeof(control->latest), 6);
+	if (!atomic_load(&aborting))
+		note_site(control->latest, sizeof(control->latest), 6);
 	errno = (int)atomic_load(&control->errnum);
 	return true;
 }
@@ -520,6 +527,19 @@ int call_statvfs(const char *path, struct statvfs *ret)
 		return -1;
 	*(void **)&next = dlsym(RTLD_NEXT, "statvfs64");
 	return next(path, ret);
+}
+
+/* Who gives up is told, not who failed meanwhile on another thread. */
+void call_abort(void) LABEL("abort") __attribute__((noreturn));
+void call_abort(void)
+{
+	void (*next)(void);
+
+	if (control != NULL && !atomic_exchange(&aborting, true))
+		note_frame(control->latest, __builtin_return_address(0));
+	*(void **)&next = dlsym(RTLD_NEXT, "abort");
+	next();
+	_exit(EXIT_FAILURE);
 }
 
 int call_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *), void *arg) LABEL("pthread_create");

@@ -102,7 +102,7 @@ class Control:
         return self._get(48, "<q")
 
     def latest(self):
-        """Who made the last call that failed: "module+offset ..."."""
+        """Who called abort(), else who made the last call that failed: "module+offset ..."."""
         return self.memory[64:256].split(b"\0")[0].decode(errors="replace").split()
 
     def site(self):
