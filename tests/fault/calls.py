@@ -348,7 +348,7 @@ def main():
                         default=None, metavar="KIND,ERROR,MODE,ORDINAL", help="one trial, as a violation names it")
     parser.add_argument("--piece", type=lambda s: tuple(int(n) for n in s.split("/")), default=(1, 1), metavar="I/N",
                         help="without --sample: every N-th trial, from the I-th")
-    parser.add_argument("--binary", default=None)
+    parser.add_argument("--binary", type=os.path.abspath, default=None)
     parser.add_argument("--linked", action="store_true", help="the program has fail_calls.c in it: nothing to preload")
     args = parser.parse_args()
     if args.binary:

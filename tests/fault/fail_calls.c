@@ -217,13 +217,14 @@ __attribute__((constructor)) static void begin(void)
 
 /* ---- memory ------------------------------------------------------------------------ */
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
 #ifdef SANITIZED /* linked into the program: the sanitizer's are called, ours are found first */
+/* What the C library keeps of a library that backtrace() loads. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:dl_open_worker_begin\n";
+}
+
 void *__interceptor_malloc(size_t size);
 void *__interceptor_calloc(size_t n, size_t size);
 void *__interceptor_realloc(void *ptr, size_t size);

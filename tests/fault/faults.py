@@ -154,6 +154,8 @@ class Victim:
                 os.path.dirname(harness.BINARY), "tests", "libfail_calls.so"))
         if preload:
             settings["LD_PRELOAD"] = preload
+        for sanitizer in ("ASAN", "LSAN", "UBSAN"):  # what they find is no status of the program's
+            settings[sanitizer + "_OPTIONS"] = "exitcode=99:halt_on_error=1"
         settings.update(env or {})
         self.ledger = Ledger()
         self.label = label
