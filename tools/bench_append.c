@@ -21,6 +21,7 @@
 #define PROBE_EVENTS 100000 /* how many are measured at either end */
 #define EVENTS_PER_STREAM 8
 #define READS 40000
+#define PROOFS 5000
 #define INDEX_WAIT_US INT64_C(60000000)
 
 struct waiter {
@@ -203,8 +204,44 @@ static int read_streams(struct appender *a, const char *what, struct bench_row *
 	return rc == 0 && n < READS / 2 ? ERR_CORRUPT : rc;
 }
 
+/* Proofs that single events all over the log are in it, made and checked. */
+static int prove_points(struct appender *a, const char *what, struct bench_row **ret_row)
+{
+	struct tile_reader tiles = eventlog_tiles(a->log);
+	struct merkle_hash root;
+	uint64_t size;
+	int64_t start_us = bench_now_us(a->b);
+	int rc = 0;
+
+	*ret_row = bench_row(a->b, "prove that an event is in it, %s", what);
+	memset(&a->latency, 0, sizeof(a->latency));
+	eventlog_root(a->log, &size, &root);
+	for (unsigned i = 0; rc == 0 && i < PROOFS; i++) {
+		uint64_t position = rng_below(&rng_system, size);
+		int64_t began_us = bench_now_us(a->b);
+		struct merkle_proof proof;
+		struct merkle_hash leaf;
+		struct log_read read = {0};
+		struct log_record record;
+
+		rc = merkle_inclusion_make(&proof, position, size, &tiles);
+		if (rc == 0)
+			rc = log_read_start(&read, a->log);
+		if (rc == 0)
+			rc = eventlog_read_one(&read, position, &record);
+		if (rc == 0)
+			merkle_leaf(&leaf, record.entry);
+		log_read_stop(&read);
+		if (rc == 0 && !merkle_inclusion_holds(&proof, position, size, &leaf, &root))
+			rc = ERR_CORRUPT;
+		bench_histogram_add(&a->latency, bench_now_us(a->b) - began_us);
+	}
+	bench_row_fill(*ret_row, "proofs", PROOFS, bench_now_us(a->b) - start_us, &a->latency);
+	return rc;
+}
+
 struct reads {
-	struct bench_row *points, *streams;
+	struct bench_row *points, *streams, *proofs;
 };
 
 /* What the index does not have yet is looked through; that is the price of its big batches, not of the log's size. */
@@ -228,7 +265,9 @@ static int measure_reads(struct appender *a, const char *what, struct reads *ret
 
 	if (rc == 0)
 		rc = read_points(a, what, &ret->points);
-	return rc != 0 ? rc : read_streams(a, what, &ret->streams);
+	if (rc == 0)
+		rc = read_streams(a, what, &ret->streams);
+	return rc != 0 ? rc : prove_points(a, what, &ret->proofs);
 }
 
 /* ---- all of it --------------------------------------------------------------- */
@@ -268,6 +307,7 @@ static int measure_all(struct appender *a, uint64_t n)
 	if (rc == 0) {
 		bench_compare(last.points, first.points);
 		bench_compare(last.streams, first.streams);
+		bench_compare(last.proofs, first.proofs);
 	}
 	return rc;
 }
