@@ -2,12 +2,12 @@
  * Admission: whether a webhook that has come can still be answered in time.
  *
  * A loop that is given more than it can take would answer everybody late, when
- * the vendor has given up already. What waits at a loop is judged by the age of
- * the oldest: of those with their handlers, which wait for the log, since they
- * were handed over; of those that lie in the sockets, which nobody has counted,
- * since the beginning of the turn of the loop that reads them. Past the limit
- * who comes next is refused at once (integrity.md 13.6), so that the time goes
- * to those whose answer is not yet late.
+ * the vendor has given up already. What waits is judged by the age of the oldest
+ * that is with its handler. That tells of the log, which it waits for, and also of
+ * the requests that lie unread in their sockets: the log's answer is one of the
+ * things that the loop gets round to, and takes its turn among them. While the
+ * oldest is older than the limit, who comes next is refused at once (integrity.md
+ * 13.6), so that the time goes to those whose answer is not yet late.
  *
  * Few make no queue: when hardly anybody waits and it took long, the machine
  * slept, and the next one is welcome.
@@ -24,9 +24,7 @@
 struct admission {
 	/* Private. */
 	struct list waiting; /* oldest first */
-	unsigned n_waiting, n_asked; /* the latter in this turn */
-	bool in_turn;
-	int64_t turn_at_us;
+	unsigned n_waiting;
 };
 
 /* One that waits for its handler; zeroed before. Embed it in what waits. */
@@ -37,12 +35,8 @@ struct admission_wait {
 
 void admission_init(struct admission *a);
 
-/* Something was read. The first call after the end of a turn begins the next one. */
-void admission_turn(struct admission *a, int64_t now_us);
-void admission_turn_ends(struct admission *a);
-
-/* One asks: true when it is to be refused, for it would wait longer than the limit. */
-bool admission_refuses(struct admission *a, int64_t now_us, int64_t limit_us);
+/* Whether who comes now is to be refused. */
+bool admission_refuses(const struct admission *a, int64_t now_us, int64_t limit_us);
 
 void admission_enter(struct admission *a, struct admission_wait *w, int64_t now_us);
 void admission_leave(struct admission *a, struct admission_wait *w); /* fine when it never entered, and twice */

@@ -241,7 +241,7 @@ struct http_limits {
 	unsigned rate_bytes_per_s_min;    /* 1024: bodies in, answers out */
 	unsigned drain_ms;                /* 60000 for a whole answer */
 	unsigned requests_max;            /* 1000 a connection */
-	unsigned wait_ms_max;             /* 300: webhooks get 503 while the oldest waits for so long */
+	unsigned wait_ms_max;             /* 500: webhooks get 503 while the oldest waits for so long */
 };
 
 /* So many requests per address in so many seconds; quota 0 switches it off. */

@@ -389,7 +389,6 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	} else if (n > 0) {
 		struct slice bytes = slice_of(buf->base, (size_t)n);
 
-		admission_turn(&c->loop->admission, loop_work_us());
 		COUNT(c->loop->bytes_in, (uint64_t)n);
 		if (c->state == CONN_LINGERING)
 			return;

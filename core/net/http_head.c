@@ -40,7 +40,7 @@ void http_limits_complete(struct http_limits *l)
 	or_default(&l->rate_bytes_per_s_min, 1024, 1u << 30);
 	or_default(&l->drain_ms, 60000, 3600000);
 	or_default(&l->requests_max, 1000, 1000000000);
-	or_default(&l->wait_ms_max, 300, 1000000000);
+	or_default(&l->wait_ms_max, 500, 1000000000);
 }
 
 void http_parser_init(struct http_parser *p, const struct http_limits *limits)

@@ -163,7 +163,6 @@ struct http_loop {
 	uv_tcp_t listener;
 	uv_timer_t timer;
 	uv_async_t wake;
-	uv_prepare_t turn_end;
 	uv_idle_t resume; /* runs while `ready` has connections or `owes_spans` */
 	bool open;    /* its handles are */
 	bool running; /* it has a thread */

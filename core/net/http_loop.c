@@ -161,13 +161,6 @@ static void on_timer(uv_timer_t *timer)
 	look_around(l);
 }
 
-static void on_turn_end(uv_prepare_t *turn_end)
-{
-	struct http_loop *l = turn_end->data;
-
-	admission_turn_ends(&l->admission);
-}
-
 static void on_wake(uv_async_t *wake)
 {
 	struct http_loop *l = wake->data;
@@ -320,9 +313,8 @@ int loop_init(struct http_loop *l, struct http_server *server, unsigned index)
 	}
 	uv_timer_init(&l->uv, &l->timer);
 	uv_idle_init(&l->uv, &l->resume);
-	uv_prepare_init(&l->uv, &l->turn_end);
 	uv_tcp_init(&l->uv, &l->listener);
-	l->timer.data = l->resume.data = l->turn_end.data = l->listener.data = l->wake.data = l;
+	l->timer.data = l->resume.data = l->listener.data = l->wake.data = l;
 	l->open = l->listening = true;
 	return 0;
 }
@@ -339,7 +331,6 @@ void loop_end_when_done(struct http_loop *l)
 		options->on_loop_stop(options->app, l->data);
 	uv_close((uv_handle_t *)&l->timer, NULL);
 	uv_close((uv_handle_t *)&l->resume, NULL);
-	uv_close((uv_handle_t *)&l->turn_end, NULL);
 	uv_close((uv_handle_t *)&l->wake, NULL);
 }
 
@@ -359,7 +350,6 @@ void loop_run(struct http_loop *l)
 	l->server->n_started++;
 	pthread_cond_signal(&l->server->one_started);
 	pthread_mutex_unlock(&l->server->lock);
-	uv_prepare_start(&l->turn_end, on_turn_end);
 	uv_timer_start(&l->timer, on_timer, TICK_MS, TICK_MS);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 }

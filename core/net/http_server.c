@@ -162,7 +162,6 @@ static void undo_loop(struct http_loop *l)
 	uv_close((uv_handle_t *)&l->listener, NULL);
 	uv_close((uv_handle_t *)&l->timer, NULL);
 	uv_close((uv_handle_t *)&l->resume, NULL);
-	uv_close((uv_handle_t *)&l->turn_end, NULL);
 	uv_close((uv_handle_t *)&l->wake, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
 }

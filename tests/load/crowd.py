@@ -10,10 +10,10 @@ asks for much and reads nothing (tests/load/crowd.c). Whoever is dropped comes b
 until the time is over; then the last ones are waited for. Good webhooks come at
 an even rate from before the crowd to the end; their time counts from when they
 were due, and is told apart for while the crowd gathers and from then on. All of
-them must be acknowledged at the first try and be in the log once; slow senders
-must have been told 408; the memory of the server, file maps not counted, stays
-below --memory-mib, and with --p99-ms the good ones' time below that, once the
-crowd is there. Prints the seed, counts and a verdict.
+them must be acknowledged and be in the log once; slow senders must have been told
+408; the memory of the server, file maps not counted, stays below --memory-mib.
+With --p99-ms none may get a 503, and their time stays below that, once the crowd
+is there. Prints the seed, counts and a verdict.
 """
 
 import argparse
@@ -56,7 +56,8 @@ def judge(args, good, crowd, memory):
             yield "%s: %d could not connect" % (kind, seen["failed"])
     if crowd["most"] < args.connections:
         yield "only %d bad connections at once" % crowd["most"]
-    if good["refused"] or good["unanswered"] or good["ok_us"]["n"] == 0:
+    # A 503 on a busy machine is one more way to be late: it is told again and must be acknowledged then.
+    if (args.p99_ms and good["refused"]) or good["unanswered"] or good["ok_us"]["n"] == 0:
         yield "good webhooks: %d acknowledged, %d refused, %d without an answer" % (
             good["acked"], good["refused"], good["unanswered"])
     if memory > args.memory_mib:
