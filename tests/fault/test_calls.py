@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Calls that fail, in short: a sample of the ordinals of tests/fault/calls.py, of a seed that is printed; and
-bugs planted on error paths (core/base/planted.h), which it must find. Only the path of a webhook: the two kinds of
-start still have trials that end in violations, so they are for the long form (calls.py --part start, --part first)."""
+bugs planted on error paths (core/base/planted.h), which it must find."""
 
 import contextlib
 import io
@@ -24,6 +23,12 @@ class Calls(unittest.TestCase):
 
     def test_on_the_path_of_a_webhook(self):
         self.no_violation("path")
+
+    def test_at_a_start(self):
+        self.no_violation("start")
+
+    def test_at_the_first_start(self):
+        self.no_violation("first")
 
 
 class Planted(unittest.TestCase):
