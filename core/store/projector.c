@@ -290,16 +290,20 @@ static void wait_for_events(struct model *m, uint64_t size)
 		pause_ms(m->p, WAIT_MS);
 }
 
-/* First time at the end of the log: this file answers from now on, older ones go. */
+/* First time at the end of the log: this file answers from now on, older ones go. Without memory for that: later. */
 static void come_alive(struct model *m)
 {
 	bool swapped;
 
 	uv_mutex_lock(&m->p->lock);
 	swapped = m->status.serving_old;
-	m->status.state = PROJECTION_LIVE;
-	if (swapped)
+	if (swapped || !m->status.serving)
 		serve(m, buf_slice(&m->path), false);
+	if (!m->status.serving) {
+		uv_mutex_unlock(&m->p->lock);
+		return;
+	}
+	m->status.state = PROJECTION_LIVE;
 	m->status.serving_position = m->status.position;
 	uv_cond_broadcast(&m->p->changed);
 	uv_mutex_unlock(&m->p->lock);

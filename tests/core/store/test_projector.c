@@ -1,5 +1,6 @@
 /* The engine: positions, stops and skips, files that changed, broke or ran ahead, and threads at work meanwhile. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -140,6 +141,26 @@ static char *file_of(const struct projection *model, const char *suffix)
 	return text;
 }
 
+/* ---- memory that is not there for a moment --------------------------------------------- */
+
+#define FRESH_BUFFERS 6 /* more than the thread of a model begins while it starts */
+
+/* Buffers that the thread of the model "tally" begins until one cannot be; negative: none. */
+static _Atomic int buffers_left = -1;
+
+void *__real_realloc(void *ptr, size_t size);
+void *__wrap_realloc(void *ptr, size_t size);
+
+void *__wrap_realloc(void *ptr, size_t size)
+{
+	char name[16] = "";
+
+	if (buffers_left >= 0 && ptr == NULL && pthread_getname_np(pthread_self(), name, sizeof(name)) == 0 &&
+	    strcmp(name, "tally") == 0 && buffers_left-- == 0)
+		return NULL;
+	return __real_realloc(ptr, size);
+}
+
 /* ---- tests --------------------------------------------------------------------------- */
 
 START_TEST(events_become_rows_as_they_come)
@@ -154,6 +175,16 @@ START_TEST(events_become_rows_as_they_come)
 	ck_assert_int_eq(wait_for_state(PROJECTION_LIVE).err, 0);
 	ck_assert_int_eq(projector_wait(projector, "tally", 99, 1), ERR_TIMEOUT);
 	ck_assert_int_eq(projector_wait(projector, "nobody", 0, 1), ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(it_answers_though_memory_was_short_at_its_start)
+{
+	buffers_left = _i;
+	start(only_tally);
+	created("a", "one");
+	tally_is("[{\"meeting\":\"a\",\"events\":1}]");
+	buffers_left = -1;
 }
 END_TEST
 
@@ -442,6 +473,7 @@ int main(void)
 	tcase_add_checked_fixture(engine, setup, teardown);
 	tcase_set_timeout(engine, 60);
 	tcase_add_test(engine, events_become_rows_as_they_come);
+	tcase_add_loop_test(engine, it_answers_though_memory_was_short_at_its_start, 0, FRESH_BUFFERS);
 	tcase_add_test(engine, a_restart_goes_on_where_it_stood);
 	tcase_add_test(engine, an_event_that_cannot_be_applied_stops_it_until_a_person_says_so);
 	tcase_add_test(engine, a_replay_passes_over_what_was_passed_over);
