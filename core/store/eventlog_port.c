@@ -2,7 +2,12 @@
  * The way of an append: from any thread into the one queue, and back to the
  * loop it came from.
  *
- *     eventlog_append --> queue --> writer --> port's done list --> async --> cb
+ *     eventlog_append --> port's staged list --> queue --> writer --> port's done list --> async --> cb
+ *
+ * What a loop appends while it goes through what its sockets brought is handed over
+ * together, at the end of that round or when a few have gathered: one lock and one wake-up
+ * of the writer for all of them, and a commit that holds them all where otherwise the first one
+ * would be committed alone. A lone append is a round's only one, and waits for nothing.
  *
  * A refusal (bad draft, full queue) takes the second half of the same way, so
  * there is one story to tell. A port's async serves its followers as well.
@@ -12,9 +17,17 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* A round of a busy loop is milliseconds; no append waits for longer than it takes to make so many. */
+#define STAGED_MAX 16
+
 struct log_port {
 	struct eventlog *log;
 	uv_async_t async;
+	uv_prepare_t before_wait; /* hand over what was appended before the loop waits for its sockets */
+	uv_check_t after_round;   /* and after it went through what they brought */
+	unsigned n_handles;       /* loop thread: not closed yet */
+	struct list staged;       /* loop thread: appends to hand over */
+	unsigned n_staged;
 	struct list link;      /* in log->ports */
 	struct list followers; /* loop thread */
 	unsigned n_in_flight;  /* loop thread */
@@ -72,60 +85,93 @@ static int admit(struct eventlog *log, const struct append *a, int64_t now_us)
 	return 0;
 }
 
-static int enqueue(struct eventlog *log, struct append *a)
+/* Under queue_lock. */
+static int enqueue(struct eventlog *log, struct append *a, int64_t now_us)
 {
-	int64_t now_us = clock_monotonic_us(log->o.clock);
-	int rc;
+	int rc = admit(log, a, now_us);
 
-	pthread_mutex_lock(&log->queue_lock);
-	rc = admit(log, a, now_us);
-	if (rc == 0) {
-		a->queued_us = now_us;
-		list_append(&log->queue, &a->link);
-		log->queue_appends++;
-		log->queue_bytes += a->bytes;
-		if (log->queue_appends == 1)
-			pthread_cond_signal(&log->queue_filled);
-	}
-	pthread_mutex_unlock(&log->queue_lock);
-	return rc;
+	if (rc != 0)
+		return rc;
+	a->queued_us = now_us;
+	list_append(&log->queue, &a->link);
+	log->queue_appends++;
+	log->queue_bytes += a->bytes;
+	if (log->queue_appends == 1)
+		pthread_cond_signal(&log->queue_filled);
+	return 0;
 }
 
 static int start(struct eventlog *log, struct append *a)
 {
-	int rc;
-
 	a->rc = 0;
 	a->n_appended = 0;
 	a->duplicate = a->done = false;
-	rc = log->readonly ? ERR_UNAVAILABLE : check(log, a);
-	if (rc == 0)
-		rc = enqueue(log, a);
-	if (rc != 0 && !log->readonly) {
-		pthread_mutex_lock(&log->state_lock);
-		log->stats.refused_busy += rc == ERR_BUSY;
-		log->stats.refused_invalid += rc == ERR_INVALID || rc == ERR_TOO_BIG;
-		pthread_mutex_unlock(&log->state_lock);
+	return log->readonly ? ERR_UNAVAILABLE : check(log, a);
+}
+
+static void count_refused(struct eventlog *log, int rc)
+{
+	pthread_mutex_lock(&log->state_lock);
+	log->stats.refused_busy += rc == ERR_BUSY;
+	log->stats.refused_invalid += rc == ERR_INVALID || rc == ERR_TOO_BIG;
+	pthread_mutex_unlock(&log->state_lock);
+}
+
+/* Refused appends of a loop: told as if the writer had done so. */
+static void refuse_all(struct log_port *port, struct list *refused)
+{
+	for (struct list *l = refused->next; l != refused; l = l->next)
+		count_refused(port->log, container_of(l, struct append, link)->rc);
+	pthread_mutex_lock(&port->lock);
+	list_splice(&port->done, refused);
+	pthread_mutex_unlock(&port->lock);
+	uv_async_send(&port->async);
+}
+
+static void hand_over(struct log_port *port)
+{
+	struct eventlog *log = port->log;
+	struct list refused;
+	int64_t now_us;
+
+	if (port->n_staged == 0)
+		return;
+	list_init(&refused);
+	now_us = clock_monotonic_us(log->o.clock);
+	pthread_mutex_lock(&log->queue_lock);
+	while (!list_empty(&port->staged)) {
+		struct append *a = container_of(port->staged.next, struct append, link);
+
+		list_remove(&a->link);
+		a->rc = enqueue(log, a, now_us);
+		if (a->rc != 0)
+			list_append(&refused, &a->link);
+		/* else the writer's already, when the lock is given back */
 	}
-	return rc;
+	pthread_mutex_unlock(&log->queue_lock);
+	port->n_staged = 0;
+	if (!list_empty(&refused))
+		refuse_all(port, &refused);
 }
 
 void eventlog_append(struct eventlog *log, struct append *append)
 {
 	struct log_port *port = append->port;
-	int rc;
+	struct list refused;
 
 	assert(port != NULL && port->log == log && append->cb != NULL && append->events != NULL);
 	append->note = (struct slice){0};
 	port->n_in_flight++;
-	rc = start(log, append);
-	if (rc == 0)
-		return; /* the writer's already, and perhaps done with */
-	append->rc = rc;
-	pthread_mutex_lock(&port->lock);
-	list_append(&port->done, &append->link);
-	pthread_mutex_unlock(&port->lock);
-	uv_async_send(&port->async);
+	append->rc = start(log, append);
+	if (append->rc == 0) {
+		list_append(&port->staged, &append->link);
+		if (++port->n_staged >= STAGED_MAX)
+			hand_over(port);
+		return;
+	}
+	list_init(&refused);
+	list_append(&refused, &append->link);
+	refuse_all(port, &refused);
 }
 
 int eventlog_append_wait(struct eventlog *log, struct append *append)
@@ -134,13 +180,20 @@ int eventlog_append_wait(struct eventlog *log, struct append *append)
 
 	append->port = NULL;
 	rc = start(log, append);
-	if (rc != 0)
-		return append->rc = rc;
-	pthread_mutex_lock(&log->queue_lock);
-	while (!append->done)
-		pthread_cond_wait(&log->done, &log->queue_lock);
-	pthread_mutex_unlock(&log->queue_lock);
-	return append->rc;
+	if (rc == 0) {
+		int64_t now_us = clock_monotonic_us(log->o.clock);
+
+		pthread_mutex_lock(&log->queue_lock);
+		rc = enqueue(log, append, now_us);
+		while (rc == 0 && !append->done)
+			pthread_cond_wait(&log->done, &log->queue_lock);
+		pthread_mutex_unlock(&log->queue_lock);
+	}
+	if (rc == 0)
+		return append->rc;
+	if (!log->readonly)
+		count_refused(log, rc);
+	return append->rc = rc;
 }
 
 /* ---- and back, on the writer thread -------------------------------------- */
@@ -220,6 +273,16 @@ static void on_async(uv_async_t *async)
 		tell_followers(port);
 }
 
+static void on_before_wait(uv_prepare_t *handle)
+{
+	hand_over(handle->data);
+}
+
+static void on_after_round(uv_check_t *handle)
+{
+	hand_over(handle->data);
+}
+
 int log_port_open(struct log_port **ret_port, struct eventlog *log, uv_loop_t *loop)
 {
 	struct log_port *port = calloc(1, sizeof(*port));
@@ -230,8 +293,17 @@ int log_port_open(struct log_port **ret_port, struct eventlog *log, uv_loop_t *l
 		free(port);
 		return ERR_IO;
 	}
-	port->async.data = port;
+	/* These two cannot fail, and do not keep the loop running. */
+	uv_prepare_init(loop, &port->before_wait);
+	uv_check_init(loop, &port->after_round);
+	uv_prepare_start(&port->before_wait, on_before_wait);
+	uv_check_start(&port->after_round, on_after_round);
+	uv_unref((uv_handle_t *)&port->before_wait);
+	uv_unref((uv_handle_t *)&port->after_round);
+	port->async.data = port->before_wait.data = port->after_round.data = port;
+	port->n_handles = 3;
 	port->log = log;
+	list_init(&port->staged);
 	list_init(&port->followers);
 	list_init(&port->posted);
 	list_init(&port->done);
@@ -247,6 +319,8 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct log_port *port = handle->data;
 
+	if (--port->n_handles > 0)
+		return;
 	pthread_mutex_destroy(&port->lock);
 	free(port);
 }
@@ -261,6 +335,8 @@ void log_port_close(struct log_port *port)
 	list_remove(&port->link);
 	pthread_mutex_unlock(&port->log->ports_lock);
 	uv_close((uv_handle_t *)&port->async, on_closed);
+	uv_close((uv_handle_t *)&port->before_wait, on_closed);
+	uv_close((uv_handle_t *)&port->after_round, on_closed);
 }
 
 void log_follower_start(struct log_follower *follower, struct log_port *port, log_follower_cb *cb)

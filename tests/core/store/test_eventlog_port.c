@@ -228,6 +228,68 @@ START_TEST(refusals_come_by_the_callback)
 }
 END_TEST
 
+/* ---- a round's appends go together ---------------------------------------------- */
+
+#define TOGETHER 16
+
+struct round {
+	struct log_port *port;
+	struct append appends[TOGETHER];
+	struct event_draft drafts[TOGETHER];
+	struct arena arenas[TOGETHER];
+	unsigned answered;
+};
+
+static void on_round_answered(struct append *a)
+{
+	struct round *r = a->arg;
+
+	ck_assert_int_eq(a->rc, 0);
+	if (++r->answered == TOGETHER)
+		log_port_close(r->port);
+}
+
+/* As the callback of a socket does: several appends before the loop is back. */
+static void append_round(uv_timer_t *timer)
+{
+	struct round *r = timer->data;
+
+	for (unsigned i = 0; i < TOGETHER; i++) {
+		r->appends[i] = (struct append){.events = &r->drafts[i], .n_events = 1, .cb = on_round_answered,
+		    .port = r->port, .arg = r};
+		eventlog_append(f.log, &r->appends[i]);
+	}
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+START_TEST(appends_of_a_round_are_committed_together)
+{
+	static struct round r;
+	struct eventlog_stats before, after;
+	uv_timer_t timer;
+	uv_loop_t uv;
+
+	for (unsigned i = 0; i < TOGETHER; i++) {
+		r.arenas[i] = (struct arena)ARENA_INIT(1 << 20);
+		draft_make(&r.drafts[i], &r.arenas[i], &(struct test_event){.stream = "a"});
+	}
+	eventlog_stats(f.log, &before);
+	ck_assert_int_eq(uv_loop_init(&uv), 0);
+	ck_assert_int_eq(log_port_open(&r.port, f.log, &uv), 0);
+	uv_timer_init(&uv, &timer);
+	timer.data = &r;
+	uv_timer_start(&timer, append_round, 0, 0);
+	uv_run(&uv, UV_RUN_DEFAULT);
+	ck_assert_int_eq(uv_loop_close(&uv), 0);
+	eventlog_stats(f.log, &after);
+	ck_assert_uint_eq(r.answered, TOGETHER);
+	ck_assert_uint_eq(after.appended - before.appended, TOGETHER);
+	ck_assert_uint_eq(after.commits - before.commits, 1);
+	for (unsigned i = 0; i < TOGETHER; i++)
+		arena_finish(&r.arenas[i]);
+}
+END_TEST
+
 START_TEST(waiting_ends)
 {
 	ck_assert_int_eq(eventlog_wait(f.log, 0, 1), ERR_TIMEOUT);
@@ -249,6 +311,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_append_is_answered_once);
 	tcase_add_test(t, refusals_come_by_the_callback);
+	tcase_add_test(t, appends_of_a_round_are_committed_together);
 	tcase_add_test(t, waiting_ends);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
