@@ -14,7 +14,9 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/list.h"
+#include "bench_floor.h"
 
 #define LOOPS_MAX 16
 #define READ_LEN 65536
@@ -37,6 +39,7 @@ struct conn {
 	int status;
 	struct arena arena;
 	struct slice plain;
+	struct floor_record record;
 	uv_write_t write;
 	struct list link;
 };
@@ -68,6 +71,7 @@ struct ceiling {
 	struct list queue;
 	MDB_env *env;
 	MDB_dbi dbi;
+	struct floor *floor; /* or NULL */
 	atomic_ullong n_records, n_commits;
 };
 
@@ -87,8 +91,11 @@ static int put_all(struct ceiling *c, struct list *batch)
 		MDB_val key = {sizeof(position), &position};
 		MDB_val value = {conn->plain.len, (void *)(uintptr_t)conn->plain.ptr};
 
-		rc = mdb_put(txn, c->dbi, &key, &value, MDB_APPEND);
+		rc = c->floor != NULL ? floor_put(c->floor, txn, position, &conn->record)
+				      : mdb_put(txn, c->dbi, &key, &value, MDB_APPEND);
 	}
+	if (rc == 0 && c->floor != NULL)
+		rc = floor_flush(c->floor, txn);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -96,6 +103,8 @@ static int put_all(struct ceiling *c, struct list *batch)
 	rc = mdb_txn_commit(txn);
 	c->n_records += n;
 	c->n_commits++;
+	if (c->floor != NULL)
+		floor_committed(c->floor);
 	return rc;
 }
 
@@ -224,7 +233,9 @@ static bool understand(struct conn *conn)
 
 	return tencent_body_data(buf_slice(&conn->body), &conn->arena, &s.data) == 0 &&
 	    tencent_verify(keys, &s) && tencent_decrypt(keys, s.data, &conn->arena, &conn->plain) == 0 &&
-	    tencent_parse(conn->plain, &conn->arena, &envelope, &reason) == 0;
+	    tencent_parse(conn->plain, &conn->arena, &envelope, &reason) == 0 &&
+	    (conn->loop->ceiling->floor == NULL ||
+		floor_make(buf_slice(&conn->body), conn->plain, &conn->arena, &conn->record) == 0);
 }
 
 static int on_message(llhttp_t *parser)
@@ -398,24 +409,37 @@ static int start_loop(struct ceiling *c, struct loop *loop)
 	return 0;
 }
 
+static int open_table(struct ceiling *c)
+{
+	MDB_txn *txn;
+
+	if (mdb_txn_begin(c->env, NULL, 0, &txn) != 0)
+		return ERR_IO;
+	if (mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &c->dbi) == 0)
+		return mdb_txn_commit(txn) == 0 ? 0 : ERR_IO;
+	mdb_txn_abort(txn);
+	return ERR_IO;
+}
+
 static int open_store(struct ceiling *c)
 {
-	MDB_txn *txn = NULL;
+	char index[4096];
 	int rc = mdb_env_create(&c->env);
 
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(c->env, MAP_LEN);
 	if (rc == 0)
+		rc = mdb_env_set_maxdbs(c->env, FLOOR_TABLES);
+	if (rc == 0)
 		rc = mdb_env_open(c->env, c->options.dir, 0, 0600);
-	if (rc == 0)
-		rc = mdb_txn_begin(c->env, NULL, 0, &txn);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &c->dbi);
-	if (rc == 0)
-		return mdb_txn_commit(txn) == 0 ? 0 : ERR_IO;
-	if (txn != NULL)
-		mdb_txn_abort(txn);
-	return ERR_IO;
+	if (rc != 0)
+		return ERR_IO;
+	if (!c->options.demanded)
+		return open_table(c);
+	if (snprintf(index, sizeof(index), "%s/index", c->options.dir) >= (int)sizeof(index))
+		return ERR_TOO_BIG;
+	rc = dir_create(index, 0700);
+	return rc == 0 ? floor_open(&c->floor, c->env, index) : rc;
 }
 
 static void make_answer(struct buf *b, const char *status, size_t body_len, const char *body)
@@ -488,6 +512,7 @@ void ceiling_stop(struct ceiling *c)
 			pthread_join(c->loops[i].thread, NULL);
 		}
 	}
+	floor_close(c->floor);
 	if (c->env != NULL)
 		mdb_env_close(c->env);
 	for (unsigned i = 0; i < 3; i++)

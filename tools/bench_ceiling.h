@@ -4,7 +4,8 @@
  * an event, group commit by one thread, answer. No limits, no routing, no
  * duplicates, no Merkle tree, no sealing, no read models.
  *
- * The same server without the work is the bare HTTP echo.
+ * The same server without the work is the bare HTTP echo; with what the design demands of a
+ * record besides (bench_floor.h) it is the floor.
  */
 #ifndef LULAB_TOOLS_BENCH_CEILING_H
 #define LULAB_TOOLS_BENCH_CEILING_H
@@ -18,6 +19,7 @@ struct ceiling_options {
 	/* Webhooks: the keys, and where the store goes (must exist). NULL keys: echo. */
 	const struct tencent_keys *keys;
 	const char *dir;
+	bool demanded; /* what bench_floor.h does as well */
 	size_t body_len; /* of the answer of an echo */
 };
 

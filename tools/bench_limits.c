@@ -214,9 +214,11 @@ static void fill_from_load(struct bench_row *row, const char *unit, const struct
 		    (unsigned long long)r->broken);
 }
 
-struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc)
+static struct bench_row *measure_program(struct bench *b, bool demanded, unsigned connections, int *ret_rc)
 {
-	struct bench_row *row = bench_row(b, "ceiling program, %u connections", connections);
+	struct bench_row *row = bench_row(b, "%s, %u connection%s",
+	    demanded ? "ceiling program and what the design demands" : "ceiling program", connections,
+	    connections == 1 ? "" : "s");
 	struct load_result *result = calloc(1, sizeof(*result));
 	struct webhook_maker *maker = NULL;
 	struct ceiling *ceiling = NULL;
@@ -230,7 +232,8 @@ struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int
 		*ret_rc = webhook_maker_create(&maker, (uint64_t)clock_wall_us(b->clock), b->clock);
 	if (*ret_rc == 0)
 		*ret_rc = ceiling_start(&ceiling, &(struct ceiling_options){
-			.loops = processors(), .keys = webhook_maker_keys(maker), .dir = dir});
+			.loops = processors(), .keys = webhook_maker_keys(maker), .dir = dir,
+			.demanded = demanded});
 	if (*ret_rc == 0)
 		*ret_rc = load_run(&(struct load_options){.clock = b->clock, .port = ceiling_port(ceiling),
 			.connections = connections, .warmup_seconds = WARMUP_SECONDS,
@@ -246,6 +249,16 @@ struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int
 	webhook_maker_destroy(maker);
 	free(result);
 	return row;
+}
+
+struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc)
+{
+	return measure_program(b, false, connections, ret_rc);
+}
+
+struct bench_row *bench_limit_floor(struct bench *b, unsigned connections, int *ret_rc)
+{
+	return measure_program(b, true, connections, ret_rc);
 }
 
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc)

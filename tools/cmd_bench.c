@@ -65,8 +65,12 @@ static int run_limits(struct invocation *in)
 		bench_limit_lmdb(&b, batches[i], record_len, &rc);
 	if (rc == 0)
 		bench_limit_scan(&b, 200000, record_len, &rc);
-	for (unsigned connections = 1; rc == 0 && connections <= 256; connections *= connections == 1 ? 64 : 4)
-		bench_limit_ceiling(&b, connections, &rc);
+	for (unsigned connections = 1; rc == 0 && connections <= 256; connections *= connections == 1 ? 64 : 4) {
+		struct bench_row *ceiling = bench_limit_ceiling(&b, connections, &rc);
+
+		if (rc == 0)
+			bench_compare(bench_limit_floor(&b, connections, &rc), ceiling);
+	}
 	if (rc == 0)
 		bench_limit_echo(&b, 64, 1024, &rc);
 	return end(in, &b, rc);

@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "bench.h"
 #include "bench_ceiling.h"
+#include "bench_floor.h"
 #include "bench_load.h"
 #include "bench_webhook.h"
 #include "crypto/crypto.h"
@@ -115,9 +116,41 @@ static int make_get(void *arg, uint64_t i, struct buf *request)
 	return buf_append_str(request, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
+static size_t entries_of(const char *dir, const char *table)
+{
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	MDB_stat stat;
+	MDB_dbi dbi;
+
+	ck_assert_int_eq(mdb_env_create(&env), 0);
+	ck_assert_int_eq(mdb_env_set_maxdbs(env, FLOOR_TABLES), 0);
+	ck_assert_int_eq(mdb_env_open(env, dir, MDB_RDONLY, 0600), 0);
+	ck_assert_int_eq(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+	ck_assert_int_eq(mdb_dbi_open(txn, table, 0, &dbi), 0);
+	ck_assert_int_eq(mdb_stat(txn, dbi, &stat), 0);
+	mdb_txn_abort(txn);
+	mdb_env_close(env);
+	return stat.ms_entries;
+}
+
+/* What the design demands was done to every one of them, and not only to some. */
+static void check_floor(const struct bench *b)
+{
+	char index[BENCH_PATH_MAX];
+
+	bench_path(b, index, "index");
+	ck_assert_uint_eq(entries_of(b->dir, "records"), 500);
+	ck_assert_uint_eq(entries_of(b->dir, "blobs"), 500);
+	ck_assert_uint_eq(entries_of(b->dir, "tiles"), 32 + 1); /* of 500 leaves: 32 chunks, and the first tile's root */
+	ck_assert_uint_eq(entries_of(index, "once"), 500);
+	ck_assert_uint_eq(entries_of(index, "stream_events"), 500);
+}
+
 /* Every request made is answered, and every webhook answered is a record. */
 START_TEST(ceiling_stores_what_it_acknowledges)
 {
+	bool demanded = _i == 1;
 	struct webhook_maker *m = NULL;
 	struct ceiling *c = NULL;
 	static struct load_result r;
@@ -127,7 +160,7 @@ START_TEST(ceiling_stores_what_it_acknowledges)
 	ck_assert_int_eq(bench_init(&b, "/var/tmp", 1), 0);
 	ck_assert_int_eq(webhook_maker_create(&m, 1, &clock_system), 0);
 	ck_assert_int_eq(ceiling_start(&c, &(struct ceiling_options){
-	    .loops = 2, .keys = webhook_maker_keys(m), .dir = b.dir}), 0);
+	    .loops = 2, .keys = webhook_maker_keys(m), .dir = b.dir, .demanded = demanded}), 0);
 	ck_assert_int_eq(load_run(&(struct load_options){.clock = &clock_system, .port = ceiling_port(c),
 	    .connections = 8, .seconds = 60, .requests_max = 500, .make = make_webhook, .arg = m, .expect = 200}, &r), 0);
 	ceiling_counts(c, &records, &commits);
@@ -139,6 +172,8 @@ START_TEST(ceiling_stores_what_it_acknowledges)
 	ck_assert_uint_eq(r.latency.n, r.ok);
 	ceiling_stop(c);
 	ceiling_stop(NULL);
+	if (demanded)
+		check_floor(&b);
 	webhook_maker_destroy(m);
 	bench_finish(&b);
 	ck_assert(!file_exists(b.dir[0] == '\0' ? "/nonexistent" : b.dir));
@@ -183,7 +218,7 @@ int main(void)
 	tcase_add_test(t, histogram_percentiles_are_close);
 	tcase_add_test(t, histogram_small_values_are_exact);
 	tcase_add_test(t, webhooks_are_genuine_and_unique);
-	tcase_add_test(t, ceiling_stores_what_it_acknowledges);
+	tcase_add_loop_test(t, ceiling_stores_what_it_acknowledges, 0, 2);
 	tcase_add_test(t, load_counts_what_is_wrong);
 	suite_add_tcase(s, t);
 	return run_suite(s);
