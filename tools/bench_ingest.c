@@ -149,6 +149,10 @@ static int measure_all(struct ingest *in, const struct bench_row *commit)
 	if (rc != 0)
 		return rc;
 	compare_times(limit, commit);
+	floor = bench_limit_floor(in->b, 1, &rc);
+	if (rc != 0)
+		return rc;
+	compare_times(floor, commit);
 	row = measure(in, 1, 0, &rc);
 	if (rc != 0)
 		return rc;
