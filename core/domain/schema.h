@@ -145,12 +145,16 @@ void problems_write(const struct problems *p, struct json_writer *w);
  *
  * seal appends the sealed form to out_raw. open gives the JSON back, in the
  * arena; ERR_ERASED makes the field absent, other errors end the decoding.
+ *
+ * wants, which may be NULL, tells decoding of which sealed fields the value is
+ * of interest. The others are left absent, without a look inside.
  */
 struct seal_hooks {
 	int (*seal)(void *arg, const char *field_name, const char *subject_name, struct slice plain_json,
 	    struct buf *out_raw);
 	int (*open)(void *arg, const char *field_name, struct slice sealed_raw, struct arena *arena,
 	    struct slice *ret_json);
+	bool (*wants)(void *arg, const struct schema_field *field); /* field->path is its name */
 	void *arg;
 };
 

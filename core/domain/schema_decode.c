@@ -237,7 +237,9 @@ static void decode_member(struct decoding *d, const struct schema_field *f, stru
 	struct slice sealed;
 
 	if ((f->flags & FIELD_SEALED) != 0 && is_sealed(v, &sealed)) {
-		if (d->hooks == NULL || !open_sealed(d, f, sealed, &v))
+		const struct seal_hooks *h = d->hooks;
+
+		if (h == NULL || (h->wants != NULL && !h->wants(h->arg, f)) || !open_sealed(d, f, sealed, &v))
 			return;
 	}
 	if (decode_value(d, f, v, at, field_member(f, data)))

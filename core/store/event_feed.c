@@ -32,8 +32,23 @@ struct feed_chunk {
 	struct fed_event events[CHUNK_EVENTS];
 };
 
+/* Which fields of which types the models bind, as far as it was asked. One thread. */
+#define WANTED_SLOTS 512
+
+struct wanted_slot {
+	const struct schema_field *field;
+	uint16_t type;
+	bool yes;
+};
+
+struct wanted {
+	const struct projection *const *models; /* ends with NULL */
+	struct wanted_slot slots[WANTED_SLOTS];
+};
+
 struct event_feed {
 	struct event_feed_options options;
+	struct wanted wanted; /* the thread's */
 	uv_thread_t thread;
 	bool running;
 	uv_mutex_t lock;
@@ -45,6 +60,13 @@ struct event_feed {
 	uint64_t n_failures;
 	unsigned n_chunks;
 	struct feed_chunk *chunks;
+};
+
+/* What a reader needs to decode for itself. */
+struct feed_own {
+	struct feed_chunk chunk;
+	const struct projection *only[2];
+	struct wanted wanted;
 };
 
 /* ---- which fields ------------------------------------------------------------ */
@@ -79,20 +101,37 @@ static bool model_binds(const struct projection *model, uint16_t type, const cha
 
 /* What the opening of a field needs to know to open only what somebody binds. */
 struct opening {
-	const struct seal_hooks *hooks;
-	const struct projection *const *models;
+	struct seal_hooks hooks;
+	struct wanted *wanted;
 	uint16_t type;
 };
 
-/* Opening costs a decryption; fields nobody asks for stay shut, which looks like erased. */
-static int open_bound(void *arg, const char *field, struct slice sealed, struct arena *arena, struct slice *ret_json)
+static bool is_bound(const struct projection *const *models, uint16_t type, const char *field)
+{
+	for (; *models != NULL; models++)
+		if (model_binds(*models, type, field))
+			return true;
+	return false;
+}
+
+/* Opening costs a decryption; fields nobody asks for stay shut, which looks like erased. The answer is always the same
+ * for a field of a type, and looking for it in the statements takes long. */
+static bool is_wanted(void *arg, const struct schema_field *field)
+{
+	struct opening *o = arg;
+	size_t i = ((uintptr_t)field / sizeof(*field) + (size_t)o->type * 7) % WANTED_SLOTS;
+	struct wanted_slot *slot = &o->wanted->slots[i];
+
+	if (slot->field != field || slot->type != o->type)
+		*slot = (struct wanted_slot){field, o->type, is_bound(o->wanted->models, o->type, field->path)};
+	return slot->yes;
+}
+
+static int open_wanted(void *arg, const char *field, struct slice sealed, struct arena *arena, struct slice *ret_json)
 {
 	struct opening *o = arg;
 
-	for (const struct projection *const *m = o->models; *m != NULL; m++)
-		if (model_binds(*m, o->type, field))
-			return o->hooks->open(o->hooks->arg, field, sealed, arena, ret_json);
-	return ERR_ERASED;
+	return o->hooks.open(o->hooks.arg, field, sealed, arena, ret_json);
 }
 
 /* ---- decoding ------------------------------------------------------------------ */
@@ -106,13 +145,13 @@ static bool is_handled(const struct projection *const *models, uint16_t type)
 }
 
 /* The entry is copied first: what is decoded points into it and outlives the log's transaction. */
-static int decode(struct sealer *sealer, const struct projection *const *models, const struct log_record *record,
-    struct arena *arena, struct event *ret)
+static int decode(struct sealer *sealer, struct wanted *wanted, const struct log_record *record, struct arena *arena,
+    struct event *ret)
 {
 	struct slice entry = arena_dup(arena, record->entry);
 	struct seal_scope scope = {.sealer = sealer};
-	struct seal_hooks hooks = {0}, bound = {.open = open_bound};
-	struct opening opening = {&hooks, models, record->type};
+	struct opening opening = {.wanted = wanted, .type = record->type};
+	struct seal_hooks hooks = {.open = open_wanted, .wants = is_wanted, .arg = &opening};
 	struct envelope envelope = {0};
 	int rc = entry.ptr == NULL ? ERR_NOMEM : envelope_decode(entry, record->position, arena, &envelope);
 
@@ -121,9 +160,8 @@ static int decode(struct sealer *sealer, const struct projection *const *models,
 	if (sealer == NULL)
 		return event_decode_data(&envelope, NULL, arena, ret);
 	scope.event_id = envelope.id;
-	seal_scope_hooks(&hooks, &scope);
-	bound.arg = &opening;
-	return event_decode_data(&envelope, &bound, arena, ret);
+	seal_scope_hooks(&opening.hooks, &scope);
+	return event_decode_data(&envelope, &hooks, arena, ret);
 }
 
 /* Errors of the moment, which must not stay with the event. */
@@ -133,7 +171,7 @@ static bool passes(int rc)
 }
 
 /* From c->first up to the end of the log, or as much as one chunk takes. */
-static void fill(const struct event_feed *feed, struct feed_chunk *c, const struct projection *const *models)
+static void fill(const struct event_feed *feed, struct feed_chunk *c, struct wanted *wanted)
 {
 	struct eventlog_cursor cursor;
 	struct log_record record;
@@ -152,9 +190,9 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, const stru
 		*e = (struct fed_event){.position = record.position,
 		    .place = LOG_PLACE(feed->options.number, record.position), .type = record.type,
 		    .stream_version = record.stream_version};
-		if (is_handled(models, record.type)) {
+		if (is_handled(wanted->models, record.type)) {
 			e->decoded = true;
-			e->rc = decode(feed->options.sealer, models, &record, &c->arena, &e->event);
+			e->rc = decode(feed->options.sealer, wanted, &record, &c->arena, &e->event);
 			if (passes(e->rc)) {
 				rc = e->rc;
 				break;
@@ -226,7 +264,7 @@ static void run(void *arg)
 		c->ready = false;
 		c->first = feed->next;
 		uv_mutex_unlock(&feed->lock);
-		fill(feed, c, feed->options.models);
+		fill(feed, c, &feed->wanted);
 		uv_mutex_lock(&feed->lock);
 		c->ready = true;
 		feed->next = c->first + c->n;
@@ -246,6 +284,7 @@ int event_feed_open(struct event_feed **ret, const struct event_feed_options *op
 	if (feed == NULL)
 		return ERR_NOMEM;
 	feed->options = *options;
+	feed->wanted.models = options->models;
 	uv_mutex_init(&feed->lock);
 	uv_cond_init(&feed->changed);
 	*ret = feed;
@@ -290,9 +329,14 @@ void feed_reader_init(struct feed_reader *r, struct event_feed *feed, const stru
 	*r = (struct feed_reader){.feed = feed, .model = model};
 }
 
+static bool is_own(const struct feed_reader *r)
+{
+	return r->own != NULL && r->chunk == &r->own->chunk;
+}
+
 void feed_reader_pause(struct feed_reader *r)
 {
-	if (r->chunk != NULL && r->chunk != r->own) {
+	if (r->chunk != NULL && !is_own(r)) {
 		uv_mutex_lock(&r->feed->lock);
 		r->chunk->holders--;
 		uv_mutex_unlock(&r->feed->lock);
@@ -304,7 +348,7 @@ void feed_reader_finish(struct feed_reader *r)
 {
 	feed_reader_pause(r);
 	if (r->own != NULL)
-		arena_finish(&r->own->arena);
+		arena_finish(&r->own->chunk.arena);
 	free(r->own);
 	r->own = NULL;
 }
@@ -359,17 +403,17 @@ static struct feed_chunk *take(struct event_feed *feed, uint64_t position, uint6
 
 static struct feed_chunk *decode_own(struct feed_reader *r, uint64_t position)
 {
-	const struct projection *const only[] = {r->model, NULL};
-
 	if (r->own == NULL) {
 		r->own = calloc(1, sizeof(*r->own));
 		if (r->own == NULL)
 			return NULL;
-		r->own->arena = (struct arena)ARENA_INIT(CHUNK_BYTES_MAX);
+		r->own->chunk.arena = (struct arena)ARENA_INIT(CHUNK_BYTES_MAX);
+		r->own->only[0] = r->model;
+		r->own->wanted.models = r->own->only;
 	}
-	r->own->first = position;
-	fill(r->feed, r->own, only);
-	return r->own;
+	r->own->chunk.first = position;
+	fill(r->feed, &r->own->chunk, &r->own->wanted);
+	return &r->own->chunk;
 }
 
 int feed_reader_at(struct feed_reader *r, uint64_t position, const struct fed_event **ret)
@@ -389,7 +433,7 @@ int feed_reader_at(struct feed_reader *r, uint64_t position, const struct fed_ev
 		return 0;
 	}
 	rc = r->chunk->rc != 0 ? r->chunk->rc : ERR_END;
-	if (r->chunk != r->own)
+	if (!is_own(r))
 		r->told = r->chunk->failure;
 	feed_reader_pause(r);
 	return rc;

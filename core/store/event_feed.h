@@ -23,6 +23,7 @@
 struct event_feed;
 struct eventlog;
 struct feed_chunk;
+struct feed_own;
 struct sealer;
 
 struct event_feed_options {
@@ -56,7 +57,7 @@ struct feed_reader {
 	const struct projection *model; /* what it opens when it decodes for itself */
 	struct feed_chunk *chunk;       /* held until the reader is past it */
 	uint64_t told;                  /* number of the last failure it was told */
-	struct feed_chunk *own;
+	struct feed_own *own; /* for decoding by itself */
 };
 
 /* A zeroed reader may be finished, too. */

@@ -166,7 +166,7 @@ static int open_in_clear(void *arg, const char *field, struct slice raw, struct 
 	return 0;
 }
 
-static const struct seal_hooks in_clear = {seal_in_clear, open_in_clear, NULL};
+static const struct seal_hooks in_clear = {.seal = seal_in_clear, .open = open_in_clear};
 
 static void to_a_record_and_back(struct tencent_fact *fact, struct slice id)
 {

@@ -24,7 +24,7 @@ static int open_in_clear(void *arg, const char *field, struct slice raw, struct 
 	return ret->ptr == NULL ? ERR_NOMEM : 0;
 }
 
-static const struct seal_hooks in_clear = {seal_in_clear, open_in_clear, NULL};
+static const struct seal_hooks in_clear = {.seal = seal_in_clear, .open = open_in_clear};
 
 static void try_item(const struct tencent_envelope *e, size_t index, struct json_value item, struct arena *a)
 {

@@ -67,7 +67,7 @@ static int toy_open(void *arg, const char *field, struct slice sealed, struct ar
 
 static struct seal_hooks toy_hooks(struct toy *toy)
 {
-	return (struct seal_hooks){toy_seal, toy_open, toy};
+	return (struct seal_hooks){.seal = toy_seal, .open = toy_open, .arg = toy};
 }
 
 /* ---- samples ----------------------------------------------------------------------------- */
