@@ -19,10 +19,10 @@ create table meetings (
 	code_latest text not null,
 	type_latest text not null,
 	creator_latest text not null,
-	creator_name_latest text not null,
+	creator_name_latest text not null default '',
 	scheduled_start_latest text not null,
 	scheduled_end_latest text not null,
-	created_from_latest text not null,
+	created_from_latest text not null default '',
 	end_type_latest text not null default '',
 	first_started_at integer,
 	last_started_at integer,
@@ -89,7 +89,23 @@ create virtual table meetings_search using fts5(row unindexed, text, tokenize = 
 create table search_todo (meeting text not null, person text not null, primary key (meeting, person))
 strict, without rowid;
 
-/* Only for tables that few events touch: on the others a trigger costs more than what it does. */
+/* What follows from a row: rows are gathered, so these run once for many events. */
+create trigger title_came after insert on meetings when new.title_latest <> '' begin
+	insert or ignore into search_todo values (new.id, '');
+end;
+create trigger title_changed after update of title_latest on meetings
+when substr(new.title_latest, 17) <> substr(old.title_latest, 17) begin
+	insert or ignore into search_todo values (new.id, '');
+end;
+create trigger person_came after insert on meeting_people begin
+	insert or ignore into search_todo values (new.meeting, new.person);
+	update meetings set participant_count = participant_count + 1 where id = new.meeting and new.joined;
+end;
+create trigger person_changed after update on meeting_people
+when substr(new.name_latest, 17) <> substr(old.name_latest, 17) or new.joined > old.joined begin
+	insert or ignore into search_todo values (new.meeting, new.person);
+	update meetings set participant_count = participant_count + 1 where id = new.meeting and new.joined > old.joined;
+end;
 create trigger files_came after insert on recording_files begin
 	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
 end;
@@ -97,12 +113,18 @@ create trigger files_moved after update on recording_files begin
 	update meetings set processing_rank = max(processing_rank, new.rank) where id = new.meeting;
 end;
 
--- on meeting.*, participant.*, screen_share.*, live.*, recording.*
-insert or ignore into search_todo
-select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), ''
-where :meeting_id is not null and :title is not null and not exists (
-	select 1 from meetings where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
-	and substr(title_latest, 17) = :title);
+-- gather meetings
+--   max title_latest, code_latest, type_latest, creator_latest, creator_name_latest
+--   max scheduled_start_latest, scheduled_end_latest, created_from_latest, end_type_latest
+--   min first_started_at, created_at
+--   max last_started_at, last_ended_at, cancelled_at, updated_at
+--   max recording_rank, processing_rank
+
+-- gather meeting_people
+--   max name_latest, joined
+
+-- gather recording_files
+--   max meeting, rank
 
 -- on meeting.*
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
@@ -119,125 +141,62 @@ select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 		'meetingIdType', :meeting_id_type))),
 	iif(:type = 'meeting.started', at, null), iif(:type = 'meeting.started', at, null),
 	iif(:type = 'meeting.ended', at, null), iif(:type = 'meeting.cancelled', at, null), at, at
-from (select coalesce(:operate_at_ms, :time) as at) where true
-on conflict (id) do update set
-	title_latest = max(title_latest, excluded.title_latest),
-	code_latest = max(code_latest, excluded.code_latest),
-	type_latest = max(type_latest, excluded.type_latest),
-	creator_latest = max(creator_latest, excluded.creator_latest),
-	creator_name_latest = max(creator_name_latest, excluded.creator_name_latest),
-	scheduled_start_latest = max(scheduled_start_latest, excluded.scheduled_start_latest),
-	scheduled_end_latest = max(scheduled_end_latest, excluded.scheduled_end_latest),
-	created_from_latest = max(created_from_latest, excluded.created_from_latest),
-	first_started_at = min(coalesce(first_started_at, excluded.first_started_at),
-		coalesce(excluded.first_started_at, first_started_at)),
-	last_started_at = max(coalesce(last_started_at, excluded.last_started_at),
-		coalesce(excluded.last_started_at, last_started_at)),
-	last_ended_at = max(coalesce(last_ended_at, excluded.last_ended_at),
-		coalesce(excluded.last_ended_at, last_ended_at)),
-	cancelled_at = max(coalesce(cancelled_at, excluded.cancelled_at),
-		coalesce(excluded.cancelled_at, cancelled_at)),
-	created_at = min(created_at, excluded.created_at),
-	updated_at = max(updated_at, excluded.updated_at);
+from (select coalesce(:operate_at_ms, :time) as at);
+insert into meeting_people (meeting, person, name_latest, joined)
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :creator_subject,
+	latest(coalesce(:operate_at_ms, :time), :creator_user_name), 0
+where :creator_subject is not null;
+
+-- on meeting.ended
+insert into meetings (id, end_type_latest)
+values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
+	latest(coalesce(:operate_at_ms, :time), :meeting_end_type));
 
 -- on participant.*, screen_share.*, live.*
 /* Most events by far: who made the meeting is left to the others, which spares opening it. */
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream, title_latest, code_latest, type_latest,
-	creator_latest, creator_name_latest, scheduled_start_latest, scheduled_end_latest, created_from_latest,
-	created_at, updated_at)
+	creator_latest, scheduled_start_latest, scheduled_end_latest, created_at, updated_at)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
-	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type), latest(at, :creator_subject), '',
+	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type), latest(at, :creator_subject),
 	latest(at, coalesce(:sub_meeting_start_at_ms, :start_at_ms)),
-	latest(at, coalesce(:sub_meeting_end_at_ms, :end_at_ms)), '', at, at
-from (select coalesce(:operate_at_ms, :time) as at) where true
-on conflict (id) do update set
-	title_latest = max(title_latest, excluded.title_latest),
-	code_latest = max(code_latest, excluded.code_latest),
-	type_latest = max(type_latest, excluded.type_latest),
-	creator_latest = max(creator_latest, excluded.creator_latest),
-	scheduled_start_latest = max(scheduled_start_latest, excluded.scheduled_start_latest),
-	scheduled_end_latest = max(scheduled_end_latest, excluded.scheduled_end_latest),
-	created_at = min(created_at, excluded.created_at),
-	updated_at = max(updated_at, excluded.updated_at);
-
--- on meeting.ended
-update meetings set end_type_latest = max(end_type_latest, latest(coalesce(:operate_at_ms, :time), :meeting_end_type))
-where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
+	latest(at, coalesce(:sub_meeting_end_at_ms, :end_at_ms)), at, at
+from (select coalesce(:operate_at_ms, :time) as at);
 
 -- on participant.joined, participant.left
-insert or ignore into search_todo
-select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown')
-where not exists (
-	select 1 from meeting_people where meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
-	and person = coalesce(:operator_subject, 'unknown') and substr(name_latest, 17) = coalesce(:operator_user_name, ''));
-update meetings set participant_count = participant_count + 1
-where id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) and not exists (
-	select 1 from meeting_people where meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
-	and person = coalesce(:operator_subject, 'unknown') and joined = 1);
 insert into meeting_people (meeting, person, name_latest, joined)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
-	latest(coalesce(:operate_at_ms, :time), :operator_user_name), 1)
-on conflict (meeting, person) do update set
-	name_latest = max(name_latest, excluded.name_latest),
-	joined = max(joined, excluded.joined);
-
--- on meeting.*
-insert or ignore into search_todo
-select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :creator_subject
-where :creator_subject is not null and not exists (
-	select 1 from meeting_people where meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
-	and person = :creator_subject and substr(name_latest, 17) = coalesce(:creator_user_name, ''));
-insert into meeting_people (meeting, person, name_latest, joined)
-select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :creator_subject,
-	latest(coalesce(:operate_at_ms, :time), :creator_user_name), 0
-where :creator_subject is not null
-on conflict (meeting, person) do update set name_latest = excluded.name_latest
-where excluded.name_latest > name_latest;
+	latest(coalesce(:operate_at_ms, :time), :operator_user_name), 1);
 
 -- on recording.*
 /* Here start and end are those of the recording, not of the plan; an uploaded file belongs to no meeting. */
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
 	title_latest, code_latest, type_latest, creator_latest, creator_name_latest,
-	scheduled_start_latest, scheduled_end_latest, created_from_latest,
-	recording_rank, processing_rank, created_at, updated_at)
+	scheduled_start_latest, scheduled_end_latest, recording_rank, processing_rank, created_at, updated_at)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
 	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type),
 	latest(at, :creator_subject), latest(at, :creator_user_name),
-	latest(at, :sub_meeting_start_at_ms), latest(at, :sub_meeting_end_at_ms), '',
+	latest(at, :sub_meeting_start_at_ms), latest(at, :sub_meeting_end_at_ms),
 	case :type when 'recording.completed' then 3 when 'recording.failed' then 2
 		when 'recording.deleted' then 0 when 'recording.updated' then 0 else 1 end,
 	iif(:type = 'recording.completed', 1, 0), at, at
-from (select coalesce(:operate_at_ms, :time) as at) where :meeting_id is not null
-on conflict (id) do update set
-	title_latest = max(title_latest, excluded.title_latest),
-	code_latest = max(code_latest, excluded.code_latest),
-	type_latest = max(type_latest, excluded.type_latest),
-	creator_latest = max(creator_latest, excluded.creator_latest),
-	creator_name_latest = max(creator_name_latest, excluded.creator_name_latest),
-	scheduled_start_latest = max(scheduled_start_latest, excluded.scheduled_start_latest),
-	scheduled_end_latest = max(scheduled_end_latest, excluded.scheduled_end_latest),
-	recording_rank = max(recording_rank, excluded.recording_rank),
-	processing_rank = max(processing_rank, excluded.processing_rank),
-	created_at = min(created_at, excluded.created_at),
-	updated_at = max(updated_at, excluded.updated_at);
+from (select coalesce(:operate_at_ms, :time) as at) where :meeting_id is not null;
 
 -- on recording.completed, recording.failed
 insert into recording_files (record_file_id, meeting, rank)
 select file.value ->> 'record_file_id', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 0
-from json_each(:recording_files) as file where true
-on conflict (record_file_id) do update set meeting = max(meeting, excluded.meeting);
+from json_each(:recording_files) as file where file.value ->> 'record_file_id' is not null;
 
 -- on transcript.ready
 insert into recording_files (record_file_id, meeting, rank)
-select file.value ->> 'record_file_id', '', 1 from json_each(:recording_files) as file where true
-on conflict (record_file_id) do update set rank = max(rank, excluded.rank);
+select file.value ->> 'record_file_id', '', 1 from json_each(:recording_files) as file
+where file.value ->> 'record_file_id' is not null;
 
 -- on minutes.ready, summary.ready
 insert into recording_files (record_file_id, meeting, rank)
-select file.value ->> 'record_file_id', '', iif(:result = 2, 2, 3) from json_each(:recording_files) as file where true
-on conflict (record_file_id) do update set rank = max(rank, excluded.rank);
+select file.value ->> 'record_file_id', '', iif(:result = 2, 2, 3) from json_each(:recording_files) as file
+where file.value ->> 'record_file_id' is not null;
 
 -- commit
 delete from meetings_search where rowid in (

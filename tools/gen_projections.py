@@ -30,6 +30,7 @@ FUNCTIONS = {"row_id": -1, "latest": 2}
 NAME_MAX = 32
 STATEMENT_MAX = 4000  # C promises string literals of 4,095
 FILTERS_MAX = 12
+GATHER_COLUMNS_MAX = 64  # as in core/store/projection.h
 # Parameters that lists use themselves.
 LIST_PARAMS = ("search", "cursor_value", "cursor_key", "limit", "offset", "page", "cursor", "sort", "fields")
 
@@ -42,7 +43,7 @@ class Refused(Exception):
 class Section:
     def __init__(self, kind, rest, line):
         self.kind, self.rest, self.line = kind, rest.strip(), line
-        self.clauses = []  # (line, text) of a list
+        self.clauses = []  # (line, text) of a list or gather
         self.body, self.body_line = "", line + 1
 
 
@@ -52,11 +53,11 @@ class Section:
 def sections_of(file, text):
     found, current = [], None
     for number, line in enumerate(text.splitlines(), 1):
-        head = re.match(r"^-- (table|on|commit|query|list)\b(.*)$", line)
+        head = re.match(r"^-- (table|gather|on|commit|query|list)\b(.*)$", line)
         if head:
             current = Section(head.group(1), head.group(2), number)
             found.append(current)
-        elif current is not None and current.kind == "list" and not current.body and re.match(r"^--\s{2,}\S", line):
+        elif current is not None and current.kind in ("list", "gather") and not current.body and re.match(r"^--\s{2,}\S", line):
             current.clauses.append((number, line[2:].strip()))
             current.body_line = number + 1
         elif current is not None:
@@ -152,13 +153,15 @@ class Model:
         self.version = hashlib.sha256(ENGINE + raw).hexdigest()[:16]
         self.events = events
         self.ddl, self.handlers, self.commits, self.queries, self.lists = [], {}, [], [], []
+        self.gathers = {}
         if len(self.name) > NAME_MAX or not re.match(r"^[a-z][a-z0-9_]*$", self.name):
             raise Refused(self.file, 1, "the file's name must be a-z, 0-9 and _, at most %d" % NAME_MAX)
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         for name, count in FUNCTIONS.items():
             self.db.create_function(name, count, lambda *a: "", deterministic=True)
         sections = sections_of(self.file, raw.decode("utf-8"))
-        for section in sorted(sections, key=lambda s: s.kind != "table"):
+        first = ("table", "gather")
+        for section in sorted(sections, key=lambda s: first.index(s.kind) if s.kind in first else len(first)):
             getattr(self, "take_" + section.kind)(section)
         if not self.ddl:
             raise Refused(self.file, 1, "there is no '-- table' section")
@@ -188,6 +191,85 @@ class Model:
                 self.refuse(line, str(e))
             self.ddl.append(sql)
 
+    def take_gather(self, section):
+        """What becomes of each column of a table, and the statement that writes a row."""
+        info = self.db.execute("select name, type, \"notnull\", dflt_value, pk from pragma_table_info(?)",
+                               (section.rest,)).fetchall()
+        columns = {name: {"integer": type.upper() == "INTEGER", "not_null": not_null, "default": default,
+                          "required": bool(pk or (not_null and default is None)),
+                          "op": "KEY" if pk else "FIRST"} for name, type, not_null, default, pk in info}
+        if not columns or section.body.strip() or section.rest in self.gathers:
+            self.refuse(section.line, "a gather names a table, once, and has clauses only")
+        made, = self.db.execute("select sql from sqlite_schema where name = ?", (section.rest,)).fetchone()
+        if re.search(r"\bcheck\b", bare(made), re.I):
+            self.refuse(section.line, "a check would see the values of several events together")
+        for line, clause in section.clauses:
+            op, _, rest = clause.partition(" ")
+            if op not in ("max", "min", "sum"):
+                self.refuse(line, "'%s' is not max, min or sum" % op)
+            for name in (n.strip() for n in rest.split(",")):
+                if columns.get(name, {}).get("op") != "FIRST":
+                    self.refuse(line, "'%s' is not a column of %s that can be gathered (once)" % (name, section.rest))
+                columns[name]["op"] = op.upper()
+                # What stands for nothing must change nothing.
+                if columns[name]["default"] not in {"max": (None, "''", "0"), "min": (None,), "sum": (None, "0")}[op]:
+                    self.refuse(line, "the default of '%s' would take part in its %s" % (name, op))
+                if op == "sum" and not (columns[name]["integer"] and columns[name]["default"]):
+                    self.refuse(line, "'%s' must be an integer with default 0 to be summed" % name)
+        if len(columns) > GATHER_COLUMNS_MAX or any(t.upper() not in ("TEXT", "INTEGER") for _, t, _, _, _ in info):
+            self.refuse(section.line, "a gathered table has at most %d columns, of text or integer" % GATHER_COLUMNS_MAX)
+        self.gathers[section.rest] = (section.line, columns)
+        try:
+            self.db.execute("explain " + self.upsert(section.rest), [None] * len(columns))
+        except sqlite3.Error as e:
+            self.refuse(section.line, str(e))
+
+    def upsert(self, table):
+        columns = self.gathers[table][1]
+        merges = {
+            "MAX": ("{0} = max({0}, excluded.{0})", "{0} = max(coalesce({0}, excluded.{0}), coalesce(excluded.{0}, {0}))"),
+            "MIN": ("{0} = min({0}, excluded.{0})", "{0} = min(coalesce({0}, excluded.{0}), coalesce(excluded.{0}, {0}))"),
+            "SUM": ("{0} = {0} + excluded.{0}",) * 2,
+        }
+        values = ["coalesce(?%d, %s)" % (i, c["default"]) if c["not_null"] and c["default"] else "?%d" % i
+                  for i, c in enumerate(columns.values(), 1)]
+        sets = [merges[c["op"]][not c["not_null"]].format(name) for name, c in columns.items() if c["op"] in merges]
+        return "insert into %s (%s) values (%s) on conflict (%s) do %s" % (
+            table, ", ".join(columns), ", ".join(values), ", ".join(n for n, c in columns.items() if c["op"] == "KEY"),
+            "update set " + ", ".join(sets) if sets else "nothing")
+
+    def gathered(self, line, sql, follows):
+        """(table, indexes of its columns, select) of an insert into a gathered table, else None."""
+        m = re.match(r"\s*insert\s+into\s+(\w+)\s*\(([^()]*)\)\s*(select\b.*|values\s*\(.*\)\s*);\s*$", bare(sql), re.I | re.S)
+        if not m or m.group(1) not in self.gathers:
+            return None
+        table, names = m.group(1), [n.strip() for n in m.group(2).split(",")]
+        columns = list(self.gathers[table][1])
+        select = re.sub(r"^values\s*\((.*)\)\s*$", r"select \1", m.group(3), flags=re.I | re.S)
+        if len(set(names)) != len(names) or not set(names) <= set(columns):
+            self.refuse(line, "the columns of the insert are not those of %s" % table)
+        if not all(n in names for n, c in self.gathers[table][1].items() if c["op"] == "KEY"):
+            self.refuse(line, "the insert does not give the key of %s" % table)
+        missing = [n for n, c in self.gathers[table][1].items() if c["required"] and n not in names]
+        if missing and not follows(table):
+            self.refuse(line, "the insert leaves out %s.%s, which has no default" % (table, missing[0]))
+        if len(self.prepare(line, select, params_of(select))) != len(names):
+            self.refuse(line, "the insert has more or fewer values than columns")
+        return table, [columns.index(n) for n in names], re.sub(r"\s+", " ", select).strip()
+
+    def check_apart(self, line, sql, params):
+        """A statement of an event does not look at rows that may not be written yet."""
+        def authorize(action, table, *_):
+            looks = action in (sqlite3.SQLITE_READ, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+            return sqlite3.SQLITE_DENY if looks and table in self.gathers else sqlite3.SQLITE_OK
+        self.db.set_authorizer(authorize)
+        try:
+            self.db.execute("explain " + sql, {p: None for p in params})
+        except sqlite3.Error:
+            self.refuse(line, "the rows of a gathered table are not there yet when this runs")
+        finally:
+            self.db.set_authorizer(None)
+
     def take_on(self, section):
         wanted = [n.strip() for n in section.rest.split(",")]
         names = []
@@ -202,10 +284,15 @@ class Model:
         for name in names:
             for line, sql in statements:
                 self.check_writes(line, sql)
-                params = params_of(sql)
+                before = self.handlers.get(self.events[name]["id"], (name, []))[1]
+                into = self.gathered(line, sql, lambda table: any(b[3] and b[3][0] == table for b in before))
+                text = into[2] if into else sql
+                params = params_of(text)
                 binds = [self.bind(name, p, line) for p in params]
-                self.prepare(line, sql, params)
-                self.handlers.setdefault(self.events[name]["id"], (name, []))[1].append((line, sql, binds))
+                self.prepare(line, text, params)
+                if self.gathers:
+                    self.check_apart(line, text, params)
+                self.handlers.setdefault(self.events[name]["id"], (name, []))[1].append((line, text, binds, into))
 
     def take_commit(self, section):
         for line, sql in statements_of(self.file, section):
@@ -395,9 +482,24 @@ def write_columns(out, name, columns):
     out.append("\t{0},\n};\n")
 
 
+def write_gathers(out, m):
+    for table, (_, columns) in m.gathers.items():
+        out.append("static const struct gather_column %s_gather_%s[] = {" % (m.name, table))
+        out.extend('\t{"%s", %s, %s, GATHER_%s},' % (name, str(c["integer"]).lower(), str(c["required"]).lower(), c["op"])
+                   for name, c in columns.items())
+        out.append("};\n")
+    out.append("static const struct projection_gather %s_gathers[] = {" % m.name)
+    out.extend("\t{%s_gather_%s, %d,\n\t    %s, %d}," % (m.name, table, len(columns), c_text(m.upsert(table)), line)
+               for table, (line, columns) in m.gathers.items())
+    out.append("\t{0},\n};\n")
+
+
 def write_handlers(out, m):
     for event_id, (_, statements) in sorted(m.handlers.items()):
-        for i, (_, _, binds) in enumerate(statements):
+        for i, (_, _, binds, into) in enumerate(statements):
+            if into:
+                out.append("static const unsigned char %s_columns_%d_%d[] = {%s};" % (
+                    m.name, event_id, i, ", ".join(str(c) for c in into[1])))
             if binds:
                 out.append("static const struct projection_bind %s_binds_%d_%d[] = {" % (m.name, event_id, i))
                 out.extend("\t{PROJECTION_%s, %s}," % (source, c_text(path)) for source, path in binds)
@@ -405,9 +507,12 @@ def write_handlers(out, m):
     for event_id, (name, statements) in sorted(m.handlers.items()):
         out.append("/* %s */" % name)
         out.append("static const struct projection_statement %s_on_%d[] = {" % (m.name, event_id))
-        for i, (line, sql, binds) in enumerate(statements):
+        for i, (line, sql, binds, into) in enumerate(statements):
+            gather = "NULL, NULL"
+            if into:
+                gather = "&%s_gathers[%d], %s_columns_%d_%d" % (m.name, list(m.gathers).index(into[0]), m.name, event_id, i)
             ref = "%s_binds_%d_%d" % (m.name, event_id, i) if binds else "NULL"
-            out.append("\t{%s,\n\t    %s, %d, %d}," % (c_text(sql), ref, len(binds), line))
+            out.append("\t{%s,\n\t    %s, %d, %d, %s}," % (c_text(sql), ref, len(binds), line, gather))
         out.append("};\n")
     out.append("static const struct projection_handler %s_handlers[] = {" % m.name)
     out.extend("\t{%d, %s_on_%d, %d}," % (event_id, m.name, event_id, len(statements))
@@ -453,6 +558,7 @@ def write_model(out, m):
     out.append("static const char *const %s_ddl[] = {" % m.name)
     out.extend("\t%s," % c_text(sql) for sql in m.ddl)
     out.append("\tNULL,\n};\n")
+    write_gathers(out, m)
     write_handlers(out, m)
     write_queries(out, m)
     for made in m.lists:
@@ -460,15 +566,15 @@ def write_model(out, m):
     out.append("static const struct list_def *const %s_lists[] = {%s};\n" % (
         m.name, ", ".join(["&list_" + l["name"] for l in m.lists] + ["NULL"])))
     out.append("static const struct projection_statement %s_commits[] = {" % m.name)
-    out.extend("\t{%s, NULL, 0, %d}," % (c_text(sql), line) for line, sql in m.commits)
+    out.extend("\t{%s, NULL, 0, %d, NULL, NULL}," % (c_text(sql), line) for line, sql in m.commits)
     out.append("\t{0},\n};\n")
     out.append("static const struct projection_table %s_tables[] = {" % m.name)
     out.extend("\t{%s, %s}," % (c_text(n), c_text(sql)) for n, sql in m.tables)
     out.append("\t{0},\n};\n")
     out.append("static const struct projection projection_%s = {\n\t\"%s\", \"%s\", \"%s\",\n\t%s,\n"
-               "\t%s_handlers, %d,\n\t%s_commits, %d,\n\t%s_tables, %s_queries, %s_lists,\n};\n" % (
+               "\t%s_handlers, %d,\n\t%s_gathers, %d,\n\t%s_commits, %d,\n\t%s_tables, %s_queries, %s_lists,\n};\n" % (
                    m.name, m.name, m.file, m.version, m.name + "_ddl", m.name, len(m.handlers), m.name,
-                   len(m.commits), m.name, m.name, m.name))
+                   len(m.gathers), m.name, len(m.commits), m.name, m.name, m.name))
 
 
 def source_of(models, array):

@@ -11,6 +11,14 @@
  *                                     as JSON text), else :position :time :stream :version :actor
  *                                     :type :id :source :data of its envelope (:envelope_source
  *                                     where the event has a field of that name)
+ *     -- gather meetings              rows of this table are written once for many events, at the end of the
+ *     --   max a, b                   transaction: an insert of an event into it is one without a conflict
+ *     --   min c                      clause, and its columns become the greatest, least or sum of what was
+ *     --   sum d                      inserted (NULL counts as nothing given), the others stay what they were
+ *                                     first. An insert leaves out only columns that have a default or may be
+ *                                     NULL, unless it follows one of the same event into the table.
+ *                                     Statements of events cannot look at such a table; triggers on it and the
+ *                                     commit can. Written in the order of the sections
  *     -- commit                       run at the end of every transaction, so once for many events while
  *                                     catching up: for what is costly to do for each, like a full-text index
  *     -- query meeting_by_id          an answer; "startAt:time" names and types a column
@@ -56,12 +64,41 @@ struct projection_bind {
 	const char *path; /* member names of PROJECTION_FIELD, joined with dots */
 };
 
+/* How what events give a column becomes one value; in whatever portions it comes, the same. NULL is nothing given. */
+enum gather_op {
+	GATHER_FIRST, /* of the event that made the row */
+	GATHER_KEY,
+	GATHER_MAX,
+	GATHER_MIN,
+	GATHER_SUM,
+};
+
+#define GATHER_COLUMNS_MAX 64
+
+struct gather_column {
+	const char *name;
+	bool is_integer;  /* else text */
+	bool is_required; /* an event that names it gives a value */
+	enum gather_op op;
+};
+
+/* A table whose rows are gathered and written once for many events. */
+struct projection_gather {
+	const struct gather_column *columns;
+	unsigned n_columns;
+	const char *upsert; /* ?1 is columns[0] */
+	unsigned line;      /* in the .sql file, for messages */
+};
+
 /* Parameters are bound in order: binds[0] is ?1. */
 struct projection_statement {
 	const char *sql;
 	const struct projection_bind *binds;
 	unsigned n_binds;
 	unsigned line; /* in the .sql file, for messages */
+	/* Not NULL: the statement is a select of rows for this table; its i-th column is columns[column[i]]. */
+	const struct projection_gather *into;
+	const unsigned char *column;
 };
 
 struct projection_handler {
@@ -148,6 +185,8 @@ struct projection {
 	const char *const *ddl; /* statements, ends with NULL */
 	const struct projection_handler *handlers; /* ascending by type */
 	unsigned n_handlers;
+	const struct projection_gather *gathers;
+	unsigned n_gathers;
 	const struct projection_statement *commits;
 	unsigned n_commits;
 	const struct projection_table *tables;

@@ -8,14 +8,17 @@
 #include "base/err.h"
 #include "store/event_feed.h"
 #include "store/projection_file.h"
+#include "store/projection_gather.h"
 
 #define BIND_BYTES_MAX (1u << 20)
+#define GATHERED_BYTES_MAX ((size_t)16 << 20) /* of one table */
 
 /* One statement of a handler, ready to run. */
 struct step {
 	const struct projection_statement *from;
 	sqlite3_stmt *stmt;
 	struct schema_path *paths; /* by bind; only those of PROJECTION_FIELD are set */
+	struct gather *into;       /* NULL: it writes for itself */
 };
 
 struct handler {
@@ -28,6 +31,7 @@ struct projection_applier {
 	const struct projection *model;
 	sqlite3 *db;
 	struct handler *handlers; /* model->n_handlers, ascending by type */
+	struct gather **gathers;  /* model->n_gathers */
 	struct buf json;          /* of the parameter at hand */
 };
 
@@ -43,6 +47,8 @@ static int prepare_step(struct projection_applier *f, const struct handler *h, s
 	s->paths = calloc(s->from->n_binds + 1, sizeof(*s->paths));
 	if (s->paths == NULL)
 		return ERR_NOMEM;
+	if (s->from->into != NULL)
+		s->into = f->gathers[s->from->into - f->model->gathers];
 	assert(sqlite3_bind_parameter_count(s->stmt) == (int)s->from->n_binds);
 	for (unsigned i = 0; i < s->from->n_binds; i++) {
 		const struct projection_bind *b = &s->from->binds[i];
@@ -80,6 +86,23 @@ static int prepare_handler(struct projection_applier *f, struct handler *h, cons
 	return rc;
 }
 
+static int prepare_gathers(struct projection_applier *f, struct buf *problem)
+{
+	f->gathers = calloc(f->model->n_gathers + 1, sizeof(struct gather *));
+	if (f->gathers == NULL)
+		return ERR_NOMEM;
+	for (unsigned i = 0; i < f->model->n_gathers; i++) {
+		int code = gather_create(&f->gathers[i], &f->model->gathers[i], f->db);
+
+		if (code == SQLITE_OK)
+			continue;
+		if (problem != NULL)
+			buf_printf(problem, "%s:%u: %s", f->model->file, f->model->gathers[i].line, sqlite3_errmsg(f->db));
+		return projection_sqlite_err(code) == ERR_INVALID ? ERR_UNSUPPORTED : projection_sqlite_err(code);
+	}
+	return 0;
+}
+
 int projection_applier_create(struct projection_applier **ret, const struct projection *model, struct sqlite3 *db,
     struct buf *problem)
 {
@@ -92,8 +115,7 @@ int projection_applier_create(struct projection_applier **ret, const struct proj
 	f->db = db;
 	f->json = (struct buf)BUF_INIT(BIND_BYTES_MAX);
 	f->handlers = calloc(model->n_handlers + 1, sizeof(*f->handlers));
-	if (f->handlers == NULL)
-		rc = ERR_NOMEM;
+	rc = f->handlers == NULL ? ERR_NOMEM : prepare_gathers(f, problem);
 	for (unsigned i = 0; i < model->n_handlers && rc == 0; i++)
 		rc = prepare_handler(f, &f->handlers[i], &model->handlers[i], problem);
 	if (rc == 0)
@@ -119,6 +141,9 @@ void projection_applier_destroy(struct projection_applier *f)
 	for (unsigned i = 0; f->handlers != NULL && i < f->model->n_handlers; i++)
 		finish_handler(&f->handlers[i]);
 	free(f->handlers);
+	for (unsigned i = 0; f->gathers != NULL && i < f->model->n_gathers; i++)
+		gather_destroy(f->gathers[i]);
+	free(f->gathers);
 	buf_finish(&f->json);
 	free(f);
 }
@@ -206,7 +231,7 @@ static int bind_one(struct projection_applier *f, const struct step *s, unsigned
 	return SQLITE_MISUSE;
 }
 
-/* A statement may give rows (a select run for a function's effect does not exist here); they are passed over. */
+/* The rows a statement gives are those of a gathered table; another's are passed over. */
 static int run_step(struct projection_applier *f, const struct step *s, const struct fed_event *event)
 {
 	int code = SQLITE_OK, reset;
@@ -214,11 +239,39 @@ static int run_step(struct projection_applier *f, const struct step *s, const st
 	for (unsigned k = 0; k < s->from->n_binds && code == SQLITE_OK; k++)
 		code = bind_one(f, s, k, event);
 	if (code == SQLITE_OK)
-		do
-			code = sqlite3_step(s->stmt);
-		while (code == SQLITE_ROW);
+		while ((code = sqlite3_step(s->stmt)) == SQLITE_ROW)
+			if (s->into != NULL && (code = gather_add(s->into, s->stmt, s->from->column)) != SQLITE_OK)
+				break;
 	reset = sqlite3_reset(s->stmt);
 	return code == SQLITE_DONE ? reset : code;
+}
+
+int projection_applier_flush(struct projection_applier *f, struct buf *problem)
+{
+	for (unsigned i = 0; i < f->model->n_gathers; i++) {
+		int code = gather_flush(f->gathers[i]);
+
+		if (code == SQLITE_OK)
+			continue;
+		if (problem != NULL)
+			buf_printf(problem, "%s:%u: %s", f->model->file, f->model->gathers[i].line, sqlite3_errmsg(f->db));
+		return projection_sqlite_err(code);
+	}
+	return 0;
+}
+
+void projection_applier_forget(struct projection_applier *f)
+{
+	for (unsigned i = 0; i < f->model->n_gathers; i++)
+		gather_forget(f->gathers[i]);
+}
+
+static bool is_full(const struct projection_applier *f)
+{
+	for (unsigned i = 0; i < f->model->n_gathers; i++)
+		if (gather_bytes(f->gathers[i]) > GATHERED_BYTES_MAX)
+			return true;
+	return false;
 }
 
 int projection_applier_run(struct projection_applier *f, const struct fed_event *event, struct buf *problem)
@@ -241,8 +294,8 @@ int projection_applier_run(struct projection_applier *f, const struct fed_event 
 			continue;
 		if (problem != NULL)
 			buf_printf(problem, "%s:%u: %s: %s", f->model->file, h->steps[i].from->line, h->type->name,
-			    sqlite3_errmsg(f->db));
+			    code == sqlite3_errcode(f->db) ? sqlite3_errmsg(f->db) : sqlite3_errstr(code));
 		return projection_sqlite_err(code);
 	}
-	return 0;
+	return is_full(f) ? projection_applier_flush(f, problem) : 0;
 }

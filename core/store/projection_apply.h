@@ -17,7 +17,11 @@ int projection_applier_create(struct projection_applier **ret, const struct proj
     struct buf *problem);
 void projection_applier_destroy(struct projection_applier *a); /* NULL is fine */
 
-/* Runs the statements of one event, in the caller's transaction; errors as projection_file_apply(). */
+/* Runs the statements of one event, in the caller's transaction; errors as projection_file_apply(). Rows of gathered
+ * tables wait, within bounds, for projection_applier_flush(). */
 int projection_applier_run(struct projection_applier *a, const struct fed_event *event, struct buf *problem);
+/* Writes the rows that wait. An error may be of any event since the last time. */
+int projection_applier_flush(struct projection_applier *a, struct buf *problem);
+void projection_applier_forget(struct projection_applier *a);
 
 #endif

@@ -25,6 +25,7 @@ struct projection_file {
 	uint64_t position, committed;
 	uint8_t last_hash[SHA256_LEN];
 	struct projection_applier *applier;
+	bool singly; /* nothing is gathered over several events */
 	sqlite3_stmt **commits; /* model->n_commits */
 	sqlite3_stmt *begin, *commit, *rollback, *save;
 };
@@ -262,9 +263,16 @@ int projection_file_apply(struct projection_file *f, const struct fed_event *eve
 		return ERR_CORRUPT;
 	}
 	rc = projection_applier_run(f->applier, event, problem);
+	if (rc == 0 && f->singly)
+		rc = projection_applier_flush(f->applier, problem);
 	if (rc == 0)
 		f->position++;
 	return rc;
+}
+
+void projection_file_singly(struct projection_file *f, bool singly)
+{
+	f->singly = singly;
 }
 
 void projection_file_skip(struct projection_file *f)
@@ -292,9 +300,9 @@ int projection_file_begin(struct projection_file *f)
 	return run_plain(f->begin);
 }
 
-int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN])
+int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN], struct buf *problem)
 {
-	int rc = 0;
+	int rc = projection_applier_flush(f->applier, problem);
 
 	for (unsigned i = 0; i < f->model->n_commits && rc == 0; i++)
 		rc = of_file(run_plain(f->commits[i]));
@@ -317,6 +325,7 @@ void projection_file_rollback(struct projection_file *f)
 {
 	if (!sqlite3_get_autocommit(f->db))
 		run_plain(f->rollback);
+	projection_applier_forget(f->applier);
 	f->position = f->committed;
 }
 

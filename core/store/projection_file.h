@@ -41,16 +41,18 @@ void projection_file_last_hash(const struct projection_file *f, uint8_t ret[SHA2
 
 int projection_file_begin(struct projection_file *f);
 /*
- * Applies the event at projection_file_position(). ERR_INVALID and the codec's errors: this event cannot be applied,
- * the transaction must be rolled back. ERR_CORRUPT, ERR_IO, ERR_DISK_FULL: the
- * file is to be set aside.
+ * Applies the event at projection_file_position(). ERR_INVALID and the codec's errors: this event cannot be applied
+ * (or, with rows that are gathered, one before it), the transaction must be rolled back. ERR_CORRUPT, ERR_IO,
+ * ERR_DISK_FULL: the file is to be set aside. The same from the commit.
  */
 int projection_file_apply(struct projection_file *f, const struct fed_event *event, struct buf *problem);
+/* From now on the rows of each event are written with it, so that errors tell which event it was; slower. */
+void projection_file_singly(struct projection_file *f, bool singly);
 /* Passes over the event there. */
 void projection_file_skip(struct projection_file *f);
 /* From the end of one log to the beginning of the next. */
 void projection_file_move(struct projection_file *f, uint64_t place);
-int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN]);
+int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN], struct buf *problem);
 /* Back to the position of the last commit. */
 void projection_file_rollback(struct projection_file *f);
 

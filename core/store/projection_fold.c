@@ -220,14 +220,13 @@ static int commit(struct fold *f)
 	int rc = place_before(f, projection_file_position(f->file), &before) ? hash_of(f, before, hash) : 0;
 
 	if (rc == 0)
-		rc = projection_file_commit(f->file, hash);
+		rc = projection_file_commit(f->file, hash, f->problem);
 	if (rc != 0 && f->problem->len == 0)
 		buf_append_str(f->problem, "the rows could not be committed");
 	return rc;
 }
 
-/* One transaction up to `until`; on an error nothing of it stays and f->err_position tells where. */
-static int transact(struct fold *f, uint64_t until)
+static int attempt(struct fold *f, uint64_t until)
 {
 	int rc = projection_file_begin(f->file);
 
@@ -238,6 +237,21 @@ static int transact(struct fold *f, uint64_t until)
 		rc = commit(f);
 	if (rc != 0)
 		projection_file_rollback(f->file);
+	return rc;
+}
+
+/* One transaction up to `until`; on an error nothing of it stays and f->err_position tells where. */
+static int transact(struct fold *f, uint64_t until)
+{
+	int rc = attempt(f, until);
+
+	if (rc == 0 || f->log_failed || !fold_is_event_error(rc) || f->model->n_gathers == 0)
+		return rc;
+	/* The rows of many events were written together. One by one it shows which could not be. */
+	buf_clear(f->problem);
+	projection_file_singly(f->file, true);
+	rc = attempt(f, until);
+	projection_file_singly(f->file, false);
 	return rc;
 }
 

@@ -38,6 +38,18 @@ select id, name, at as "madeAt:time" from things where id = :id;
 select id, name from things where name is not null;
 """
 
+GATHERED = """-- Things, counted.
+-- table
+create table counts (id text primary key, first integer, seen integer not null, n integer not null default 0, name text) strict;
+-- gather counts
+--   max seen
+--   min first
+--   sum n
+-- on thing.made
+insert into counts (seen, id, n, first) values (:time, :thing_id, 1, :time);
+insert into counts (id, name) select :thing_id, :name;
+"""
+
 
 def generate(text, name="things.sql"):
     with tempfile.TemporaryDirectory() as work:
@@ -104,6 +116,44 @@ class Generator(unittest.TestCase):
             with self.subTest(new):
                 self.assertIn(old, GOOD)
                 status, problem, _ = generate(GOOD.replace(old, new, 1))
+                self.assertEqual(status, 1, problem)
+                self.assertTrue(problem.startswith("gen_projections: projections/things.sql:%d: " % line), problem)
+                self.assertIn(says, problem)
+
+    def test_a_gathered_table_is_written_by_one_statement(self):
+        status, problem, source = generate(GATHERED)
+        self.assertEqual((status, problem), (0, ""))
+        source = source.replace("\\?", "?")
+        for part in ('{"id", false, true, GATHER_KEY}', '{"seen", true, true, GATHER_MAX}', '{"n", true, false, GATHER_SUM}',
+                     'values (?1, ?2, ?3, coalesce(?4, 0), ?5) on conflict (id) do update set '
+                     'first = min(coalesce(first, excluded.first), coalesce(excluded.first, first)), '
+                     'seen = max(seen, excluded.seen), n = n + excluded.n',
+                     '"select :time, :thing_id, 1, :time"', "[] = {2, 0, 3, 1}", '"select :thing_id, :name"'):
+            self.assertIn(part, source)
+
+    def test_what_cannot_be_gathered_is_named(self):
+        cases = [
+            ("-- gather counts", "-- gather count", 4, "a gather names a table"),
+            ("--   sum n", "--   sum n, n", 7, "'n' is not a column of counts that can be gathered (once)"),
+            ("--   sum n", "--   sum id", 7, "'id' is not a column"),
+            ("--   sum n", "--   add n", 7, "'add' is not max, min or sum"),
+            ("--   min first", "--   min n", 6, "the default of 'n' would take part in its min"),
+            ("--   max seen", "--   sum seen", 5, "'seen' must be an integer with default 0"),
+            ("n integer", "n real", 4, "of text or integer"),
+            ("first integer", "first integer check (first > 0)", 4, "a check would see"),
+            ("(seen, id, n, first)", "(seen, id, m, first)", 9, "not those of counts"),
+            ("(seen, id, n, first)", "(seen, id, n, n)", 9, "not those of counts"),
+            ("(seen, id, n, first)", "(seen, id, n)", 9, "more or fewer values than columns"),
+            ("(seen, id, n, first) values (:time, ", "(seen, n, first) values (", 9, "does not give the key"),
+            ("(seen, id, n, first) values (:time, ", "(id, n, first) values (", 9, "leaves out counts.seen"),
+            ("-- on thing.made", "-- on thing.gone\nupdate counts set n = 1;\n-- on thing.made", 9, "not there yet"),
+            (":name", "(select name from counts)", 10, "not there yet"),
+            ("insert into counts (id, name)", "insert or ignore into counts (id, name)", 10, "not there yet"),
+        ]
+        for old, new, line, says in cases:
+            with self.subTest(new):
+                self.assertIn(old, GATHERED)
+                status, problem, _ = generate(GATHERED.replace(old, new, 1))
                 self.assertEqual(status, 1, problem)
                 self.assertTrue(problem.startswith("gen_projections: projections/things.sql:%d: " % line), problem)
                 self.assertIn(says, problem)

@@ -59,12 +59,12 @@ static const struct projection_bind tally_binds[] = {{PROJECTION_FIELD, "meeting
 static const struct projection_statement tally_statements[] = {
     {"insert into tally values (:meeting_id, :title, 1) on conflict (meeting) do update set events = events + 1,"
      " title = excluded.title",
-        tally_binds, 2, 7},
+        tally_binds, 2, 7, NULL, NULL},
 };
 static const struct projection_statement tally_doubled_statements[] = {
     {"insert into tally values (:meeting_id, :title, 2) on conflict (meeting) do update set events = events + 2,"
      " title = excluded.title",
-        tally_binds, 2, 7},
+        tally_binds, 2, 7, NULL, NULL},
 };
 static const struct projection_handler tally_handlers[] = {{EVENT_MEETING_CREATED, tally_statements, 1}};
 static const struct projection_handler tally_doubled_handlers[] = {{EVENT_MEETING_CREATED, tally_doubled_statements, 1}};
@@ -78,6 +78,7 @@ static const struct query_def tally_query = {
 static const struct query_def tally_doubled_query = {
     "tally_all", &tally_doubled, "select meeting, events from tally order by meeting", no_params, tally_columns};
 static const struct query_def *const tally_queries[] = {&tally_query, NULL};
+static const struct query_def *const tally_doubled_queries[] = {&tally_doubled_query, NULL};
 static const struct list_def *const no_lists[] = {NULL};
 static const struct projection tally = {
     .name = "tally", .file = "projections/tally.sql", .version = "0000000000000001", .ddl = tally_ddl,
@@ -85,8 +86,30 @@ static const struct projection tally = {
 };
 static const struct projection tally_doubled = {
     .name = "tally", .file = "projections/tally.sql", .version = "0000000000000002", .ddl = tally_ddl,
-    .handlers = tally_doubled_handlers, .n_handlers = 1, .tables = tally_tables, .queries = tally_queries, .lists = no_lists,
+    .handlers = tally_doubled_handlers, .n_handlers = 1, .tables = tally_tables, .queries = tally_doubled_queries, .lists = no_lists,
 };
+/* As tally, but the rows of a batch are written together, and the first title of a meeting stays. */
+static const struct gather_column gathered_columns[] = {
+    {"meeting", false, true, GATHER_KEY}, {"title", false, true, GATHER_FIRST}, {"events", true, false, GATHER_SUM}};
+static const struct projection_gather tally_gathers[] = {
+    {gathered_columns, 3,
+        "insert into tally values (?1, ?2, coalesce(?3, 0)) on conflict (meeting) do update set"
+        " events = events + excluded.events", 5}};
+static const unsigned char gathered_order[] = {2, 0, 1};
+static const struct projection_statement tally_gathered_statements[] = {
+    {"select 1, :meeting_id, iif(:title = 'none', null, :title)", tally_binds, 2, 7, tally_gathers, gathered_order},
+};
+static const struct projection_handler tally_gathered_handlers[] = {{EVENT_MEETING_CREATED, tally_gathered_statements, 1}};
+static const struct projection tally_gathered;
+static const struct query_def tally_gathered_query = {
+    "tally_all", &tally_gathered, "select meeting, events from tally order by meeting", no_params, tally_columns};
+static const struct query_def *const tally_gathered_queries[] = {&tally_gathered_query, NULL};
+static const struct projection tally_gathered = {
+    .name = "tally", .file = "projections/tally.sql", .version = "0000000000000003", .ddl = tally_ddl,
+    .handlers = tally_gathered_handlers, .n_handlers = 1, .gathers = tally_gathers, .n_gathers = 1,
+    .tables = tally_tables, .queries = tally_gathered_queries, .lists = no_lists,
+};
+static const struct projection *const only_gathered[] = {&tally_gathered, NULL};
 static const struct projection *const only_tally[] = {&tally, NULL};
 static const struct projection *const only_doubled[] = {&tally_doubled, NULL};
 
@@ -100,7 +123,7 @@ static void created(const char *meeting, const char *title)
 
 static void tally_is(const char *json)
 {
-	const struct query_def *def = f.options.models == only_doubled ? &tally_doubled_query : &tally_query;
+	const struct query_def *def = f.options.models[0]->queries[0];
 	struct query q = {.def = def, .has_min_position = true, .min_position = eventlog_size(f.log) - 1,
 	    .wait_ms = 20000};
 
@@ -230,6 +253,62 @@ START_TEST(an_event_that_cannot_be_applied_stops_it_until_a_person_says_so)
 	give(&f, "projection.skipped", "{\"projection\":\"tally\",\"position\":1,\"reason\":\"a test\"}");
 	wait_for_state(PROJECTION_LIVE);
 	tally_is("[{\"meeting\":\"a\",\"events\":2}]");
+}
+END_TEST
+
+/* What is wrong with an event shows when it is applied, or only when the rows of many are written. */
+static const struct { const char *says, *title; } unfit[] = {
+	{"a value is missing", "none"},
+	{"its row cannot be written", "bad"},
+};
+
+START_TEST(the_event_is_found_whose_row_cannot_be_gathered)
+{
+	struct projection_verdict verdict;
+	struct projection_status s;
+	struct buf problem = BUF_INIT(512);
+
+	for (unsigned i = 0; i < 100; i++)
+		created("a", "one");
+	created("b", unfit[_i].title);
+	created("c", unfit[_i].title);
+	created("a", "two");
+	start(only_gathered);
+	s = wait_for_state(PROJECTION_STOPPED);
+	ck_assert_uint_eq(s.position, 100);
+	ck_assert_uint_eq(s.err_position, 100);
+	ck_assert_int_eq(s.err, ERR_INVALID);
+	ck_assert_ptr_nonnull(strstr(s.problem, "projections/tally.sql:"));
+	give(&f, "projection.skipped", "{\"projection\":\"tally\",\"position\":100,\"reason\":\"a test\"}");
+	give(&f, "projection.skipped", "{\"projection\":\"tally\",\"position\":101,\"reason\":\"a test\"}");
+	created("b", "good");
+	wait_for_state(PROJECTION_LIVE);
+	tally_is("[{\"meeting\":\"a\",\"events\":101},{\"meeting\":\"b\",\"events\":1}]");
+	ck_assert_int_eq(projection_verify(&f.options, &tally_gathered, &verdict, NULL, NULL, &problem), 0);
+	ck_assert(verdict.equal);
+	buf_finish(&problem);
+}
+END_TEST
+
+START_TEST(rows_gathered_of_many_events_are_those_of_one_after_the_other)
+{
+	struct projection_verdict verdict;
+	struct buf problem = BUF_INIT(512);
+	char meeting[16];
+
+	start(only_gathered);
+	for (unsigned i = 0; i < 4000; i++) { /* more rows than the table of them begins with */
+		snprintf(meeting, sizeof(meeting), "m%u", i * 7919 % 1500);
+		created(meeting, i < 1500 ? "first" : "later");
+		if (i % 1000 < 20) /* as it comes now and then, many together otherwise */
+			ck_assert_int_eq(projector_wait(projector, "tally", eventlog_size(f.log) - 1, 20000), 0);
+	}
+	ck_assert_int_eq(projector_wait(projector, "tally", eventlog_size(f.log) - 1, 20000), 0);
+	stop();
+	ck_assert_int_eq(projection_verify(&f.options, &tally_gathered, &verdict, NULL, NULL, &problem), 0);
+	ck_assert(verdict.equal);
+	ck_assert_uint_eq(verdict.position, 4000);
+	buf_finish(&problem);
 }
 END_TEST
 
@@ -476,6 +555,8 @@ int main(void)
 	tcase_add_loop_test(engine, it_answers_though_memory_was_short_at_its_start, 0, FRESH_BUFFERS);
 	tcase_add_test(engine, a_restart_goes_on_where_it_stood);
 	tcase_add_test(engine, an_event_that_cannot_be_applied_stops_it_until_a_person_says_so);
+	tcase_add_loop_test(engine, the_event_is_found_whose_row_cannot_be_gathered, 0, sizeof(unfit) / sizeof(unfit[0]));
+	tcase_add_test(engine, rows_gathered_of_many_events_are_those_of_one_after_the_other);
 	tcase_add_test(engine, a_replay_passes_over_what_was_passed_over);
 	tcase_add_test(engine, a_changed_file_is_built_beside_the_old_one);
 	tcase_add_test(engine, the_old_file_answers_while_the_new_one_cannot);
