@@ -6,9 +6,10 @@
 
 A tenth of the requests are webhooks for the first time, the rest repeats of them.
 Memory, file maps not counted, and descriptors are looked at for every hundredth of the
-requests. From the first quarter to the end neither may grow by more than
---memory-slack-mib and --descriptors-slack. All that was acknowledged must be in
-the log once. Prints the seed, the curve and a verdict.
+requests. The first half fills what is kept by design, above all the caches of the
+read models, 32 MiB for each once its file is larger; in the second half neither may
+grow by more than --memory-slack-mib and --descriptors-slack. All that was
+acknowledged must be in the log once. Prints the seed, the curve and a verdict.
 """
 
 import argparse
@@ -37,12 +38,12 @@ def look(server, sender, requests):
 
 
 def judge(args, curve):
-    """What is wrong, a line each. The first quarter fills what is kept, as tables and spare buffers."""
-    early, late = curve[:POINTS // 4], curve[POINTS // 4:]
+    """What is wrong, a line each."""
+    early, late = curve[:POINTS // 2], curve[POINTS // 2:]
     for column, what, slack in ((2, "MiB of memory", args.memory_slack_mib), (3, "descriptors", args.descriptors_slack)):
         before, after = max(p[column] for p in early), max(p[column] for p in late)
         if after > before + slack:
-            yield "%s grow: %.0f in the first quarter, %.0f later" % (what, before, after)
+            yield "%s grow: %.0f in the first half, %.0f later" % (what, before, after)
 
 
 def soak(args, server, sender):
@@ -75,7 +76,7 @@ def options(args=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=20000)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--memory-slack-mib", type=float, default=32)
+    parser.add_argument("--memory-slack-mib", type=float, default=64)
     parser.add_argument("--descriptors-slack", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--planted", help="a bug of core/base/planted.h")

@@ -32,14 +32,15 @@ START_TEST(the_oldest_with_its_handler_tells)
 	ck_assert(!refuses(1000 + LIMIT_US - 1));
 	ck_assert(refuses(1000 + LIMIT_US));
 	/* The oldest was answered; the next one came later. */
-	admission_leave(&a, &waits[0]);
-	admission_enter(&a, &waits[0], 1000 + LIMIT_US);
-	for (unsigned i = MANY - 1; i >= 8; i--)
+	for (unsigned i = 0; i < MANY / 2; i++) {
 		admission_leave(&a, &waits[i]);
+		admission_enter(&a, &waits[i], 2000);
+	}
 	ck_assert(refuses(1000 + LIMIT_US));
-	for (unsigned i = 1; i < 8; i++)
+	for (unsigned i = MANY / 2; i < MANY; i++)
 		admission_leave(&a, &waits[i]);
-	ck_assert(!refuses(1000 + LIMIT_US));
+	ck_assert(!refuses(2000 + LIMIT_US - 1));
+	ck_assert(refuses(2000 + LIMIT_US));
 }
 END_TEST
 
