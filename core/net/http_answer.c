@@ -190,9 +190,12 @@ static void put_retry_after(struct exchange *x, struct buf *out)
 
 	if (x->has_retry_after)
 		return;
-	/* 1-5 s, jittered so that those who were turned away do not come back together. */
+	/* Up to 5 s, jittered so that those who were turned away do not come back together. */
 	loop_random(x->conn->loop, &random, 1);
-	buf_printf(out, "Retry-After: %u\r\n", 1u + random % 5);
+	if (x->cool_after)
+		buf_printf(out, "Retry-After: %u\r\n", COOL_S + random % (6u - COOL_S));
+	else
+		buf_printf(out, "Retry-After: %u\r\n", 1u + random % 5);
 }
 
 /* Everything up to the framing fields and the empty line, which the caller adds. */

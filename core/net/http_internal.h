@@ -39,6 +39,7 @@
 #define PENDING_MAX ((size_t)64 * 1024)     /* bytes behind the request in hand before we stop reading */
 #define DISCARD_MAX ((size_t)64 * 1024)     /* a refused body up to this is read, so that the connection lives on */
 #define OUT_MAX ((size_t)1 << 20)           /* more than any piece we queue at once, framing and TLS included */
+#define COOL_S 2 /* the least that Retry-After says to a webhook, and so long its sender is not read */
 #define SCRATCH_LEN ((size_t)64 * 1024)
 #define RANDOM_POOL_LEN 1024
 

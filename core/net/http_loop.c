@@ -17,7 +17,7 @@
 
 #define TICK_MS 100
 #define LAG_US INT64_C(200000)
-#define COOL_US INT64_C(1000000) /* the least that Retry-After says */
+#define COOL_US ((int64_t)COOL_S * 1000000)
 /*
  * Work that comes in crowds (thousands that pass their limit in one moment, requests that were sent behind
  * others) goes on in the next turn after so long: who has just asked is not to wait for all of it.

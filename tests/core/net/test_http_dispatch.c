@@ -265,7 +265,7 @@ START_TEST(a_webhook_that_would_wait_is_told_to_come_back)
 	ck_assert_int_eq(ask_status(rig.port, "GET /release HTTP/1.1\r\n" HOST "\r\n"), 200);
 	n_in = rig_stats().bytes_in;
 	client_say(&next, HOOK HOOK);
-	rig_move_clock_ms(900);
+	rig_move_clock_ms(1900);
 	rig_let_loop_catch_up();
 	ck_assert_uint_lt(rig_stats().bytes_in, n_in + strlen(HOOK HOOK));
 	ck_assert_int_eq(recv(next.fd, (char[1]){0}, 1, MSG_DONTWAIT), -1);
@@ -290,7 +290,7 @@ START_TEST(what_stands_behind_a_refused_webhook_waits)
 	ck_assert_int_eq(next_status(&next), 503);
 	ck_assert_int_eq(ask_status(rig.port, "GET /release HTTP/1.1\r\n" HOST "\r\n"), 200);
 	ck_assert_int_eq(recv(next.fd, (char[1]){0}, 1, MSG_DONTWAIT), -1);
-	rig_move_clock_ms(1000);
+	rig_move_clock_ms(2000);
 	ck_assert_int_eq(next_status(&next), 200);
 	for (size_t i = 0; i < WAITING; i++)
 		client_close(&waiting[i]);
