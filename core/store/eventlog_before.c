@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/io.h"
+#include "base/log.h"
 #include "domain/event.h"
 #include "store/log_format.h"
 
@@ -25,6 +26,19 @@ static bool dir_of(char ret[PATH_BYTES], const char *dir, unsigned n)
 	return true;
 }
 
+/* The oldest that is here succeeds another: what that one held is forgotten, and nobody should have to find out. */
+static void warn_of_missing(struct eventlog *log, const char *dir)
+{
+	struct log_read read = {0};
+	struct log_record record;
+
+	if (!log->readonly && log_read_start(&read, eventlog_before(log, log->n_before > 0 ? 1 : 0)) == 0 &&
+	    eventlog_read_one(&read, 0, &record) == 0 && record.type == EVENT_LOG_SUCCEEDED)
+		log_warn("eventlog", "a log before this one is missing: repeats of its events are stored again, and read models lack them",
+		    "dir", dir);
+	log_read_stop(&read);
+}
+
 int eventlog_before_open(struct eventlog *log, const char *dir)
 {
 	char path[PATH_BYTES];
@@ -33,10 +47,8 @@ int eventlog_before_open(struct eventlog *log, const char *dir)
 
 	while (n < LOGS_MAX && dir_of(path, dir, n + 1))
 		n++;
-	if (n == 0)
-		return 0;
-	log->before = calloc(n, sizeof(struct eventlog *));
-	if (log->before == NULL)
+	log->before = n == 0 ? NULL : calloc(n, sizeof(struct eventlog *));
+	if (n > 0 && log->before == NULL)
 		return ERR_NOMEM;
 	while (rc == 0 && log->n_before < n) {
 		struct eventlog_options o = {.dir = path, .clock = log->o.clock, .type_number = log->o.type_number};
@@ -47,6 +59,8 @@ int eventlog_before_open(struct eventlog *log, const char *dir)
 			return log_problem(log, rc, "the log before this one, in %s, cannot be opened: %s", path, err_text(rc));
 		log->n_before++;
 	}
+	if (rc == 0)
+		warn_of_missing(log, dir);
 	return rc;
 }
 

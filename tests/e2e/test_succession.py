@@ -160,6 +160,10 @@ class Succession(unittest.TestCase):
             self.repeat(s, 9)
             self.repeat(s, 11)
         self.assertEqual(self.size(), before + 1)
+        # Somebody who takes a log before away is told what that means.
+        os.rename(os.path.join(self.data, "previous"), os.path.join(self.data, "elsewhere"))
+        with Server(data=self.data) as s:
+            self.assertIn("a log before this one is missing", s.log())
 
     @staticmethod
     def ready(server):
