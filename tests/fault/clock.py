@@ -72,6 +72,8 @@ class Watch:
     def __init__(self, server):
         self.server = server
         self.remaining = None
+        # Read models are opened, or made, while webhooks are taken already.
+        reach("the service is ready", lambda: server.get("/readyz", token=None).status == 200)
         self.idle = socket.create_connection(("127.0.0.1", server.port))
         self.idle.settimeout(30)
 
