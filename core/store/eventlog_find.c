@@ -109,13 +109,13 @@ static int catch_up(struct eventlog *log)
 	struct catching_up c = {.log = log, .record = &record};
 	MDB_txn *txn = NULL;
 	uint64_t size;
-	int rc = 0;
+	int rc;
 
 	if (!log->readonly)
 		return 0;
 	pthread_mutex_lock(&log->catch_up_lock);
-	size = eventlog_size(log);
-	if (log->catch_up_position < size)
+	rc = log_size_now(log, &size);
+	if (rc == 0 && log->catch_up_position < size)
 		rc = log_env_read(&log->env, &txn);
 	while (rc == 0 && log->catch_up_position < size) {
 		rc = log_record_at(log, txn, log->catch_up_position, &record);
@@ -245,9 +245,9 @@ int eventlog_count(struct eventlog *log, const struct log_filter *filter, uint64
 	int rc = 0;
 
 	if (filter->type == 0 && filter->stream.len == 0) {
-		n = eventlog_size(log);
+		rc = log_size_now(log, &n);
 		*ret_n = n > from ? n - from : 0;
-		return 0;
+		return rc;
 	}
 	if (filter->type == 0 && from == 0)
 		return eventlog_stream_version(log, filter->stream, ret_n);

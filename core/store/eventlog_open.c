@@ -384,6 +384,7 @@ int eventlog_open_readonly(struct eventlog **ret_log, const struct eventlog_opti
 	struct eventlog *log = NULL;
 	struct log_index_state state = {0};
 	MDB_txn *txn = NULL;
+	uint64_t size;
 	int rc;
 
 	rc = create(&log, options);
@@ -394,6 +395,8 @@ int eventlog_open_readonly(struct eventlog **ret_log, const struct eventlog_opti
 	}
 	if (rc == 0 && options->before)
 		rc = eventlog_before_open(log, options->dir);
+	if (rc == 0)
+		rc = log_size_now(log, &size);
 	/* Without an index a tool still reads: the tail is filled from the entries when something is looked up. */
 	if (rc == 0 && log_index_open(&log->index, log->index_dir, 0, true) == 0) {
 		rc = log_env_read(&log->index.env, &txn);

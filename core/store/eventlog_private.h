@@ -132,6 +132,8 @@ void log_ports_flush(struct eventlog *log, bool grown);
 /* eventlog_read.c */
 int log_record_at(struct eventlog *log, MDB_txn *txn, uint64_t position, struct log_record *ret);
 int log_record_check(uint64_t position, MDB_val value, struct log_record *ret);
+/* eventlog_size(), or why it cannot be looked up (a log opened for reading); then *ret is what it was last. */
+int log_size_now(struct eventlog *log, uint64_t *ret);
 
 /* eventlog_find.c: the number of a stream, durable; ERR_NOT_FOUND. */
 int log_stream_number(struct eventlog *log, struct slice stream, uint64_t *ret_number);

@@ -53,20 +53,29 @@ int log_record_at(struct eventlog *log, MDB_txn *txn, uint64_t position, struct 
 	return log_record_check(position, value, ret);
 }
 
-uint64_t eventlog_size(const struct eventlog *log)
+int log_size_now(struct eventlog *log, uint64_t *ret)
 {
-	struct eventlog *l = (struct eventlog *)(uintptr_t)log;
 	MDB_txn *txn = NULL;
 	MDB_stat stat;
+	int rc = 0;
+
+	if (log->readonly) {
+		rc = log_env_read(&log->env, &txn);
+		if (rc == 0)
+			rc = mdb_err(mdb_stat(txn, log->entries, &stat));
+		if (rc == 0)
+			atomic_store(&log->size, stat.ms_entries);
+		log_env_done(&log->env, &txn);
+	}
+	*ret = atomic_load_explicit(&log->size, memory_order_acquire);
+	return rc;
+}
+
+uint64_t eventlog_size(const struct eventlog *log)
+{
 	uint64_t size;
 
-	if (!log->readonly)
-		return atomic_load_explicit(&l->size, memory_order_acquire);
-	size = atomic_load(&l->size);
-	if (log_env_read(&l->env, &txn) == 0 && mdb_stat(txn, l->entries, &stat) == 0)
-		size = stat.ms_entries;
-	log_env_done(&l->env, &txn);
-	atomic_store(&l->size, size);
+	log_size_now((struct eventlog *)(uintptr_t)log, &size); /* else the size it had last */
 	return size;
 }
 
@@ -200,7 +209,9 @@ static int resume(struct eventlog_cursor *c)
 
 	assert(c->log != NULL);
 	/* The end before the stream's number: a stream that is not known now has nothing before this end. */
-	c->end = eventlog_size(c->log);
+	rc = log_size_now(c->log, &c->end);
+	if (rc != 0)
+		return rc;
 	if (c->has_stream && !c->stream_known) {
 		rc = log_stream_number(c->log, slice_of(c->stream_name, c->stream_len), &c->stream);
 		if (rc != 0 && rc != ERR_NOT_FOUND)

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "crypto/crypto.h"
 #include "domain/envelope.h"
+#include "domain/note.h"
 #include "store/eventlog.h"
 
 #define FIXTURE_TIME_US INT64_C(1795473555000000) /* 2026-11-23T22:39:15Z */
@@ -64,6 +65,21 @@ static inline void log_fixture_finish(struct log_fixture *f)
 	log_fixture_close(f);
 	buf_finish(&f->problem);
 	ck_assert_int_eq(tree_remove(f->dir), 0);
+}
+
+/* A checkpoint as the signer would leave it, over so many events with that root. */
+static inline void checkpoint_make(struct buf *ret_note, uint64_t size, const struct merkle_hash *root)
+{
+	struct checkpoint c = {.origin = SLICE("log.example.test/events"), .size = size, .root = *root};
+	uint8_t public_key[ED25519_PUBLIC_LEN], secret[ED25519_SECRET_LEN], seed[ED25519_SEED_LEN] = {1};
+	struct buf text = BUF_INIT(1000);
+	struct note_key key;
+
+	ed25519_from_seed(public_key, secret, seed);
+	ck_assert_int_eq(note_key_make(&key, c.origin, NOTE_ED25519, public_key), 0);
+	ck_assert_int_eq(checkpoint_format(&text, &c), 0);
+	ck_assert_int_eq(note_sign(ret_note, buf_slice(&text), &key, secret), 0);
+	buf_finish(&text);
 }
 
 /* What a test says of an event; all but stream may be left out. */

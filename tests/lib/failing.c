@@ -1,0 +1,273 @@
+/*
+ * See lib/failing.h. The linker's --wrap puts these before the libraries' own.
+ * What fails has no effect, but for what has to end in any case: a commit
+ * gives its transaction back, a close closes.
+ */
+#include "lib/failing.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define FRAMES 16
+#define PLACES_MAX 8192 /* power of two */
+
+enum { NOTHING, NOTING, FAILING };
+
+static _Atomic int mode;
+static _Atomic unsigned kinds;
+static _Atomic long n_calls, fails_at;
+static _Atomic(const char *) failed;
+
+/* Which places were seen, and which call was the first from there; `lock` guards it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t places[PLACES_MAX];
+static long first_calls[PLACES_MAX];
+static unsigned n_places;
+static _Thread_local bool inside; /* the test's own code: its calls neither count nor fail */
+
+static uint64_t stack_hash(void)
+{
+	void *frames[FRAMES];
+	uint64_t hash = 14695981039346656037u;
+	int n;
+
+	inside = true; /* it may allocate */
+	n = backtrace(frames, FRAMES);
+	inside = false;
+	for (int i = 1; i < n; i++)
+		hash = (hash ^ (uint64_t)(uintptr_t)frames[i]) * 1099511628211u;
+	return hash | 1;
+}
+
+static void note(long call)
+{
+	uint64_t hash = stack_hash();
+	unsigned i = (unsigned)hash & (PLACES_MAX - 1);
+
+	pthread_mutex_lock(&lock);
+	while (places[i] != 0 && places[i] != hash)
+		i = (i + 1) & (PLACES_MAX - 1);
+	if (places[i] == 0 && n_places < PLACES_MAX / 2) {
+		places[i] = hash;
+		first_calls[n_places++] = call;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static bool fails(unsigned kind, const char *name)
+{
+	int now = atomic_load(&mode);
+	long call;
+
+	if (now == NOTHING || (kind & atomic_load(&kinds)) == 0 || inside)
+		return false;
+	call = atomic_fetch_add(&n_calls, 1);
+	if (now == NOTING)
+		note(call);
+	else if (call == atomic_load(&fails_at)) {
+		atomic_store(&failed, name);
+		return true;
+	}
+	return false;
+}
+
+void failing_pause(void)
+{
+	inside = true;
+}
+
+void failing_go_on(void)
+{
+	inside = false;
+}
+
+static unsigned n_open(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void run(const struct failing_walk *walk, int with)
+{
+	unsigned n_before;
+	int rc;
+
+	if (walk->before != NULL)
+		walk->before();
+	n_before = n_open();
+	atomic_store(&failed, NULL);
+	atomic_store(&n_calls, 0);
+	atomic_store(&mode, with);
+	rc = walk->act();
+	atomic_store(&mode, NOTHING);
+	ck_assert_msg(n_open() == n_before, "%u descriptors were open, %u are, after %s failed", n_before, n_open(), failed);
+	if (walk->after != NULL)
+		walk->after(rc, failed);
+}
+
+unsigned failing_walk(const struct failing_walk *walk)
+{
+	unsigned n = 0;
+	void *warm_up[1];
+
+	backtrace(warm_up, 1); /* loads a library the first time */
+	atomic_store(&kinds, walk->kinds);
+	memset(places, 0, sizeof(places));
+	n_places = 0;
+	run(walk, NOTHING); /* what a library opens once and keeps */
+	run(walk, NOTING);
+	for (unsigned i = 0; i < n_places; i++) {
+		atomic_store(&fails_at, first_calls[i]);
+		run(walk, FAILING);
+		n += failed != NULL;
+	}
+	return n;
+}
+
+/* ---- the calls --------------------------------------------------------------------- */
+
+/* Type, name, parameters, arguments; what it does and gives when it fails. */
+#define CALL(kind, type, name, params, args, failure)                                              \
+	type __real_##name params;                                                                 \
+	type __wrap_##name params;                                                                 \
+	type __wrap_##name params                                                                  \
+	{                                                                                          \
+		if (fails(FAILING_##kind, #name)) {                                                \
+			failure;                                                                   \
+		}                                                                                  \
+		return __real_##name args;                                                         \
+	}
+
+#define IS(value) return (value)
+#define ERRNO(number) errno = (number); return -1
+
+CALL(MEMORY, void *, malloc, (size_t size), (size), IS(NULL))
+CALL(MEMORY, void *, calloc, (size_t n, size_t size), (n, size), IS(NULL))
+CALL(MEMORY, void *, realloc, (void *ptr, size_t size), (ptr, size), IS(NULL))
+CALL(MEMORY, char *, strdup, (const char *text), (text), IS(NULL))
+
+CALL(LMDB, int, mdb_env_create, (MDB_env **env), (env), IS(ENOMEM))
+CALL(LMDB, int, mdb_env_set_mapsize, (MDB_env *env, size_t size), (env, size), IS(ENOMEM))
+CALL(LMDB, int, mdb_env_set_maxdbs, (MDB_env *env, MDB_dbi n), (env, n), IS(EINVAL))
+CALL(LMDB, int, mdb_env_set_maxreaders, (MDB_env *env, unsigned n), (env, n), IS(EINVAL))
+CALL(LMDB, int, mdb_env_open, (MDB_env *env, const char *path, unsigned flags, mdb_mode_t access),
+    (env, path, flags, access), IS(EIO))
+CALL(LMDB, int, mdb_env_sync, (MDB_env *env, int force), (env, force), IS(EIO))
+CALL(LMDB, int, mdb_env_copy, (MDB_env *env, const char *path), (env, path), IS(ENOSPC))
+CALL(LMDB, int, mdb_reader_check, (MDB_env *env, int *dead), (env, dead), IS(EINVAL))
+CALL(LMDB, int, mdb_txn_begin, (MDB_env *env, MDB_txn *parent, unsigned flags, MDB_txn **txn),
+    (env, parent, flags, txn), IS(MDB_READERS_FULL))
+CALL(LMDB, int, mdb_txn_renew, (MDB_txn *txn), (txn), IS(MDB_READERS_FULL))
+CALL(LMDB, int, mdb_txn_commit, (MDB_txn *txn), (txn), mdb_txn_abort(txn); IS(EIO))
+CALL(LMDB, int, mdb_dbi_open, (MDB_txn *txn, const char *name, unsigned flags, MDB_dbi *dbi), (txn, name, flags, dbi),
+    IS(MDB_DBS_FULL))
+CALL(LMDB, int, mdb_stat, (MDB_txn *txn, MDB_dbi dbi, MDB_stat *stat), (txn, dbi, stat), IS(EINVAL))
+CALL(LMDB, int, mdb_get, (MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value), (txn, dbi, key, value), IS(EIO))
+CALL(LMDB, int, mdb_put, (MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned flags),
+    (txn, dbi, key, value, flags), IS(MDB_MAP_FULL))
+CALL(LMDB, int, mdb_del, (MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value), (txn, dbi, key, value), IS(EIO))
+CALL(LMDB, int, mdb_cursor_open, (MDB_txn *txn, MDB_dbi dbi, MDB_cursor **c), (txn, dbi, c), IS(ENOMEM))
+CALL(LMDB, int, mdb_cursor_get, (MDB_cursor *c, MDB_val *key, MDB_val *value, MDB_cursor_op op), (c, key, value, op),
+    IS(EIO))
+CALL(LMDB, int, mdb_cursor_put, (MDB_cursor *c, MDB_val *key, MDB_val *value, unsigned flags), (c, key, value, flags),
+    IS(MDB_MAP_FULL))
+CALL(LMDB, int, mdb_cursor_del, (MDB_cursor *c, unsigned flags), (c, flags), IS(EIO))
+
+CALL(SQLITE, int, sqlite3_open_v2, (const char *path, sqlite3 **db, int flags, const char *vfs), (path, db, flags, vfs),
+    *db = NULL; IS(SQLITE_CANTOPEN))
+CALL(SQLITE, int, sqlite3_prepare_v2, (sqlite3 *db, const char *sql, int len, sqlite3_stmt **stmt, const char **tail),
+    (db, sql, len, stmt, tail), *stmt = NULL; IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_prepare_v3,
+    (sqlite3 *db, const char *sql, int len, unsigned flags, sqlite3_stmt **stmt, const char **tail),
+    (db, sql, len, flags, stmt, tail), *stmt = NULL; IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_step, (sqlite3_stmt *stmt), (stmt), IS(SQLITE_IOERR_READ))
+CALL(SQLITE, int, sqlite3_exec,
+    (sqlite3 *db, const char *sql, int (*row)(void *, int, char **, char **), void *arg, char **error),
+    (db, sql, row, arg, error), IS(SQLITE_FULL))
+CALL(SQLITE, int, sqlite3_bind_text, (sqlite3_stmt *stmt, int i, const char *text, int len, void (*end)(void *)),
+    (stmt, i, text, len, end), IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_bind_blob, (sqlite3_stmt *stmt, int i, const void *bytes, int len, void (*end)(void *)),
+    (stmt, i, bytes, len, end), IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_bind_int, (sqlite3_stmt *stmt, int i, int n), (stmt, i, n), IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_bind_int64, (sqlite3_stmt *stmt, int i, sqlite3_int64 n), (stmt, i, n), IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_bind_double, (sqlite3_stmt *stmt, int i, double n), (stmt, i, n), IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_bind_null, (sqlite3_stmt *stmt, int i), (stmt, i), IS(SQLITE_NOMEM))
+CALL(SQLITE, int, sqlite3_create_function_v2,
+    (sqlite3 *db, const char *name, int n, int flags, void *arg, void (*call)(sqlite3_context *, int, sqlite3_value **),
+        void (*step)(sqlite3_context *, int, sqlite3_value **), void (*final)(sqlite3_context *), void (*end)(void *)),
+    (db, name, n, flags, arg, call, step, final, end), if (end != NULL) end(arg); IS(SQLITE_NOMEM))
+CALL(SQLITE, void *, sqlite3_malloc, (int size), (size), IS(NULL))
+
+CALL(FILES, ssize_t, read, (int fd, void *bytes, size_t len), (fd, bytes, len), ERRNO(EIO))
+CALL(FILES, ssize_t, write, (int fd, const void *bytes, size_t len), (fd, bytes, len), ERRNO(ENOSPC))
+CALL(FILES, int, fsync, (int fd), (fd), ERRNO(EIO))
+CALL(FILES, int, close, (int fd), (fd), __real_close(fd); ERRNO(EIO))
+CALL(FILES, int, rename, (const char *from, const char *to), (from, to), ERRNO(EIO))
+CALL(FILES, int, link, (const char *from, const char *to), (from, to), ERRNO(ENOSPC))
+CALL(FILES, int, unlink, (const char *path), (path), ERRNO(EIO))
+CALL(FILES, int, rmdir, (const char *path), (path), ERRNO(EIO))
+CALL(FILES, int, mkdir, (const char *path, mode_t access), (path, access), ERRNO(ENOSPC))
+CALL(FILES, int, stat64, (const char *path, struct stat *ret), (path, ret), ERRNO(EIO))
+CALL(FILES, int, fstat64, (int fd, struct stat *ret), (fd, ret), ERRNO(EIO))
+CALL(FILES, int, statvfs64, (const char *path, struct statvfs *ret), (path, ret), ERRNO(EIO))
+CALL(FILES, int, access, (const char *path, int how), (path, how), ERRNO(EIO))
+CALL(FILES, int, flock, (int fd, int how), (fd, how), ERRNO(ENOLCK))
+CALL(FILES, DIR *, opendir, (const char *path), (path), errno = EMFILE; IS(NULL))
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+	va_list args;
+	mode_t access;
+
+	if (fails(FAILING_FILES, "open")) {
+		errno = EMFILE;
+		return -1;
+	}
+	va_start(args, flags);
+	access = va_arg(args, mode_t);
+	va_end(args);
+	return __real_open64(path, flags, access);
+}
+
+CALL(THREADS, int, pthread_create, (pthread_t *t, const pthread_attr_t *a, void *(*start)(void *), void *arg),
+    (t, a, start, arg), IS(EAGAIN))
+CALL(THREADS, int, uv_thread_create, (uv_thread_t *t, uv_thread_cb start, void *arg), (t, start, arg), IS(UV_EAGAIN))
+
+CALL(LOOPS, int, uv_loop_init, (uv_loop_t *loop), (loop), IS(UV_EMFILE))
+CALL(LOOPS, int, uv_async_init, (uv_loop_t *loop, uv_async_t *h, uv_async_cb cb), (loop, h, cb), IS(UV_EMFILE))
+CALL(LOOPS, int, uv_signal_init, (uv_loop_t *loop, uv_signal_t *h), (loop, h), IS(UV_EMFILE))
+CALL(LOOPS, int, uv_signal_start, (uv_signal_t *h, uv_signal_cb cb, int n), (h, cb, n), IS(UV_EINVAL))
+CALL(LOOPS, int, uv_tcp_open, (uv_tcp_t *h, uv_os_sock_t fd), (h, fd), IS(UV_EMFILE))
+CALL(LOOPS, int, uv_listen, (uv_stream_t *h, int backlog, uv_connection_cb cb), (h, backlog, cb), IS(UV_EADDRINUSE))
+CALL(LOOPS, int, uv_accept, (uv_stream_t *h, uv_stream_t *client), (h, client), IS(UV_EMFILE))
+CALL(LOOPS, int, uv_write, (uv_write_t *w, uv_stream_t *h, const uv_buf_t *bufs, unsigned n, uv_write_cb cb),
+    (w, h, bufs, n, cb), IS(UV_ENOMEM))
+CALL(LOOPS, int, uv_try_write, (uv_stream_t *h, const uv_buf_t *bufs, unsigned n), (h, bufs, n), IS(UV_EPIPE))
+CALL(LOOPS, int, socket, (int domain, int type, int protocol), (domain, type, protocol), ERRNO(EMFILE))
+CALL(LOOPS, int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len),
+    (fd, level, name, value, len), ERRNO(ENOBUFS))
+CALL(LOOPS, int, getsockname, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len), ERRNO(ENOBUFS))

@@ -1,0 +1,40 @@
+/*
+ * Every call that can fail fails once: allocations of our own code, LMDB,
+ * SQLite, files, threads and libuv, for a test that is linked with failing_dep.
+ *
+ * A walk runs what is tested once and notes from which places in the program
+ * calls are made; a place is a stack, so that the same helper called by two
+ * functions is two places. Then it runs it again for each place, the first
+ * call from there failing, and lets the test judge what came of it. It
+ * checks by itself that no descriptor stays open. Memory left behind is the
+ * address sanitizer's to find.
+ */
+#ifndef LULAB_TESTS_FAILING_H
+#define LULAB_TESTS_FAILING_H
+
+#include <stdbool.h>
+
+#define FAILING_MEMORY 1u
+#define FAILING_LMDB 2u
+#define FAILING_SQLITE 4u
+#define FAILING_FILES 8u
+#define FAILING_THREADS 16u
+#define FAILING_LOOPS 32u
+#define FAILING_ALL 63u
+
+struct failing_walk {
+	unsigned kinds;       /* FAILING_* */
+	void (*before)(void); /* makes what act() works on; may be NULL */
+	int (*act)(void);     /* 0 or ERR_*; frees all it made itself */
+	/* Nothing fails any more. `what` is the call that failed, NULL in the first run. May be NULL. */
+	void (*after)(int rc, const char *what);
+};
+
+/* Gives how many calls were made to fail. Every thread's calls count. */
+unsigned failing_walk(const struct failing_walk *walk);
+
+/* Between these, this thread's calls do not count: for what the test does itself. They do not nest. */
+void failing_pause(void);
+void failing_go_on(void);
+
+#endif
