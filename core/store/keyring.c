@@ -133,7 +133,7 @@ static void *run(void *arg)
 			low[kind] = stock_is_low(kr, kind);
 		turn_is_due = kr->turn_due_us != 0 && clock_wall_us(kr->clock) >= kr->turn_due_us;
 		sweep_is_due = kr->swept_us == 0 || clock_monotonic_us(kr->clock) - kr->swept_us >= SWEEP_EVERY_US;
-		if (failed || (!low[KEY_SUBJECT] && !low[KEY_DELIVERY] && !turn_is_due && !sweep_is_due)) {
+		if (!kr->asked && (failed || (!low[KEY_SUBJECT] && !low[KEY_DELIVERY] && !turn_is_due && !sweep_is_due))) {
 			/* After a failure not at once again, unless somebody waits. */
 			struct timespec at = thread_deadline((failed ? 1 : UPKEEP_S) * 1000);
 
@@ -141,6 +141,7 @@ static void *run(void *arg)
 			failed = false;
 			continue;
 		}
+		kr->asked = false;
 		pthread_mutex_unlock(&kr->lock);
 		for (int kind = 0; kind < N_KEY_KINDS; kind++) {
 			int rc = low[kind] ? stock_fill(kr, kind) : 0;

@@ -62,6 +62,7 @@ struct keyring {
 	int64_t swept_us;    /* monotonic; when the last sweep was */
 	struct id horizon;   /* deliveries below it are shredded */
 	int fill_rc;         /* of the last filling */
+	bool asked;          /* somebody found a stock empty since the last filling began */
 	bool stopping, started;
 	void (*on_fatal)(void *arg, int err);
 	void *arg;

@@ -100,17 +100,17 @@ int stock_fill(struct keyring *kr, enum key_kind kind)
 {
 	size_t n = next_batch(kr, &kr->stocks[kind]);
 	struct key_entry *entries = secret_alloc(n * sizeof(*entries));
-	int rc;
+	int rc = ERR_NOMEM;
 
-	if (entries == NULL)
-		return ERR_NOMEM;
-	pthread_mutex_lock(&kr->write);
-	make_keys(kr, kind, entries, n);
-	rc = key_store_add(&kr->secrets->store, kind, entries, n);
-	if (rc == 0)
-		kr->stocks[kind].last = entries[n - 1].id;
-	pthread_mutex_unlock(&kr->write);
-	keyring_changed(kr, rc);
+	if (entries != NULL) {
+		pthread_mutex_lock(&kr->write);
+		make_keys(kr, kind, entries, n);
+		rc = key_store_add(&kr->secrets->store, kind, entries, n);
+		if (rc == 0)
+			kr->stocks[kind].last = entries[n - 1].id;
+		pthread_mutex_unlock(&kr->write);
+		keyring_changed(kr, rc);
+	}
 	pthread_mutex_lock(&kr->lock);
 	if (rc == 0)
 		stock_push(kr, kind, entries, n);
@@ -152,6 +152,7 @@ int keyring_take(struct keyring *kr, enum key_kind kind, struct id *ret_id)
 		if (deadline.tv_sec == 0) {
 			deadline = thread_deadline(TAKE_WAIT_S * 1000);
 			kr->fill_rc = 0;
+			kr->asked = true;
 			pthread_cond_signal(&kr->wake);
 		}
 		if (pthread_cond_timedwait(&kr->filled, &kr->lock, &deadline) != 0 || kr->fill_rc != 0)
