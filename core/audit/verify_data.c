@@ -217,6 +217,8 @@ static int hashes(void *arg, unsigned level, uint64_t tile, unsigned width, stru
 	int rc;
 
 	rc = begin(d, &txn);
+	if (rc != 0)
+		return rc;
 	for (unsigned at = 0; rc == 0 && at < width; at += CHUNK) {
 		unsigned n = width - at < CHUNK ? width - at : CHUNK;
 		uint8_t key[9];
@@ -229,8 +231,6 @@ static int hashes(void *arg, unsigned level, uint64_t tile, unsigned width, stru
 			rc = ERR_NOT_FOUND;
 		if (rc == 0)
 			memcpy(ret_hashes + at, v.mv_data, n * MERKLE_HASH_LEN);
-		if (rc != 0)
-			break;
 	}
 	mdb_txn_abort(txn);
 	return rc;
@@ -253,7 +253,7 @@ static int blob(void *arg, uint64_t index, struct slice hex, uint8_t ret_hash[SH
 	rc = begin(d, &txn);
 	if (rc != 0)
 		return rc;
-	for (unsigned n = 0; rc == 0 && n < UINT8_MAX; n++) {
+	for (unsigned n = 0; n < UINT8_MAX; n++) {
 		MDB_val k = value_of(key, sizeof(key)), v;
 		struct slice bytes;
 
