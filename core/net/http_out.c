@@ -136,15 +136,22 @@ static unsigned next_pieces(struct conn *c, uv_buf_t pieces[2])
 	return n;
 }
 
+/* Bytes were lost on their way into a buffer: what follows them would be something else to the reader. */
+static bool has_lost(const struct conn *c)
+{
+	return c->out.rc != 0 || c->later.rc != 0;
+}
+
 void conn_pump(struct conn *c)
 {
 	while (!c->writing && !conn_gone(c)) {
 		uv_buf_t pieces[2];
+		bool lost = has_lost(c); /* asked first, for a buffer that is cleared forgets it */
 		unsigned n_pieces = next_pieces(c, pieces);
 		size_t len = 0;
 		int n;
 
-		if (c->out.rc != 0 || c->later.rc != 0) {
+		if (lost || has_lost(c)) {
 			conn_close(c);
 			return;
 		}

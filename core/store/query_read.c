@@ -364,8 +364,7 @@ static int read_moment(struct reader *r, struct connection *c, struct query *q)
 		rc = ERR_TIMEOUT;
 	if (rc == 0)
 		rc = read_rows(r, c, q);
-	run(c->rollback);
-	return rc;
+	return run(c->rollback) == 0 ? rc : ERR_IO; /* a connection that cannot end its transaction begins no other */
 }
 
 static void try_answer(struct reader *r, struct query *q, struct connection **ret)
