@@ -463,6 +463,8 @@ void app_stop(struct app *app)
 			app->adapters[i]->stop(app->adapter_states[i]);
 	}
 	query_pool_close(app->queries);
+	if (app->log != NULL)
+		eventlog_wake(app->log); /* the threads below wait there */
 	projector_stop(app->projector);
 	log_check_stop(app->log_check);
 	witnesses_stop(app->witnesses);

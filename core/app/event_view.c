@@ -54,21 +54,31 @@ static void write_masked(struct json_value v, struct arena *a, struct json_write
 
 /* --- data opened -------------------------------------------------------------------------- */
 
-/* False: nothing was written, show it masked. */
-static bool write_opened(const struct event_view *view, const struct envelope *e, struct arena *a,
+/* What another try may not meet: such an event is not shown masked, as if that were all there is to see. */
+static bool is_of_the_moment(int rc)
+{
+	return rc == ERR_NOMEM || rc == ERR_IO || rc == ERR_BUSY || rc == ERR_UNAVAILABLE;
+}
+
+/* ERR_DENIED, ERR_MALFORMED, ...: nothing was written, show it masked. */
+static int write_opened(const struct event_view *view, const struct envelope *e, struct arena *a,
     struct json_writer *w)
 {
 	struct seal_scope scope = {.sealer = view->sealer, .event_id = e->id};
 	struct seal_hooks hooks;
 	struct event event;
+	int rc;
 
-	if (!view->personal || view->sealer == NULL)
-		return false;
+	if (!view->personal)
+		return ERR_DENIED;
 	seal_scope_hooks(&hooks, &scope);
-	if (event_decode_data(e, &hooks, a, &event) != 0 || event.type == NULL)
-		return false;
+	rc = event_decode_data(e, &hooks, a, &event);
+	if (rc != 0)
+		return rc;
+	if (event.type == NULL)
+		return ERR_NOT_FOUND;
 	schema_encode(event.type->schema, event.data, NULL, w); /* errors stick in the buffer */
-	return true;
+	return 0;
 }
 
 static void write_text(struct json_writer *w, const char *name, struct slice text)
@@ -107,7 +117,10 @@ int event_view_write(const struct event_view *view, const struct log_record *rec
 	write_text(w, "traceparent", e.traceparent);
 	write_text(w, "dataschema", e.dataschema);
 	json_name(w, "data");
-	if (!write_opened(view, &e, a, w))
+	rc = write_opened(view, &e, a, w);
+	if (is_of_the_moment(rc))
+		return rc;
+	if (rc != 0)
 		write_masked(e.data_value, a, w);
 	json_end_object(w);
 	if (ret_shown != NULL)

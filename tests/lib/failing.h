@@ -7,7 +7,8 @@
  * functions is two places. Then it runs it again for each place, the first
  * call from there failing, and lets the test judge what came of it. It
  * checks by itself that no descriptor stays open. Memory left behind is the
- * address sanitizer's to find.
+ * address sanitizer's to find. FAILING_TRACE=1 in the environment prints the
+ * stack of each call that fails (addr2line tells the lines).
  */
 #ifndef LULAB_TESTS_FAILING_H
 #define LULAB_TESTS_FAILING_H
@@ -28,6 +29,8 @@ struct failing_walk {
 	int (*act)(void);     /* 0 or ERR_*; frees all it made itself */
 	/* Nothing fails any more. `what` is the call that failed, NULL in the first run. May be NULL. */
 	void (*after)(int rc, const char *what);
+	bool runs_on;   /* what is tested stays open from one act to the next, and may open more meanwhile */
+	unsigned depth; /* functions that make a place, from the call outwards; 0 = 16, which is nearly all */
 };
 
 /* Gives how many calls were made to fail. Every thread's calls count. */
