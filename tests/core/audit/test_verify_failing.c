@@ -148,7 +148,7 @@ static void damage(void)
 
 START_TEST(every_call_fails_once)
 {
-	struct failing_walk walk = {FAILING_ALL, NULL, walks[_i].act, verdict_is_honest};
+	struct failing_walk walk = {.kinds = FAILING_ALL, .act = walks[_i].act, .after = verdict_is_honest};
 	unsigned n;
 
 	is_damaged = walks[_i].damaged;

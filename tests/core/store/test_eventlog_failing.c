@@ -365,7 +365,8 @@ static void teardown(void)
 
 START_TEST(every_call_fails_once)
 {
-	struct failing_walk walk = {FAILING_ALL, walks[_i].before, walks[_i].act, still_whole};
+	struct failing_walk walk = {.kinds = FAILING_ALL, .before = walks[_i].before, .act = walks[_i].act,
+	    .after = still_whole};
 	unsigned n;
 
 	n = failing_walk(&walk);

@@ -235,7 +235,8 @@ static void teardown(void)
 
 START_TEST(every_call_fails_once)
 {
-	struct failing_walk walk = {FAILING_ALL, walks[_i].before, walks[_i].act, rows_are_right};
+	struct failing_walk walk = {.kinds = FAILING_ALL, .before = walks[_i].before, .act = walks[_i].act,
+	    .after = rows_are_right};
 	unsigned n = failing_walk(&walk);
 
 	ck_assert_msg(n >= walks[_i].n_min, "%s: only %u calls failed", walks[_i].says, n);
