@@ -183,7 +183,7 @@ static bool is_good(unsigned i, int status, struct slice body)
 static bool is_cut(unsigned i, int status, struct slice body)
 {
 	return status == requests[i].status && body.len < good_bodies[i].len &&
-	    memcmp(body.ptr, good_bodies[i].ptr, body.len) == 0;
+	    (body.len == 0 || memcmp(body.ptr, good_bodies[i].ptr, body.len) == 0);
 }
 
 static void ask_all(void)
