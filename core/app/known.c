@@ -11,15 +11,22 @@
 
 #define ENTRIES 1024
 #define SECRET_LEN 32
+#define KEY_LEN 16
+#define BODY_LEN_MAX ((size_t)64 * 1024)
+#define BODIES_LEN_MAX ((size_t)4 * 1024 * 1024) /* of one loop */
 
 struct entry {
-	uint64_t key;
+	uint8_t key[KEY_LEN];
 	uint64_t generation, position; /* of the file that gave it; position 0: empty */
 	char etag[HTTP_ETAG_LEN + 1];
+	char *body; /* NULL: only the tag is remembered */
+	size_t body_len;
 };
 
 struct known {
 	uint8_t secret[SECRET_LEN]; /* so that nobody can look for two questions with one key */
+	size_t bodies_len;
+	size_t hand; /* the entry whose body goes next when there is no room */
 	struct entry entries[ENTRIES];
 };
 
@@ -34,17 +41,28 @@ int known_create(struct known **ret, const struct rng *rng)
 	return 0;
 }
 
+static void drop_body(struct known *k, struct entry *e)
+{
+	free(e->body);
+	k->bodies_len -= e->body_len;
+	e->body = NULL;
+	e->body_len = 0;
+}
+
 void known_destroy(struct known *k)
 {
+	for (size_t i = 0; k != NULL && i < ENTRIES; i++)
+		free(k->entries[i].body);
 	free(k);
 }
 
 /* Who asks is part of the question: what one may see, another may not. */
-static struct entry *entry_of(const struct http_request *rq, enum query_format format, uint64_t *ret_key)
+static struct entry *entry_of(const struct http_request *rq, enum query_format format, uint8_t ret_key[KEY_LEN])
 {
 	struct known *k = loop_of(rq)->known;
 	char form = (char)('0' + format);
 	struct slice caller = {0}, parts[5];
+	uint64_t place;
 
 	http_request_field(rq, "authorization", &caller);
 	parts[0] = rq->target;
@@ -52,42 +70,79 @@ static struct entry *entry_of(const struct http_request *rq, enum query_format f
 	parts[2] = caller;
 	parts[3] = SLICE("\n");
 	parts[4] = slice_of(&form, 1);
-	blake2b((uint8_t *)ret_key, sizeof(*ret_key), slice_of(k->secret, sizeof(k->secret)), parts, 5);
-	return &k->entries[*ret_key % ENTRIES];
+	blake2b(ret_key, KEY_LEN, slice_of(k->secret, sizeof(k->secret)), parts, 5);
+	memcpy(&place, ret_key, sizeof(place));
+	return &k->entries[place % ENTRIES];
+}
+
+/* Whether the read model stands where it stood when this was answered. */
+static bool is_current(struct http_request *rq, const struct projection *model, const struct entry *e)
+{
+	struct projection_status status;
+
+	return projector_status_of(app_of(rq)->projector, model->name, &status) == 0 && status.serving &&
+	    status.generation == e->generation && status.serving_position == e->position;
 }
 
 bool known_answer(struct http_request *rq, const struct projection *model, enum query_format format)
 {
-	struct projection_status status;
+	struct buf body = BUF_INIT(BODY_LEN_MAX);
 	const struct entry *e;
 	struct slice wanted;
-	uint64_t key;
+	uint8_t key[KEY_LEN];
+	bool has_it;
 
-	if (rq->method != HTTP_GET || !http_request_field(rq, "if-none-match", &wanted))
+	if (rq->method != HTTP_GET)
 		return false;
-	e = entry_of(rq, format, &key);
-	if (e->position == 0 || e->key != key || !http_etag_matches(wanted, slice_str(e->etag)))
+	e = entry_of(rq, format, key);
+	if (e->position == 0 || memcmp(e->key, key, KEY_LEN) != 0)
 		return false;
-	if (projector_status_of(app_of(rq)->projector, model->name, &status) != 0 || !status.serving ||
-	    status.generation != e->generation || status.serving_position != e->position)
+	has_it = http_request_field(rq, "if-none-match", &wanted) && http_etag_matches(wanted, slice_str(e->etag));
+	if ((!has_it && e->body == NULL) || !is_current(rq, model, e))
+		return false;
+	if (!has_it && buf_append(&body, slice_of(e->body, e->body_len)) != 0)
 		return false;
 	http_header(rq, "ETag", slice_str(e->etag));
 	answer_position(rq, e->position);
-	http_respond(rq, 304, NULL, NULL);
+	if (has_it)
+		http_respond(rq, 304, NULL, NULL);
+	else
+		http_respond(rq, 200, answer_content_type(format), &body);
 	return true;
+}
+
+/* Other bodies go, in turn, until there is room. Without memory there is none to keep. */
+static void keep_body(struct known *k, struct entry *e, struct slice body)
+{
+	for (; k->bodies_len + body.len > BODIES_LEN_MAX; k->hand = (k->hand + 1) % ENTRIES)
+		drop_body(k, &k->entries[k->hand]);
+	e->body = malloc(body.len);
+	if (e->body == NULL)
+		return;
+	memcpy(e->body, body.ptr, body.len);
+	e->body_len = body.len;
+	k->bodies_len += body.len;
 }
 
 void known_note(struct http_request *rq, const struct query *q, struct slice body)
 {
+	struct known *k = loop_of(rq)->known;
 	char etag[HTTP_ETAG_LEN + 1];
+	uint8_t key[KEY_LEN];
 	struct entry *e;
-	uint64_t key;
+	bool asked_again;
 
 	http_etag(etag, body);
 	http_header(rq, "ETag", slice_str(etag));
 	if (q->stale || q->position == 0)
 		return;
-	e = entry_of(rq, q->format, &key);
-	*e = (struct entry){.key = key, .generation = q->generation, .position = q->position};
+	e = entry_of(rq, q->format, key);
+	asked_again = e->position != 0 && memcmp(e->key, key, KEY_LEN) == 0;
+	drop_body(k, e);
+	*e = (struct entry){.generation = q->generation, .position = q->position};
+	memcpy(e->key, key, KEY_LEN);
 	memcpy(e->etag, etag, sizeof(e->etag));
+	/* The headers of other forms tell more than these do. */
+	if (asked_again && q->format == QUERY_JSON && body.len <= BODY_LEN_MAX)
+		keep_body(k, e, body);
 }

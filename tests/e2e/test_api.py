@@ -215,6 +215,27 @@ class Api(unittest.TestCase):
             self.assertNotEqual(changed.headers["etag"], tags[path])
         self.assertEqual(json.loads(self.fresh("/api/v1/meetings").body)["pagination"]["total"], total + 1)
 
+    def test_a_kept_answer_is_the_one_that_would_be_read(self):
+        """A question that comes again is answered from memory, never with rows of before an event."""
+        self.accept(meeting_event("meeting.created", "kept-1", "kept"))
+        paths = ["/api/v1/meetings/" + self.meeting("kept")["id"], "/api/v1/meetings?meetingId=kept&limit=5"]
+        for title in "路线 1", "路线 2", "路线 3":
+            self.accept(meeting_event("meeting.started", title, "kept", meeting_info={"subject": title}))
+            for path in paths:
+                for accept in "application/json", "text/csv":
+                    read = self.fresh(path, Accept=accept)
+                    self.assertIn(title, read.body.decode())
+                    for _ in range(8):
+                        kept = self.server.get(path, headers={"Accept": accept})
+                        self.assertEqual((kept.status, kept.body), (200, read.body))
+                        for name in ("etag", "content-type", "vary", "lulab-total"):
+                            self.assertEqual(kept.headers.get(name), read.headers.get(name), name)
+                        self.assertGreaterEqual(int(kept.headers["lulab-position"]), int(read.headers["lulab-position"]))
+                    known = self.server.get(path, headers={"Accept": accept, "If-None-Match": read.headers["etag"]})
+                    self.assertEqual((known.status, known.body), (304, b""))
+                self.assertEqual(self.server.get(path, token="wrong").status, 401)
+        self.assertEqual(self.server.get(paths[0], headers={"Lulab-Min-Position": "999999999"}).status, 503)
+
     def test_waiting_for_the_future_ends(self):
         answer = self.server.get("/api/v1/meetings", headers={"Lulab-Min-Position": "999999999"})
         self.assertEqual(answer.status, 503)
