@@ -81,12 +81,21 @@ class Watch:
         server = self.server
         size = metric(server, "lulab_log_events")
         reach("the log is signed", lambda: metric(server, "lulab_log_signed_events") >= size)
-        answer = server.get("/api/v1/meetings?limit=1", headers={"Lulab-Min-Position": "%d" % (size - 1)})
+        tries, answer = 0, None
+
+        def follows():
+            """A 503 asks to come again; on a busy machine read models are the last to get a processor."""
+            nonlocal tries, answer
+            tries += 1
+            answer = server.get("/api/v1/meetings?limit=1", headers={"Lulab-Min-Position": "%d" % (size - 1)})
+            return answer.status != 503
+
+        reach("read models follow", follows)
         if answer.status != 200:
             raise load.Breach("read models do not follow: %d %s" % (answer.status, answer.body[:200]))
         remaining = int(answer.getheader("X-RateLimit-Remaining"))
-        if self.remaining is not None and remaining != self.remaining - 1:
-            raise load.Breach("the rate limit went from %d to %d" % (self.remaining, remaining))
+        if self.remaining is not None and remaining != self.remaining - tries:
+            raise load.Breach("the rate limit went from %d to %d in %d requests" % (self.remaining, remaining, tries))
         self.remaining = remaining
 
     def end(self):
