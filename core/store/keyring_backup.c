@@ -107,13 +107,17 @@ static int put_record(struct file *file, struct work *w, char letter, struct sli
 /* The server may turn the epoch between two batches: its new key is looked for, then. */
 static int list(struct work *w, enum key_kind kind, const struct id *after)
 {
+	struct epoch_key epochs[2];
 	int rc = ERR_BAD_KEY;
 
 	for (int i = 0; i < 3 && rc == ERR_BAD_KEY; i++) {
-		rc = i == 0 ? 0 : key_store_reload(&w->store, w->store.epochs);
+		rc = i == 0 ? 0 : key_store_reload(&w->store, epochs);
+		if (i > 0 && rc == 0)
+			memcpy(w->store.epochs, epochs, sizeof(epochs));
 		if (rc == 0)
 			rc = key_store_list(&w->store, kind, after, w->entries, AT_ONCE, &w->n_entries);
 	}
+	crypto_wipe(epochs, sizeof(epochs));
 	return rc;
 }
 
