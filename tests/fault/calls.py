@@ -158,8 +158,7 @@ class PathWalk(Walk):
         v = self.victim
         v.control.arm(self.number(kind), ordinal, mode, error_number(error))
         name, event, answers = self.traverse(RECOVERY_S if mode == ONCE else 0.2)
-        v.control.disarm()
-        fired = v.control.fired() > 0
+        fired = v.control.disarm_and_look()
         for answer in answers:
             self.answers[answer] += 1
             if answer not in (200, 503, None) and not (answer == "late" and mode != ONCE):
@@ -247,8 +246,7 @@ class StartWalk(Walk):
         told = os.path.getsize(v.server.log_path)
         v.start(wait=False)
         came = self.wait(mode)
-        v.control.disarm()
-        fired = v.control.fired() > 0
+        fired = v.control.disarm_and_look()
         name, event = v.ledger.event("start")
         if v.status() is not None:
             if self.judge_end() != "abort" and os.path.getsize(v.server.log_path) == told and kind != "write_log":

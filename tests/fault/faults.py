@@ -95,6 +95,12 @@ class Control:
     def disarm(self):
         self._put(8, 0)
 
+    def disarm_and_look(self):
+        """Whether any call failed; one may be on its way to when this begins."""
+        self.disarm()
+        time.sleep(0.002)
+        return self.fired() > 0
+
     def fired(self):
         return self._get(40)
 
