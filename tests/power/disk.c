@@ -483,6 +483,26 @@ uint32_t disk_item_op(struct disk *d, size_t i, uint32_t way)
 	}
 }
 
+const char *disk_item_name(struct disk *d, size_t i)
+{
+	static char path[PATH_MAX];
+	const struct item *item = &d->items[i];
+	const struct renaming *r = &d->renamings[item->at];
+
+	if (item->kind != ITEM_NAME)
+		return disk_file_name(d, item->file);
+	snprintf(path, sizeof(path), "%s/%s", r->dir->name == NULL ? "." : r->dir->name, r->set != NULL ? r->set : r->clear);
+	return path;
+}
+
+bool disk_dirs_settled(const struct disk *d)
+{
+	for (size_t i = 0; i < d->n_renamings; i++)
+		if (d->renamings[i].what->dir)
+			return false;
+	return true;
+}
+
 const char *disk_file_name(struct disk *d, uint32_t file)
 {
 	static char path[PATH_MAX];

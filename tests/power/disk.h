@@ -54,6 +54,11 @@ uint32_t disk_item_op(struct disk *d, size_t i, uint32_t way);
 /* What is being written to, for people: path, from the names as the program saw them. */
 const char *disk_file_name(struct disk *d, uint32_t file);
 
+/* DIRECTORY/NAME, without what is above: of a name the one that is put, or else taken. */
+const char *disk_item_name(struct disk *d, size_t i);
+/* No name of a directory is open: then each item is about one file, and all are independent file by file. */
+bool disk_dirs_settled(const struct disk *d);
+
 struct choice {
 	uint16_t way;  /* 0 .. n_ways */
 	uint16_t torn; /* SECTOR with way < n_ways: so many bytes, from the sector's begin, are of the next change; 0: none */
@@ -63,8 +68,8 @@ struct choice {
  * Makes the state below `dir`, which stands for the watched directory; what else is there is removed. NULL: makes
  * nothing, only tells its print. noise seeds what mapped
  * files hold. *ret_print tells states with different contents apart; each_file, when not NULL, hears of every
- * file with its path below dir and the print of its content, and says true when that is what lies there already. False
- * after a message on stderr.
+ * file and directory with its path below dir and the print of its content, and says true when that is what lies there
+ * already. False after a message on stderr.
  */
 typedef bool disk_file_fn(void *arg, const char *path, uint64_t print);
 bool disk_build(struct disk *d, const struct choice *choices, uint64_t noise, const char *dir, uint64_t *ret_print,

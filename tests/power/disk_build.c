@@ -126,7 +126,7 @@ static bool build_file(struct build *b, const struct file *f)
 	uint8_t *bytes = f->image;
 
 	b->print += f->mapped ? 0 : print;
-	if (b->dry || (b->each_file != NULL && b->each_file(b->arg, b->path + b->root_len, print)))
+	if ((b->each_file != NULL && b->each_file(b->arg, b->path + b->root_len, print)) || b->dry)
 		return true;
 	if (f->mapped)
 		return build_noise(b, f);
@@ -210,6 +210,8 @@ static bool build_dir(struct build *b, const struct file *dir)
 			hash = mix(hash, (uint8_t)*c);
 		b->print += mix(dir->number, hash);
 		b->path_len += (size_t)snprintf(b->path + len, sizeof(b->path) - len, "/%s", names[i].name);
+		if (f->dir && b->each_file != NULL)
+			b->each_file(b->arg, b->path + b->root_len, f->number + 1);
 		if (!f->dir)
 			good = build_file(b, f);
 		else if (b->dry || mkdir(b->path, 0700) == 0 || errno == EEXIST)

@@ -12,23 +12,27 @@
 #include "domain/event.h"
 #include "store/projector.h"
 
-#define MEMORY 65536 /* contents of read models that are remembered, a power of two */
+/* What a memo's keys begin with. */
+enum { KNOWN_LOG = 1, KNOWN_INDEX, KNOWN_SELF, KNOWN_KEYS, KNOWN_MODEL };
+
+/* Values of KNOWN_LOG and KNOWN_SELF. */
+#define NOTE_SHIFT 32
+#define SELF_GOOD 1
+#define SELF_TOKEN 2 /* the admin token is the one of the run */
 
 struct judge {
 	const struct reference *r;
-	struct {
-		uint64_t print;
-		uint64_t size; /* a keyring: holds the keys of so many events; a read model: stands at that event */
-	} known[MEMORY];
+	struct memo *memo;
 };
 
-struct judge *judge_create(const struct reference *reference)
+struct judge *judge_create(const struct reference *reference, struct memo *memo)
 {
 	struct judge *j = calloc(1, sizeof(*j));
 
 	if (j == NULL)
 		abort();
 	j->r = reference;
+	j->memo = memo;
 	return j;
 }
 
@@ -53,6 +57,77 @@ static bool breach(struct verdict *v, const char *format, ...)
 static unsigned long long ull(uint64_t n)
 {
 	return n;
+}
+
+/* ---- what is known --------------------------------------------------------------- */
+
+static uint64_t key_of_log(const struct prints *p)
+{
+	return mix(p->log, KNOWN_LOG);
+}
+
+static uint64_t key_of_index(const struct prints *p, uint64_t size)
+{
+	return mix(mix(p->index, size), KNOWN_INDEX);
+}
+
+static uint64_t key_of_self(const struct prints *p, uint64_t size, uint64_t note)
+{
+	return mix(mix(mix(p->self, size), note), KNOWN_SELF);
+}
+
+static uint64_t key_of_keys(const struct prints *p)
+{
+	return mix(p->keys, KNOWN_KEYS);
+}
+
+static uint64_t key_of_model(const struct prints *p, unsigned number)
+{
+	return mix(mix(p->models[number], number), KNOWN_MODEL);
+}
+
+static bool keys_known(const struct judge *j, const struct prints *p, uint64_t size)
+{
+	uint64_t held;
+
+	return memo_get(j->memo, key_of_keys(p), &held) && held >= size;
+}
+
+static bool model_known(const struct judge *j, const struct prints *p, unsigned number, uint64_t size)
+{
+	uint64_t position;
+
+	return memo_get(j->memo, key_of_model(p, number), &position) && position <= size;
+}
+
+static bool models_known(const struct judge *j, const struct prints *p, uint64_t size)
+{
+	bool known = true;
+
+	for (unsigned i = 0; known && i < j->r->n_models; i++)
+		known = model_known(j, p, i, size);
+	return known;
+}
+
+/* Log, index, and who it is. */
+static bool core_known(const struct judge *j, uint32_t ops, const struct prints *p, uint64_t *ret_size)
+{
+	uint64_t log, good, self, size;
+
+	if (!memo_get(j->memo, key_of_log(p), &log))
+		return false;
+	size = log & UINT32_MAX;
+	*ret_size = size;
+	return size >= j->r->owed[ops] && memo_get(j->memo, key_of_index(p, size), &good) &&
+	    memo_get(j->memo, key_of_self(p, size, log >> NOTE_SHIFT), &self) &&
+	    ((self & SELF_TOKEN) != 0 || ops <= j->r->first_answer);
+}
+
+bool judge_known(const struct judge *j, uint32_t ops, const struct prints *prints)
+{
+	uint64_t size;
+
+	return core_known(j, ops, prints, &size) && keys_known(j, prints, size) && models_known(j, prints, size);
 }
 
 /* ---- the log ------------------------------------------------------------------ */
@@ -111,7 +186,7 @@ static bool check_note(const struct reference *r, uint64_t size, struct slice no
 }
 
 /* Every signature that left the signer is in its file, and the file speaks of events that are there. */
-static bool check_signer(const struct reference *r, struct service *s, uint64_t size, struct verdict *v)
+static bool check_signer(const struct reference *r, struct service *s, uint64_t size, uint64_t *ret_note, struct verdict *v)
 {
 	struct buf note = BUF_INIT(NOTE_BYTES_MAX);
 	uint64_t at, from = 0, last = 0;
@@ -133,6 +208,7 @@ static bool check_signer(const struct reference *r, struct service *s, uint64_t 
 		from = at + 1;
 	}
 	buf_finish(&note);
+	*ret_note = last;
 	if (good && rc != ERR_NOT_FOUND)
 		return breach(v, "the checkpoints cannot be read: %s", err_name(rc));
 	if (good && last > s->signed_size)
@@ -173,19 +249,7 @@ static bool check_look_up(const struct known_event *e, struct service *s, uint64
 	return true;
 }
 
-static bool is_known(const struct judge *j, uint64_t print, uint64_t *ret_size)
-{
-	*ret_size = j->known[print % MEMORY].size;
-	return j->known[print % MEMORY].print == print;
-}
-
-static void learn(struct judge *j, uint64_t print, uint64_t size)
-{
-	j->known[print % MEMORY].print = print;
-	j->known[print % MEMORY].size = size;
-}
-
-static bool check_keyring(struct judge *j, struct service *s, uint64_t size, uint64_t print, struct verdict *v)
+static bool check_keyring(struct judge *j, struct service *s, uint64_t size, const struct prints *prints, struct verdict *v)
 {
 	bool good = true;
 
@@ -194,28 +258,30 @@ static bool check_keyring(struct judge *j, struct service *s, uint64_t size, uin
 	for (uint64_t i = 0; good && i < size; i++)
 		good = check_keys(&j->r->events[i], s, i, v);
 	if (good)
-		learn(j, print, size);
+		memo_put(j->memo, key_of_keys(prints), size);
 	return good;
 }
 
-/* Who the log is must not change once it says so itself, nor the token once somebody could have used it. */
-static bool check_identity(const struct reference *r, struct service *s, uint64_t size, bool answered, struct verdict *v)
+/* Who the log is must not change once it says so itself. */
+static bool check_identity(const struct reference *r, struct service *s, uint64_t size, struct verdict *v)
 {
-	char path[PATH_MAX];
-	struct buf token = BUF_INIT(4096);
-	bool good = true;
-
 	if (size > 0 && strcmp(s->origin, r->origin) != 0)
 		return breach(v, "the log has another name");
 	if (size > 0 && memcmp(signer_key(s->signer)->public_key, r->key.public_key, ED25519_PUBLIC_LEN) != 0)
 		return breach(v, "the log is signed with another key");
-	if (answered) {
-		snprintf(path, sizeof(path), "%s/" ADMIN_TOKEN_FILE, s->data);
-		if (file_read(&token, path) != 0 || !slice_eq(buf_slice(&token), buf_slice(&r->token)))
-			good = breach(v, "the admin token is another");
-		buf_wipe(&token);
-	}
-	return good;
+	return true;
+}
+
+static bool has_token(const struct reference *r, struct service *s)
+{
+	struct buf token = BUF_INIT(4096);
+	char path[PATH_MAX];
+	bool same;
+
+	snprintf(path, sizeof(path), "%s/" ADMIN_TOKEN_FILE, s->data);
+	same = file_read(&token, path) == 0 && slice_eq(buf_slice(&token), buf_slice(&r->token));
+	buf_wipe(&token);
+	return same;
 }
 
 /* ---- read models -------------------------------------------------------------------- */
@@ -273,7 +339,8 @@ out:
 	return good;
 }
 
-static bool check_and_learn_model(struct judge *j, struct service *s, unsigned number, uint64_t print, bool thorough, struct verdict *v)
+static bool check_and_learn_model(struct judge *j, struct service *s, unsigned number, const struct prints *prints, bool thorough,
+    struct verdict *v)
 {
 	unsigned lost = v->models_lost;
 	uint64_t position = 0;
@@ -282,7 +349,7 @@ static bool check_and_learn_model(struct judge *j, struct service *s, unsigned n
 	if (!check_model(j->r, s, number, thorough, &position, v))
 		return false;
 	if (lost == v->models_lost) /* one that is lost for being ahead of this log may be good beside a longer one */
-		learn(j, print, position);
+		memo_put(j->memo, key_of_model(prints, number), position);
 	return true;
 }
 
@@ -290,18 +357,15 @@ static bool check_and_learn_model(struct judge *j, struct service *s, unsigned n
 static bool check_companions(struct judge *j, struct service *s, uint64_t size, const struct prints *prints, bool thorough,
     struct verdict *v)
 {
-	uint64_t print = prints->keys | 1, known;
 	bool good = true;
 
-	if (thorough || !is_known(j, print, &known) || known < size) {
+	if (thorough || !keys_known(j, prints, size)) {
 		v->opened |= 1;
-		good = check_keyring(j, s, size, print, v);
+		good = check_keyring(j, s, size, prints, v);
 	}
-	for (unsigned i = 0; good && i < j->r->n_models; i++) {
-		print = mix(prints->models[i], i + 1) | 1;
-		if (thorough || !is_known(j, print, &known) || known > size)
-			good = check_and_learn_model(j, s, i, print, thorough, v);
-	}
+	for (unsigned i = 0; good && i < j->r->n_models; i++)
+		if (thorough || !model_known(j, prints, i, size))
+			good = check_and_learn_model(j, s, i, prints, thorough, v);
 	return good;
 }
 
@@ -345,20 +409,51 @@ static bool check_look_ups(const struct reference *r, struct service *s, uint64_
 	return good;
 }
 
+/* Log, index, and who it is: all that is said of them, but for the start of the signer. */
+static bool check_core(struct judge *j, struct service *s, uint32_t ops, uint64_t *ret_note, struct verdict *v)
+{
+	v->core = true;
+	return check_events(j->r, s, j->r->owed[ops], v) && check_signer(j->r, s, v->size, ret_note, v) &&
+	    check_look_ups(j->r, s, v->size, v);
+}
+
+static bool check_start(struct judge *j, struct service *s, uint32_t ops, const struct prints *prints, uint64_t note, bool token,
+    struct verdict *v)
+{
+	if (service_start_signer(s) != 0)
+		return breach(v, "%s", s->problem);
+	if (!check_identity(j->r, s, v->size, v))
+		return false;
+	if (!token && ops > j->r->first_answer) /* somebody could have used it */
+		return breach(v, "the admin token is another");
+	memo_put(j->memo, key_of_log(prints), v->size | note << NOTE_SHIFT);
+	memo_put(j->memo, key_of_index(prints, v->size), 1);
+	memo_put(j->memo, key_of_self(prints, v->size, note), SELF_GOOD | (token ? SELF_TOKEN : 0));
+	return true;
+}
+
 void judge_state(struct judge *j, const char *dir, uint32_t ops, const struct prints *prints, bool thorough,
     struct verdict *ret)
 {
-	const struct reference *r = j->r;
 	struct service s = {0};
 	char data[PATH_MAX];
 	struct verdict v = {0};
+	bool known = !thorough && core_known(j, ops, prints, &v.size), token;
+	uint64_t note = 0;
 
 	snprintf(data, sizeof(data), "%s/data", dir);
+	if (known && models_known(j, prints, v.size)) {
+		/* The keyring alone, which needs no log. */
+		v.opened = 1;
+		v.good = service_begin(&s, data) == 0 ? check_keyring(j, &s, v.size, prints, &v) : breach(&v, "%s", s.problem);
+		service_close(&s);
+		*ret = v;
+		return;
+	}
 	v.good = service_open_log(&s, data) == 0 || breach(&v, "%s", s.problem);
-	v.good = v.good && check_events(r, &s, r->owed[ops], &v) && check_signer(r, &s, v.size, &v) &&
-	    check_look_ups(r, &s, v.size, &v) && check_companions(j, &s, v.size, prints, thorough, &v);
-	v.good = v.good && (service_start_signer(&s) == 0 || breach(&v, "%s", s.problem));
-	v.good = v.good && check_identity(r, &s, v.size, ops > r->first_answer, &v);
+	token = v.good && has_token(j->r, &s);
+	v.good = v.good && (known || check_core(j, &s, ops, &note, &v)) && check_companions(j, &s, v.size, prints, thorough, &v);
+	v.good = v.good && (known || check_start(j, &s, ops, prints, note, token, &v));
 	if (v.good && thorough)
 		v.good = check_append(&s, v.size, &v) && check_again(&s, data, v.size, &v);
 	service_close(&s);

@@ -13,14 +13,18 @@
 #ifndef LULAB_TESTS_POWER_JUDGE_H
 #define LULAB_TESTS_POWER_JUDGE_H
 
+#include "memo.h"
 #include "reference.h"
 
 /*
- * Prints of what stands alone in the state at hand: the keyring's files, and each read model's (database and -wal). What
- * was judged good once, and is not ahead of this log, is good again and is not opened a second time.
+ * Prints of the parts of the state at hand. Each part was opened for real, beside a log of the same size, before it is called
+ * known; see judge_known().
  */
 struct prints {
-	uint64_t keys, models[MODELS_MAX];
+	uint64_t log, index; /* what is in these directories */
+	uint64_t self;       /* who the log is: the files of the data directory itself */
+	uint64_t keys;       /* the keyring, and the root key */
+	uint64_t models[MODELS_MAX]; /* database and -wal */
 };
 
 struct verdict {
@@ -28,16 +32,32 @@ struct verdict {
 	char why[640];
 	uint64_t size; /* events found */
 	unsigned models_lost;    /* made anew */
+	bool core;               /* log, index, and who it is were judged; else they were known */
 	unsigned opened;         /* bit 0: the keyring, bit 1 + n: read model n; the others were known */
 };
 
 struct judge;
-struct judge *judge_create(const struct reference *reference);
+/* memo: what was found good, which the judges of several processes may share. */
+struct judge *judge_create(const struct reference *reference, struct memo *memo);
 void judge_destroy(struct judge *j); /* NULL is fine */
 
 /*
- * dir stands for the watched directory after the first `ops` operations of the trace. thorough: opens
- * everything whatever is known, folds each read model to the end of the log and compares again, appends, signs, and
+ * Whether the state is good because each of its parts is known to be, and what is promised of them together holds:
+ *
+ *     the log        its events, roots and notes were what the run wrote; so its size and newest note tell all of it
+ *     the index      was good beside a log of that size
+ *     who it is      was good beside a log of that size and with that note: the signer's file, keys, name
+ *     the keyring    held the keys of at least so many events
+ *     a read model   stood at a position that this log has
+ *
+ * and no fewer events than were acknowledged after `ops` operations, the admin token as it was once somebody had an answer.
+ * False: not known, look at it.
+ */
+bool judge_known(const struct judge *j, uint32_t ops, const struct prints *prints);
+
+/*
+ * dir stands for the watched directory after the first `ops` operations of the trace. What is known of the
+ * parts is not looked at again, but for thorough: that opens everything, folds each read model to the end of the log and compares again, appends, signs, and
  * opens the log a second time.
  */
 void judge_state(struct judge *j, const char *dir, uint32_t ops, const struct prints *prints, bool thorough,

@@ -10,7 +10,8 @@
  * DIR, tells what is missing in it, and judges a copy.
  *
  * Each worker process holds the disk in memory, steps through the trace, makes state
- * after state in a directory of its own in memory (/dev/shm) and judges it. One that
+ * after state in a directory of its own in memory (/dev/shm) and judges it, where not every part of it is known to be
+ * good (judge.h); and puts the parts it found together in ways that were not thrown. One that
  * dies of a state or hangs is a violation too; another takes its place. States with
  * the same contents and the same promises are looked at once.
  *
@@ -42,10 +43,17 @@
 
 #define JOBS_MAX 64
 #define CHUNK 16 /* prefixes a worker takes at once */
+#define NO_NUMBER UINT64_MAX /* a state that was put together */
 #define KINDS_MAX 64
 #define HANGS_AFTER_S 30
-#define THOROUGH_EVERY 64 /* these cost ten times as much */
-#define TRIES 3 /* as many as wanted, where many turn out to be known */
+#define THOROUGH_EVERY 256 /* these cost ten times as much */
+#define SAMPLED_OF 16 /* one state of so many is thrown by dice, where there is enough to put together for the others */
+#define SAMPLED_MIN 8
+#define VARIANTS_MAX 16
+#define COMBINED_TRIES 4
+#define CONTROL_EVERY 4096
+#define IN_VAIN_MAX 48 /* states made up again one after the other: there are hardly others */
+#define SPARE_TIMES 31 /* a prefix takes at most so many times its own share of what others could not use */
 
 /* Violations that differ in numbers only are of one kind; the first one stands for all. */
 struct kind {
@@ -60,7 +68,12 @@ struct kind {
 /* Between the processes. */
 struct shared {
 	_Atomic uint32_t next_prefix;
-	_Atomic uint64_t states, known, lost, opened, thorough;
+	_Atomic uint64_t states;   /* distinct, and judged */
+	_Atomic uint64_t repeated; /* made up again, not looked at */
+	_Atomic uint64_t composed; /* of `states`: every part was known */
+	_Atomic uint64_t combined, controlled; /* of `states`: put together of known parts; made after all */
+	_Atomic uint64_t cores, opened, lost, thorough; /* of the others: what was opened */
+	_Atomic uint64_t spare; /* states that earlier prefixes could not use */
 	_Atomic uint64_t n_violations;
 	_Atomic bool stop;
 	atomic_flag kinds_busy; /* guards these two */
@@ -71,8 +84,6 @@ struct shared {
 		_Atomic uint64_t number;
 		_Atomic int64_t since_s;
 	} workers[JOBS_MAX];
-	uint64_t prints_mask;
-	_Atomic uint64_t prints[];
 };
 
 struct options {
@@ -85,6 +96,7 @@ struct options {
 
 static struct options o = {.states = 50000, .seed = 1, .from = 1, .to = UINT32_MAX, .jobs = 2};
 static struct shared *shared;
+static struct memo *prints, *known;
 static struct reference reference;
 static char base[PATH_MAX];
 static uint64_t total_weight;
@@ -131,18 +143,69 @@ static void note_violation(uint32_t prefix, uint64_t number, const char *why)
 	atomic_flag_clear(&shared->kinds_busy);
 }
 
-/* False when it was there. */
-static bool is_new(uint64_t print)
-{
-	print |= 1;
-	for (uint64_t i = print & shared->prints_mask;; i = (i + 1) & shared->prints_mask) {
-		uint64_t there = 0;
+/* ---- parts ------------------------------------------------------------------------ */
 
-		if (atomic_compare_exchange_strong(&shared->prints[i], &there, print))
-			return true;
-		if (there == print)
-			return false;
-	}
+enum { PART_LOG, PART_INDEX, PART_SELF, PART_KEYS, PART_MODELS, PARTS_MAX = PART_MODELS + MODELS_MAX };
+
+static bool begins(const char *path, const char *with)
+{
+	return strncmp(path, with, strlen(with)) == 0;
+}
+
+/* path: DIRECTORY/NAME. */
+static unsigned part_of(const char *path)
+{
+	if (begins(path, "log/"))
+		return PART_LOG;
+	if (begins(path, "index/"))
+		return PART_INDEX;
+	if (begins(path, "keys/") || begins(path, "data/keys") || begins(path, "data/root.key"))
+		return PART_KEYS;
+	for (unsigned i = 0; begins(path, "read/") && projections[i] != NULL && i < MODELS_MAX; i++)
+		if (begins(path + 5, projections[i]->name))
+			return PART_MODELS + i;
+	return PART_SELF;
+}
+
+static const char *last_two(const char *path)
+{
+	const char *at = path + strlen(path);
+
+	for (unsigned slashes = 0; at > path; at--)
+		if (at[-1] == '/' && ++slashes == 2)
+			break;
+	return at;
+}
+
+static uint64_t hash_of(const char *path)
+{
+	uint64_t hash = 1;
+
+	for (const char *c = path; *c != '\0'; c++)
+		hash = mix(hash, (uint8_t)*c);
+	return hash;
+}
+
+static uint64_t *print_of_part(struct prints *p, unsigned part)
+{
+	return part == PART_LOG ? &p->log : part == PART_INDEX ? &p->index : part == PART_SELF ? &p->self :
+	    part == PART_KEYS ? &p->keys : &p->models[part - PART_MODELS];
+}
+
+static bool on_part(void *arg, const char *path, uint64_t print)
+{
+	*print_of_part(arg, part_of(last_two(path))) += mix(print, hash_of(path));
+	return false;
+}
+
+/* Of the whole, by its parts. */
+static uint64_t print_of(struct prints *p)
+{
+	uint64_t print = 0;
+
+	for (unsigned i = 0; i < PART_MODELS + reference.n_models; i++)
+		print = mix(print, *print_of_part(p, i));
+	return print;
 }
 
 /* ---- one state ------------------------------------------------------------------ */
@@ -154,38 +217,23 @@ struct place {
 	unsigned part;        /* PART_*, or PART_MODELS + number of the read model */
 	uint64_t built;       /* the last build that put it there */
 };
-enum { PART_LOG, PART_KEYS, PART_MODELS };
-
 struct ground {
 	struct place places[PLACES_MAX];
 	unsigned n;
 	uint64_t builds;
-	struct prints prints; /* of the state being made */
 };
-
-static unsigned part_of(const char *path)
-{
-	if (strncmp(path, "/data/keys/", 11) == 0 || strncmp(path, "/data/root.key", 14) == 0)
-		return PART_KEYS;
-	for (unsigned i = 0; strncmp(path, "/data/read/", 11) == 0 && projections[i] != NULL && i < MODELS_MAX; i++)
-		if (strncmp(path + 11, projections[i]->name, strlen(projections[i]->name)) == 0)
-			return PART_MODELS + i;
-	return PART_LOG;
-}
 
 static struct place *place_of(struct ground *g, const char *path)
 {
-	uint64_t hash = 1;
+	uint64_t hash = hash_of(path);
 	unsigned i = 0;
 
-	for (const char *c = path; *c != '\0'; c++)
-		hash = mix(hash, (uint8_t)*c);
 	while (i < g->n && g->places[i].path != hash)
 		i++;
 	if (i == g->n) {
 		if (g->n == PLACES_MAX)
 			abort();
-		g->places[g->n++] = (struct place){.path = hash, .part = part_of(path)};
+		g->places[g->n++] = (struct place){.path = hash, .part = part_of(last_two(path))};
 	}
 	return &g->places[i];
 }
@@ -196,10 +244,6 @@ static bool on_file(void *arg, const char *path, uint64_t print)
 	struct place *p = place_of(g, path);
 	bool same = p->print == print;
 
-	if (p->part == PART_KEYS)
-		g->prints.keys += mix(print, p->path);
-	else if (p->part >= PART_MODELS)
-		g->prints.models[p->part - PART_MODELS] += mix(print, p->path);
 	p->print = print;
 	p->built = g->builds;
 	return same;
@@ -209,7 +253,7 @@ static bool on_file(void *arg, const char *path, uint64_t print)
 static void forget_opened(struct ground *g, const struct verdict *v)
 {
 	for (unsigned i = 0; i < g->n; i++)
-		if (g->places[i].part == PART_LOG || (v->opened >> (g->places[i].part - PART_KEYS) & 1) != 0)
+		if (g->places[i].part < PART_KEYS || (v->opened >> (g->places[i].part - PART_KEYS) & 1) != 0)
 			g->places[i].print = 0;
 }
 
@@ -223,7 +267,6 @@ static bool make(struct disk *d, uint64_t number, const struct choice *choices, 
 		return false;
 	}
 	g->builds++;
-	g->prints = (struct prints){0};
 	good = disk_build(d, choices, mix(o.seed, number), dir, &print, on_file, g);
 	for (unsigned i = 0; i < g->n; i++)
 		if (g->places[i].built != g->builds)
@@ -231,49 +274,189 @@ static bool make(struct disk *d, uint64_t number, const struct choice *choices, 
 	return good;
 }
 
-/* What the prefix may use of the states asked for. */
+/* What the prefix may use of the states asked for, with some of what others left. */
 static uint64_t quota_of(struct disk *d, uint32_t prefix)
 {
 	const uint8_t *bytes;
+	uint64_t quota = 1 + o.states * states_weight(disk_op(d, prefix - 1, &bytes)) / total_weight;
+	uint64_t spare = atomic_load(&shared->spare), more = spare < quota * SPARE_TIMES ? spare : quota * SPARE_TIMES;
 
-	return 1 + o.states * states_weight(disk_op(d, prefix - 1, &bytes)) / total_weight;
+	if (more > 0 && atomic_compare_exchange_strong(&shared->spare, &spare, spare - more))
+		quota += more;
+	return quota;
+}
+
+/* What is promised differs between moments: a state after another one of these is another. */
+static uint64_t moment_of(uint32_t prefix)
+{
+	return 2 * reference.owed[prefix] + (prefix > reference.first_answer);
+}
+
+static bool judge_made(struct disk *d, struct judge *j, uint64_t number, const struct choice *choices, const char *dir,
+    struct ground *ground, const struct prints *parts, bool thorough)
+{
+	uint32_t prefix = disk_at(d);
+	struct verdict v;
+
+	if (!make(d, number, choices, dir, ground))
+		exit(1);
+	judge_state(j, dir, prefix, parts, thorough, &v);
+	forget_opened(ground, &v);
+	atomic_fetch_add(&shared->lost, v.models_lost);
+	atomic_fetch_add(&shared->cores, v.core);
+	atomic_fetch_add(&shared->opened, (uint64_t)__builtin_popcount(v.opened));
+	atomic_fetch_add(&shared->thorough, thorough);
+	if (!v.good)
+		note_violation(prefix, number, v.why);
+	return v.good;
+}
+
+/*
+ * Variants of each part at this prefix, from states that were found good. As every item is about one part, any of one
+ * with any of another is a state that may be on the disk.
+ */
+struct variants {
+	size_t n_items;
+	struct choice *choices[PARTS_MAX][VARIANTS_MAX];
+	uint64_t prints[PARTS_MAX][VARIANTS_MAX];
+	unsigned n[PARTS_MAX];
+	unsigned *part_of_item;
+};
+
+static void variants_begin(struct variants *v, struct disk *d, size_t n_items)
+{
+	memset(v->n, 0, sizeof(v->n));
+	v->n_items = n_items;
+	v->part_of_item = realloc(v->part_of_item, (n_items + 1) * sizeof(*v->part_of_item));
+	for (size_t i = 0; i < n_items; i++)
+		v->part_of_item[i] = part_of(disk_item_name(d, i));
+}
+
+static void variants_add(struct variants *v, struct prints *parts, const struct choice *choices)
+{
+	for (unsigned part = 0; part < PART_MODELS + reference.n_models; part++) {
+		uint64_t print = *print_of_part(parts, part);
+		unsigned i = 0;
+
+		while (i < v->n[part] && v->prints[part][i] != print)
+			i++;
+		if (i < v->n[part] || i == VARIANTS_MAX)
+			continue;
+		v->prints[part][i] = print;
+		v->choices[part][i] = realloc(v->choices[part][i], (v->n_items + 1) * sizeof(*choices));
+		memcpy(v->choices[part][i], choices, v->n_items * sizeof(*choices));
+		v->n[part]++;
+	}
+}
+
+/* Combination `number` of them. */
+static void variants_combine(const struct variants *v, uint64_t number, unsigned which[PARTS_MAX], struct prints *ret)
+{
+	*ret = (struct prints){0};
+	for (unsigned part = 0; part < PART_MODELS + reference.n_models; part++) {
+		which[part] = (unsigned)(number % v->n[part]);
+		number /= v->n[part];
+		*print_of_part(ret, part) = v->prints[part][which[part]];
+	}
+}
+
+static uint64_t variants_all(const struct variants *v)
+{
+	uint64_t all = 1;
+
+	for (unsigned part = 0; part < PART_MODELS + reference.n_models; part++)
+		all *= v->n[part];
+	return all;
+}
+
+/* One of many: made after all, to see that the whole is as good as its parts. */
+static void control(struct disk *d, struct judge *j, const struct variants *v, const unsigned which[PARTS_MAX],
+    struct prints *parts, struct choice *choices, const char *dir, struct ground *ground)
+{
+	struct prints again = {0};
+	uint64_t print;
+
+	for (size_t i = 0; i < v->n_items; i++)
+		choices[i] = v->choices[v->part_of_item[i]][which[v->part_of_item[i]]][i];
+	disk_build(d, choices, 0, NULL, &print, on_part, &again);
+	if (print_of(&again) != print_of(parts))
+		note_violation(disk_at(d), NO_NUMBER, "a state is not what its parts are: the instrument is wrong");
+	judge_made(d, j, NO_NUMBER, choices, dir, ground, parts, true);
+	atomic_fetch_add(&shared->controlled, 1);
+}
+
+/* Puts known parts together that were not seen together. */
+static void combine(struct disk *d, struct judge *j, const struct variants *v, uint64_t quota, struct choice *choices,
+    const char *dir, struct ground *ground)
+{
+	uint32_t prefix = disk_at(d);
+	uint64_t all = variants_all(v), done = 0;
+
+	for (uint64_t number = 0; number < all && number < COMBINED_TRIES * quota && done < quota && !atomic_load(&shared->stop);
+	     number++) {
+		unsigned which[PARTS_MAX];
+		struct prints parts;
+
+		variants_combine(v, mix(o.seed, number) % all, which, &parts);
+		if (!judge_known(j, prefix, &parts) || !memo_is_new(prints, mix(print_of(&parts), moment_of(prefix))))
+			continue;
+		done++;
+		if (atomic_fetch_add(&shared->combined, 1) % CONTROL_EVERY == 0)
+			control(d, j, v, which, &parts, choices, dir, ground);
+	}
+	atomic_fetch_add(&shared->states, done);
+	atomic_fetch_add(&shared->spare, quota - done);
+}
+
+static uint64_t sampled_of(uint64_t quota)
+{
+	uint64_t least = quota < SAMPLED_MIN ? quota : SAMPLED_MIN;
+
+	return quota / SAMPLED_OF > least ? quota / SAMPLED_OF : least;
 }
 
 static void look(struct disk *d, struct judge *j, struct worker_slot *slot, const char *dir, struct ground *ground,
     uint64_t first)
 {
+	static struct variants variants;
 	uint32_t prefix = disk_at(d);
-	uint64_t quota = quota_of(d, prefix), done = 0;
+	uint64_t quota = quota_of(d, prefix), sampled = sampled_of(quota), done = 0, in_vain = 0;
 	const struct item *items;
 	size_t n = disk_items(d, &items);
 	struct choice *choices = calloc(n + 1, sizeof(*choices));
 
-	for (uint64_t number = first; done < quota && number < TRIES * quota && !atomic_load(&shared->stop); number++) {
-		struct verdict v;
+	variants_begin(&variants, d, n);
+	for (uint64_t number = first; done < sampled && in_vain < IN_VAIN_MAX && !atomic_load(&shared->stop); number++) {
+		struct prints parts = {0};
 		uint64_t print;
-		bool thorough;
+		bool thorough, good = true;
 
 		atomic_store(&slot->number, number);
 		atomic_store(&slot->since_s, now_ms() / 1000);
 		atomic_store(&slot->prefix, prefix);
-		states_choose(d, o.seed, number, quota, choices);
-		disk_build(d, choices, 0, NULL, &print, NULL, NULL);
-		if (!is_new(mix(print, reference.owed[prefix]))) {
-			atomic_fetch_add(&shared->known, 1);
+		states_choose(d, o.seed, number, choices);
+		disk_build(d, choices, 0, NULL, &print, on_part, &parts);
+		if (!memo_is_new(prints, mix(print_of(&parts), moment_of(prefix)))) {
+			atomic_fetch_add(&shared->repeated, 1);
+			in_vain++;
+			if (judge_known(j, prefix, &parts))
+				variants_add(&variants, &parts, choices);
 			continue;
 		}
-		if (!make(d, number, choices, dir, ground))
-			exit(1);
+		in_vain = 0;
 		done++;
 		thorough = atomic_fetch_add(&shared->states, 1) % THOROUGH_EVERY == 0;
-		judge_state(j, dir, prefix, &ground->prints, thorough, &v);
-		forget_opened(ground, &v);
-		atomic_fetch_add(&shared->lost, v.models_lost);
-		atomic_fetch_add(&shared->opened, (uint64_t)__builtin_popcount(v.opened));
-		atomic_fetch_add(&shared->thorough, thorough);
-		if (!v.good)
-			note_violation(prefix, number, v.why);
+		if (!thorough && judge_known(j, prefix, &parts))
+			atomic_fetch_add(&shared->composed, 1);
+		else
+			good = judge_made(d, j, number, choices, dir, ground, &parts, thorough);
+		if (good)
+			variants_add(&variants, &parts, choices);
 	}
+	if (quota > done && variants.n[0] > 0 && disk_dirs_settled(d))
+		combine(d, j, &variants, quota - done, choices, dir, ground);
+	else
+		atomic_fetch_add(&shared->spare, quota - done);
 	atomic_store(&slot->prefix, 0);
 	free(choices);
 }
@@ -285,7 +468,7 @@ static void work(unsigned number, uint32_t resume_prefix, uint64_t resume_number
 {
 	struct worker_slot *slot = &shared->workers[number];
 	struct disk *d = disk_open(o.trace);
-	struct judge *j = judge_create(&reference);
+	struct judge *j = judge_create(&reference, known);
 	char dir[PATH_MAX + 32];
 	uint32_t at = resume_prefix, end = resume_end;
 	struct ground ground = {0};
@@ -390,17 +573,15 @@ static void run_workers(int64_t began_ms)
 
 static void share(struct disk *d)
 {
-	uint64_t room = 1024;
 	const uint8_t *bytes;
 
 	for (uint32_t i = 0; i < disk_ops(d); i++)
 		total_weight += states_weight(disk_op(d, i, &bytes));
-	while (room < 2 * TRIES * (o.states + disk_ops(d)))
-		room *= 2;
-	shared = mmap(NULL, sizeof(*shared) + room * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		abort();
-	shared->prints_mask = room - 1;
+	prints = memo_create(2 * (o.states + disk_ops(d)));
+	known = memo_create(4 * o.states);
 	atomic_store(&shared->next_prefix, o.from);
 }
 
@@ -409,6 +590,16 @@ static void on_signal(int signum)
 {
 	(void)signum;
 	atomic_store(&shared->stop, true);
+}
+
+static void report_kind(const struct kind *k)
+{
+	printf("violation: state %u.", k->prefix);
+	if (k->number == NO_NUMBER)
+		printf("combined");
+	else
+		printf("%" PRIu64, k->number);
+	printf(" (after %" PRIu64 " others): %s (%" PRIu64 " like this)\n", k->after, k->why, k->count);
 }
 
 static int enumerate(struct disk *d)
@@ -423,15 +614,16 @@ static int enumerate(struct disk *d)
 	took_s = (double)(now_ms() - began_ms) / 1000;
 	n = atomic_load(&shared->n_violations);
 	for (unsigned i = 0; i < shared->n_kinds; i++)
-		printf("violation: state %u.%" PRIu64 " (after %" PRIu64 " others): %s (%" PRIu64 " like this)\n",
-		    shared->kinds[i].prefix, shared->kinds[i].number, shared->kinds[i].after, shared->kinds[i].why,
-		    shared->kinds[i].count);
+		report_kind(&shared->kinds[i]);
 	printf("power: seed %" PRIu64 ", %u operations, %" PRIu64 " events, %" PRIu64 " acknowledged, %zu checkpoints\n", o.seed,
 	    disk_ops(d), reference.size, reference.acknowledged, reference.n_notes);
-	printf("power: %" PRIu64 " states (%" PRIu64 " more had the same contents), %" PRIu64 " thoroughly; %" PRIu64
-	    " openings of keyrings and read models, %" PRIu64 " of them lost and made anew\n",
-	    atomic_load(&shared->states), atomic_load(&shared->known), atomic_load(&shared->thorough), atomic_load(&shared->opened),
-	    atomic_load(&shared->lost));
+	printf("power: %" PRIu64 " states: %" PRIu64 " opened, %" PRIu64 " thrown that were of known parts, %" PRIu64
+	    " put together of known parts (%" PRIu64 " of them opened after all)\n", atomic_load(&shared->states),
+	    atomic_load(&shared->states) - atomic_load(&shared->composed) - atomic_load(&shared->combined),
+	    atomic_load(&shared->composed), atomic_load(&shared->combined), atomic_load(&shared->controlled));
+	printf("power: opened: %" PRIu64 " logs, %" PRIu64 " keyrings and read models (%" PRIu64 " lost and made anew), %" PRIu64
+	    " states thoroughly\n", atomic_load(&shared->cores), atomic_load(&shared->opened), atomic_load(&shared->lost),
+	    atomic_load(&shared->thorough));
 	printf("power: %.1f s, %.0f states/s, %u processes; %" PRIu64 " violations\n", took_s,
 	    (double)atomic_load(&shared->states) / took_s, o.jobs, n);
 	if (n == 0 && atomic_load(&shared->stop))
@@ -441,12 +633,13 @@ static int enumerate(struct disk *d)
 
 static int show_one(struct disk *d)
 {
-	struct judge *j = judge_create(&reference);
+	struct judge *j = judge_create(&reference, known);
 	struct ground kept = {0}, judged = {0};
 	struct choice *choices;
 	const struct item *items;
+	struct prints parts = {0};
 	struct verdict v;
-	uint64_t number, quota;
+	uint64_t number, print;
 	char dir[PATH_MAX + 8], *end;
 	uint32_t prefix = (uint32_t)strtoul(o.state, &end, 10);
 
@@ -455,17 +648,17 @@ static int show_one(struct disk *d)
 		fprintf(stderr, "power: --state PREFIX.NUMBER --keep DIR, PREFIX from 1 to %u\n", disk_ops(d));
 		return 1;
 	}
-	quota = quota_of(d, prefix);
 	while (disk_at(d) < prefix)
 		disk_step(d);
 	choices = calloc(disk_items(d, &items) + 1, sizeof(*choices));
 	snprintf(dir, sizeof(dir), "%s/s", base);
-	states_choose(d, o.seed, number, quota, choices);
+	states_choose(d, o.seed, number, choices);
+	disk_build(d, choices, 0, NULL, &print, on_part, &parts);
 	if (!make(d, number, choices, o.keep, &kept) || !make(d, number, choices, dir, &judged))
 		return 1;
 	printf("state %s, made in %s; not as the program did it:\n", o.state, o.keep);
 	states_describe(d, choices);
-	judge_state(j, dir, prefix, &judged.prints, true, &v);
+	judge_state(j, dir, prefix, &parts, true, &v);
 	printf("%s%s\n", v.good ? "good" : "violation: ", v.why);
 	free(choices);
 	judge_destroy(j);

@@ -2,6 +2,7 @@
 
     meson test -C build power/power                          the short form, with its planted bugs
     python3 tests/power/power.py --states 1000000            the long form (LULAB_BUILD_DIR, default build)
+    ... --states 1000000 --seed S --part 3/7 --sum FILE     a piece of it; FILE has the sum
     python3 tests/power/power.py --seed S --keep DIR         leaves the recordings there; see README.md
 
 A run of the real `lulab serve` is recorded below its C library (recorder.c):
@@ -12,6 +13,7 @@ power cut may leave on the disk and judges each (power.c).
 """
 
 import argparse
+import json
 import os
 import random
 import re
@@ -33,7 +35,7 @@ WEBHOOKS = 40          # of a run
 PLANTED = {            # what must be said of each; those with one word are left at their first violation
     "ack_before_commit": ["acknowledged events are lost"],
     "nometasync": ["events (were|are) lost"],
-    "nosync": ["the (log|keyring) does not open|the program dies of it|events (were|are) lost"],
+    "nosync": ["the (log|keyring) does not open|the program dies of it|guard ends the program|events (were|are) lost"],
     "rows_apart": ["has other rows"],
     "signature_first": ["is released, the signer's file says"],
     "unsynced_file": ["is not usable"],
@@ -42,6 +44,8 @@ PLANTED = {            # what must be said of each; those with one word are left
 }
 PLANTED_WEBHOOKS = 24  # half of them are sent: one start is enough
 PLANTED_STATES = 3000
+STATES_OF_RUN = 150000 # at most, of one recording
+KEEP = False
 STARTED = 4            # states of each run that the program itself is started on
 QUIET_S = 1.2  # after which nothing is being written: the upkeep threads have had their turn
 
@@ -199,45 +203,74 @@ def start_states(place, seed, operations, n):
         shutil.rmtree(kept)
 
 
-def check_runs(place, seed, states, runs):
-    """As many states of each of several runs; tells how many there were and the violations."""
-    total, violations = 0, 0
-    for number in range(runs):
-        here = os.path.join(place, "run-%d" % number)
-        record(here, seed + number, WEBHOOKS)
-        left = states - total
-        status, said = judge(here, -(-left // (runs - number)), seed + number)
+def check_runs(place, seed, states):
+    """So many states, of as many runs as it takes; tells how many there were, of how many runs, and the violations."""
+    total, runs, violations = 0, 0, 0
+    while total < states and runs < 4 + 4 * states // STATES_OF_RUN:
+        here = os.path.join(place, "run-%d" % runs)
+        record(here, seed + runs, WEBHOOKS)
+        status, said = judge(here, min(states - total, STATES_OF_RUN), seed + runs)
         print(said, end="", flush=True)
         total += states_found(said)
         if status == 4:
             violations += 1
-            print("power: recording with violations in %s, seed %d" % (here, seed + number), flush=True)
+            print("power: recording with violations in %s, seed %d" % (here, seed + runs), flush=True)
         else:
-            start_states(here, seed + number, int(re.search(r"(\d+) operations", said).group(1)), STARTED)
-    return total, violations
+            start_states(here, seed + runs, int(re.search(r"(\d+) operations", said).group(1)), STARTED if runs == 0 else 1)
+            if not KEEP:
+                shutil.rmtree(here)
+        runs += 1
+    return total, runs, violations
+
+
+def part_of(text):
+    number, of = (int(x) for x in text.split("/"))
+    if not 1 <= number <= of:
+        raise argparse.ArgumentTypeError("1/%d to %d/%d" % (of, of, of))
+    return number, of
+
+
+def add_up(path, line):
+    """The pieces of a long run are lines of a file."""
+    with open(path, "a") as f:
+        f.write(json.dumps(line) + "\n")
+    with open(path) as f:
+        lines = [json.loads(text) for text in f]
+    print("power: with the pieces before in %s: %d pieces, %d recordings, %d states, %d violations, %.0f s" % (
+        path, len(lines), sum(p["recordings"] for p in lines), sum(p["states"] for p in lines),
+        sum(p["violations"] for p in lines), sum(p["seconds"] for p in lines)))
 
 
 def main():
+    global KEEP
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--states", type=int, default=50000)
-    parser.add_argument("--runs", type=int, default=None, help="recordings to share the states (default: one per 250,000)")
+    parser.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="the I-th of N pieces of these states")
+    parser.add_argument("--sum", metavar="FILE", help="adds a line about this piece, and tells the sum of all")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--keep", help="directory for the recordings, which stay there")
     parser.add_argument("--no-planted", action="store_true", help="leave out the planted bugs")
     args = parser.parse_args()
+    part, of = args.part
     seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(31)
+    states = -(-args.states // of)
+    KEEP = args.keep is not None
     place = args.keep or tempfile.mkdtemp(prefix="lulab-power-")
     began = time.monotonic()
-    print("power: seed %d, %d states, recordings in %s" % (seed, args.states, place), flush=True)
-    missed = [] if args.no_planted else check_planted(place, seed)
-    total, violations = check_runs(place, seed, args.states, args.runs or 1 + args.states // 250000)
-    if missed or violations:
-        raise SystemExit("power: FAILED, seed %d, recordings kept in %s; bugs not found: %s; runs with violations: %d" % (
-            seed, place, ", ".join(missed) or "none", violations))
+    print("power: seed %d, part %d/%d: %d states, recordings in %s" % (seed, part, of, states, place), flush=True)
+    missed = [] if args.no_planted or part > 1 else check_planted(place, seed)
+    total, runs, violations = check_runs(place, seed + 1000 * part, states)
+    took_s = time.monotonic() - began
+    if args.sum:
+        add_up(args.sum, {"seed": seed, "part": "%d/%d" % (part, of), "recordings": runs, "states": total,
+                          "violations": violations, "seconds": round(took_s)})
+    if missed or violations or total < states:
+        raise SystemExit("power: FAILED, seed %d, %d of %d states, recordings kept in %s; bugs not found: %s; runs with violations: %d" % (
+            seed, total, states, place, ", ".join(missed) or "none", violations))
     if not args.keep:
         shutil.rmtree(place)
-    print("power: ok, %d states, 0 violations, %d planted bugs found, seed %d, %.0f s" % (
-        total, 0 if args.no_planted else len(PLANTED), seed, time.monotonic() - began))
+    print("power: ok, %d states of %d recordings, 0 violations, %d planted bugs found, seed %d, part %d/%d, %.0f s" % (
+        total, runs, 0 if args.no_planted or part > 1 else len(PLANTED), seed, part, of, took_s))
 
 
 if __name__ == "__main__":

@@ -40,11 +40,8 @@ int service_open_keys(struct service *s)
 	return rc == 0 ? failed(s, sealer_create(&s->sealer, &so), "the sealer does not start", NULL) : rc;
 }
 
-int service_open_log(struct service *s, const char *data)
+int service_begin(struct service *s, const char *data)
 {
-	struct buf why = BUF_INIT(400);
-	struct eventlog_options o = {.clock = &clock_system, .map_bytes = MAP_BYTES, .reserve_off = true,
-	    .type_number = event_type_number, .problem = &why};
 	int rc;
 
 	*s = (struct service){0};
@@ -54,6 +51,16 @@ int service_open_log(struct service *s, const char *data)
 		rc = failed(s, auth_open(&s->auth, s->data, &rng_system, NULL), "the admin token is not usable", NULL);
 	if (rc == 0)
 		rc = failed(s, log_origin(s->origin, s->data, NULL, &rng_system), "the log's name is not usable", NULL);
+	return rc;
+}
+
+int service_open_log(struct service *s, const char *data)
+{
+	struct buf why = BUF_INIT(400);
+	struct eventlog_options o = {.clock = &clock_system, .map_bytes = MAP_BYTES, .reserve_off = true,
+	    .type_number = event_type_number, .problem = &why};
+	int rc = service_begin(s, data);
+
 	if (rc != 0)
 		return rc;
 	rc = signer_record(s->data, &s->signed_size, &s->signed_root);

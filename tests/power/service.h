@@ -30,6 +30,8 @@ struct service {
 	char problem[512];    /* which step failed and why */
 };
 
+/* The steps before the log: the admin token, the log's name. */
+int service_begin(struct service *s, const char *data);
 /* Everything before the signer. On failure service_close() what there is. */
 int service_open(struct service *s, const char *data);
 /* The same without the keyring, which the log does not need. */

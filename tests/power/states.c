@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FEW 4096      /* as many states are made one by one */
+#define VARIANTS 8    /* of a file, for by_file() */
+#define WINDOW 16     /* prefixes with the same variants of what does not change */
+#define REBUILT_RARE 256
+#define SCATTER 65537 /* a prime above it: the numbers from 0 on lead to each of them, the first ones all over */
+
 struct dice {
 	uint64_t state;
 };
@@ -91,7 +97,7 @@ static size_t some_item(struct disk *d, const struct item *items, size_t n, stru
 	size_t chosen = 0, weights = 0;
 
 	for (size_t first = 0, end; first < n; first = end) {
-		size_t weight = is_rebuilt(d, &items[first]) ? 1 : 8;
+		size_t weight = is_rebuilt(d, &items[first]) ? 1 : 16;
 
 		end = end_of_file(items, n, first);
 		weights += weight;
@@ -134,77 +140,82 @@ static void in_order(struct disk *d, size_t first, size_t end, struct dice *dice
 		ret[i] = (struct choice){.way = done_before(d, items, i, moment)};
 }
 
-/* Some files by dice or up to a moment, the others whole or without anything new. */
-static void by_file(struct disk *d, const struct item *items, size_t n, struct dice *dice, struct choice *ret)
+/* Sectors of the file that could have got further were being written when the power went. */
+static void tear_file(const struct item *items, size_t n, struct dice *dice, unsigned percent, struct choice *ret)
 {
-	for (size_t first = 0, end; first < n; first = end) {
-		uint64_t way = throw(dice, is_rebuilt(d, &items[first]) ? 96 : 4);
-
-		end = end_of_file(items, n, first);
-		if (way == 0)
-			by_dice(items + first, end - first, dice, ret + first);
-		else if (way == 1)
-			in_order(d, first, end, dice, ret);
-		else
-			all_alike(items + first, end - first, way % 2 == 0, ret + first);
-	}
+	for (size_t i = 0; i < n; i++)
+		if (items[i].kind == ITEM_SECTOR && ret[i].way < items[i].n_ways && throw(dice, 100) < percent)
+			ret[i].torn = (uint16_t)(1 + throw(dice, SECTOR_LEN - 1));
 }
 
-/* Sectors that could have got further were being written when the power went. */
 static void tear(struct disk *d, const struct item *items, size_t n, struct dice *dice, struct choice *ret)
 {
 	unsigned percent = throw(dice, 3) == 0 ? 100 : 5;
 
 	for (size_t first = 0, end; first < n; first = end) {
-		bool spared = throw(dice, is_rebuilt(d, &items[first]) ? 48 : 2) > 0;
+		bool spared = throw(dice, is_rebuilt(d, &items[first]) ? REBUILT_RARE : 2) > 0;
 
 		end = end_of_file(items, n, first);
-		for (size_t i = first; i < end && !spared; i++)
-			if (items[i].kind == ITEM_SECTOR && ret[i].way < items[i].n_ways && throw(dice, 100) < percent)
-				ret[i].torn = (uint16_t)(1 + throw(dice, SECTOR_LEN - 1));
+		if (!spared)
+			tear_file(items + first, end - first, dice, percent, ret + first);
 	}
 }
 
-void states_choose(struct disk *d, uint64_t seed, uint64_t number, uint64_t quota, struct choice *choices)
+/* One of the VARIANTS of a file: by dice or up to a moment, or whole or without anything new; torn or not. */
+static void variant(struct disk *d, const struct item *items, size_t first, size_t end, struct dice *dice, struct choice *ret)
+{
+	bool rebuilt = is_rebuilt(d, &items[first]);
+	uint64_t way = throw(dice, rebuilt ? REBUILT_RARE : 4);
+
+	if (way == 0)
+		by_dice(items + first, end - first, dice, ret + first);
+	else if (way == 1)
+		in_order(d, first, end, dice, ret);
+	else
+		all_alike(items + first, end - first, way % 2 == 0, ret + first);
+	if (throw(dice, rebuilt ? REBUILT_RARE : 4) == 0)
+		tear_file(items + first, end - first, dice, throw(dice, 3) == 0 ? 100 : 5, ret + first);
+}
+
+/* Each file in some variant of its own: there are few of a file, and many ways to put those of all files together. */
+static void by_file(struct disk *d, const struct item *items, size_t n, uint64_t seed, struct dice *dice, struct choice *ret)
+{
+	for (size_t first = 0, end; first < n; first = end) {
+		struct dice own = {mix(mix(seed, items[first].file), throw(dice, VARIANTS))};
+
+		end = end_of_file(items, n, first);
+		variant(d, items, first, end, &own, ret);
+	}
+}
+
+void states_choose(struct disk *d, uint64_t seed, uint64_t number, struct choice *choices)
 {
 	const struct item *items;
 	size_t n = disk_items(d, &items);
 	struct dice dice = {mix(mix(seed, disk_at(d)), number)};
-	uint64_t all = states_all(items, n);
+	uint64_t all = states_all(items, n), way;
 
 	if (n == 0)
 		return;
-	if (all <= quota && number < all) {
-		counted(items, n, number, choices);
-		return;
-	}
 	if (number < 2) {
 		all_alike(items, n, number == 1, choices);
 		return;
 	}
-	switch (throw(&dice, 64)) {
-	case 0:
+	if (all <= FEW && number - 2 < all) {
+		counted(items, n, (number * SCATTER + seed) % all, choices);
+		return;
+	}
+	/* The first two change everything, and nothing of it is known: they are as dear as they are thorough. */
+	way = throw(&dice, 256);
+	if (way < 2) {
 		by_dice(items, n, &dice, choices);
-		break;
-	case 1:
+	} else if (way < 4) {
 		in_order(d, 0, n, &dice, choices);
-		break;
-	case 2:
-	case 3:
-	case 4:
-	case 5:
-	case 6:
-	case 7:
-	case 8:
-	case 9:
-	case 10:
-	case 11:
-	case 12:
-	case 13:
+	} else if (way < 36) {
 		but_one(d, items, n, &dice, choices);
-		break;
-	default:
-		by_file(d, items, n, &dice, choices);
+	} else {
+		by_file(d, items, n, mix(seed, disk_at(d) / WINDOW), &dice, choices);
+		return;
 	}
 	if (throw(&dice, 2) == 0)
 		tear(d, items, n, &dice, choices);

@@ -17,8 +17,8 @@
 /* How many combinations there are without torn sectors; UINT64_MAX when too many to count. */
 uint64_t states_all(const struct item *items, size_t n);
 
-/* State `number` of the disk as it stands: one of all when there are `quota` or fewer. choices has room for all items. */
-void states_choose(struct disk *d, uint64_t seed, uint64_t number, uint64_t quota, struct choice *choices);
+/* State `number` of the disk as it stands: one of all while there are such, and all are few. choices has room for all items. */
+void states_choose(struct disk *d, uint64_t seed, uint64_t number, struct choice *choices);
 
 /* Each decision that is not "as the program did it", a line each, for people. */
 void states_describe(struct disk *d, const struct choice *choices);

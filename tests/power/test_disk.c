@@ -164,10 +164,10 @@ START_TEST(leaves_these_states_and_no_others)
 	while (disk_at(d) < disk_ops(d))
 		disk_step(d);
 	n = disk_items(d, &items);
-	n = states_all(items, n);
+	n = states_all(items, n) + 2; /* the first two are among the others again */
 	ck_assert_uint_le(n, STATES_MAX);
 	for (uint64_t i = 0; i < n; i++) {
-		states_choose(d, 1, i, n, choices);
+		states_choose(d, 1, i, choices);
 		ck_assert(disk_build(d, choices, 0, watched, &print, NULL, NULL));
 		read_state(found[i], sizeof(found[i]));
 	}
