@@ -27,6 +27,8 @@
 	X(cursor_any_order, "a forged cursor may name an order that does not exist") \
 	X(entry_spaces, "an entry of the log may have white space in it") \
 	X(backup_in_place, "a backup is made under its final name") \
+	X(epoch_first, "the key of the epoch before is destroyed before its keys are wrapped anew") \
+	X(erase_in_memory, "keys that are erased are tombstones in memory only") \
 	X(forget_at_start, "the index that a start makes has no duplicate keys") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
 	X(head_body, "an answer to HEAD has a body") \

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "base/planted.h"
 
 #define KEYRING_FORMAT 1u
 #define MAP_BYTES (UINT64_C(64) << 30) /* address space only */
@@ -334,6 +335,8 @@ int key_store_erase(struct key_store *store, const struct id *ids, size_t n, int
 	MDB_txn *txn;
 	int rc;
 
+	if (PLANTED(erase_in_memory))
+		return 0;
 	key_put_be(when, (uint64_t)now_us, 8);
 	rc = begin(store, &txn);
 	if (rc != 0)
@@ -475,6 +478,8 @@ int key_store_turn(struct key_store *store)
 
 	if (store->epochs[1].number == 0)
 		return 0;
+	if (PLANTED(epoch_first))
+		rc = key_file_epoch_destroy(store, store->epochs[1].number);
 	for (int kind = 0; rc == 0 && kind < N_KEY_KINDS; kind++) {
 		struct id after = {{0}};
 		bool more = true;

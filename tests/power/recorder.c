@@ -8,6 +8,9 @@
  * beginning is recorded before the call and its end after it, and others may
  * write meanwhile. An answer is recorded before it is sent.
  *
+ * With POWER_EXIT the end of the process is an answer as well, "exit STATUS": what a command says it has done. It
+ * comes before what the command still has to print.
+ *
  * POWER_WAL_PAGES=n makes SQLite checkpoint after so many pages: the run is
  * small, its checkpoints should not be rare.
  */
@@ -151,6 +154,17 @@ static struct file *file_of(int fd)
 	return fd >= 0 && fd < FDS_MAX && r.files[fd].watched ? &r.files[fd] : NULL;
 }
 
+static void note_exit(int status, void *arg)
+{
+	char text[32];
+	struct iovec v = {text, (size_t)snprintf(text, sizeof(text), "exit %d", status)};
+
+	(void)arg;
+	lock();
+	put(TRACE_ANSWER, 0, 0, 0, &v, 1);
+	unlock();
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	const char *dir = getenv("POWER_DIR"), *trace = getenv("POWER_TRACE");
@@ -187,6 +201,8 @@ __attribute__((constructor)) static void begin(void)
 	if (st.st_size == 0)
 		put(TRACE_ROOT, ino_of(dir), 0, 0, NULL, 0);
 	put(TRACE_START, 0, 0, 0, NULL, 0);
+	if (getenv("POWER_EXIT") != NULL)
+		on_exit(note_exit, NULL);
 }
 
 static int open_watched(const char *path, int flags, mode_t mode)
