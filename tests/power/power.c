@@ -724,6 +724,7 @@ int main(int argc, char **argv)
 		share(d);
 		rc = o.state != NULL ? show_one(d) : enumerate(d);
 	}
+	disk_close(d);
 	tree_remove(base);
 	return rc;
 }
