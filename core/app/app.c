@@ -444,7 +444,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 
 void app_stop(struct app *app)
 {
-	bool failed = atomic_load(&app->fatal) != 0;
+	bool failed = atomic_load(&app->fatal) != 0, served = app->server != NULL;
 
 	atomic_store(&app->stopping, true);
 	if (app->server != NULL)
@@ -463,8 +463,9 @@ void app_stop(struct app *app)
 			app->adapters[i]->stop(app->adapter_states[i]);
 	}
 	query_pool_close(app->queries);
-	if (app->log != NULL)
-		eventlog_wake(app->log); /* the threads below wait there */
+	/* The threads below wait there. After a service they get the moment that takes: a witness may be about to sign. */
+	if (!served && app->log != NULL)
+		eventlog_wake(app->log);
 	projector_stop(app->projector);
 	log_check_stop(app->log_check);
 	witnesses_stop(app->witnesses);

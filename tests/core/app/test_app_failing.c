@@ -61,8 +61,10 @@ static int start(void)
 
 	buf_clear(&problem);
 	rc = app_start(&app, &options, &problem);
-	if (rc == 0)
+	if (rc == 0) {
+		eventlog_wake(app.log); /* so that the stop does not wait for waits to end */
 		app_stop(&app);
+	}
 	return rc;
 }
 
