@@ -381,6 +381,8 @@ static void try_answer(struct reader *r, struct query *q, struct connection **re
 	q->stale = (*ret)->stale;
 	q->generation = (*ret)->generation;
 	q->rc = read_moment(r, *ret, q);
+	if (q->rc == ERR_INVALID) /* the statements are the build's own: it is the file that is not what they were made for */
+		q->rc = ERR_CORRUPT;
 	if (projection_file_is_lost(q->rc)) { /* its projector will find out and build it anew */
 		disconnect(*ret);
 		q->rc = ERR_UNAVAILABLE;
