@@ -282,6 +282,8 @@ static bool skip_body(struct slice *rest, const struct answer *a, bool head)
 /* Answers that were cut short by a reset are not looked at; before that, and without one, all must be there. */
 static void match(struct slice rest, bool whole)
 {
+	struct answer interim;
+
 	for (unsigned i = 0; i < n_told; i++) {
 		struct answer a;
 
@@ -296,6 +298,11 @@ static void match(struct slice rest, bool whole)
 			check(!whole);
 			return;
 		}
+	}
+	/* A client that was told to go on, and did not, gets no answer. */
+	if (slice_starts_with(rest, SLICE("HTTP/1.1 100 ")) && !take_head(&rest, &interim)) {
+		check(!whole);
+		return;
 	}
 	check(rest.len == 0);
 }
