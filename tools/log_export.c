@@ -3,14 +3,18 @@
  * store (integrity.md section 8).
  *
  * Everything up to the newest checkpoint is written: blobs and records first,
- * then hashes, then the older notes, and `checkpoint` itself last, when all else is
- * on the disk. So an export that was interrupted is one that still says what it
- * said before. How far the tiles are certain is kept in `resume` and,
- * once the export is complete, in `checkpoint`; the next run goes on from there.
+ * then hashes, then the notes under other names, and `checkpoint` when all that is
+ * on the disk. Only then the notes get their names: one that covers more than
+ * `checkpoint` would say that records are missing. So an export that was
+ * interrupted is one that still says what it said before; the next run names what
+ * an interrupted one left unnamed. How far the tiles are certain is kept in
+ * `resume` and, once the export is complete, in `checkpoint`; the next run goes on
+ * from there.
  *
  * Full tiles never change. A partial one is replaced by a longer one, and
  * removed once `checkpoint` no longer needs it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -109,11 +113,17 @@ static int put_file(struct export *e, const char *name, struct slice bytes)
 	return rc;
 }
 
-static bool has_file(const struct export *e, const char *name)
+static int rename_file(const struct export *e, const char *from, const char *to)
 {
-	char path[PATH_MAX];
+	char from_path[PATH_MAX], to_path[PATH_MAX];
+	int rc;
 
-	return path_of(path, e, name) == 0 && file_exists(path);
+	rc = path_of(from_path, e, from);
+	if (rc == 0)
+		rc = path_of(to_path, e, to);
+	if (rc == 0 && io_calls->rename(from_path, to_path) != 0)
+		rc = err_from_errno(errno);
+	return rc;
 }
 
 /* All files so far are on the disk when this returns 0. */
@@ -301,6 +311,58 @@ static int put_hashes(struct export *e)
 
 /* ---- notes ------------------------------------------------------------------------------------- */
 
+/* The partial tiles that a checkpoint of size `former` needs and the one of size `of` does not. */
+static void drop_partial(const struct export *e, uint64_t former, uint64_t of)
+{
+	for (int level = MERKLE_LEVEL_ENTRIES; level < MERKLE_LEVELS; level++) {
+		unsigned tree_level = level < 0 ? 0 : (unsigned)level;
+		struct merkle_place place = merkle_place(former, tree_level);
+		char name[MERKLE_PATH_MAX], path[PATH_MAX];
+
+		if (place.at == 0 || merkle_tile_width(of, tree_level, place.number) == place.at)
+			continue;
+		merkle_tile_path(name, level, place.number, place.at);
+		if (path_of(path, e, name) != 0 || io_calls->unlink(path) != 0)
+			continue;
+		*strrchr(path, '/') = '\0';
+		rmdir(path); /* unless the longer one lies there */
+	}
+}
+
+/*
+ * Of all notes up to `size` that lie there as N.new; they are on the disk, as the checkpoint of size `of` is that
+ * needs them. A run that was for one of these and was interrupted may have left partial tiles, too.
+ */
+static int name_notes(const struct export *e, uint64_t size, uint64_t of)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+	int rc;
+
+	rc = path_of(path, e, "checkpoints");
+	if (rc != 0)
+		return rc;
+	dir = opendir(path);
+	if (dir == NULL)
+		return errno == ENOENT ? 0 : err_from_errno(errno);
+	while (rc == 0 && (entry = readdir(dir)) != NULL) {
+		char from[48 + sizeof(entry->d_name)], to[48];
+		struct slice name, rest;
+		uint64_t n;
+
+		slice_cut(slice_str(entry->d_name), '.', &name, &rest);
+		if (!slice_eq(rest, SLICE("new")) || slice_to_u64(name, &n) != 0 || n > size)
+			continue;
+		snprintf(from, sizeof(from), "checkpoints/%s", entry->d_name);
+		snprintf(to, sizeof(to), "checkpoints/%" PRIu64, n);
+		drop_partial(e, n, of);
+		rc = rename_file(e, from, to);
+	}
+	closedir(dir);
+	return rc;
+}
+
 /* From the last export's newest on, which may have got cosignatures since. */
 static int put_notes(struct export *e)
 {
@@ -317,7 +379,7 @@ static int put_notes(struct export *e)
 			rc = 0;
 			break;
 		}
-		snprintf(name, sizeof(name), "checkpoints/%" PRIu64, size);
+		snprintf(name, sizeof(name), "checkpoints/%" PRIu64 ".new", size);
 		if (rc == 0)
 			rc = put_file(e, name, buf_slice(&note));
 		e->n_notes++;
@@ -352,29 +414,15 @@ static int put_checkpoint(struct export *e)
 	return rc;
 }
 
-/* The partial tiles the former checkpoint needed and this one does not. */
-static void drop_partial(struct export *e)
+/* `checkpoint` is the new one: what only the former needed goes, and the notes get their names. */
+static int finish(const struct export *e)
 {
-	for (int level = MERKLE_LEVEL_ENTRIES; level < MERKLE_LEVELS; level++) {
-		unsigned of = level < 0 ? 0 : (unsigned)level;
-		struct merkle_place place = merkle_place(e->old_size, of);
-		char name[MERKLE_PATH_MAX], path[PATH_MAX];
+	char path[PATH_MAX];
 
-		if (place.at == 0 || merkle_tile_width(e->size, of, place.number) == place.at)
-			continue;
-		merkle_tile_path(name, level, place.number, place.at);
-		if (path_of(path, e, name) != 0)
-			continue;
+	drop_partial(e, e->old_size, e->size);
+	if (path_of(path, e, "resume") == 0)
 		io_calls->unlink(path);
-		*strrchr(path, '/') = '\0';
-		rmdir(path); /* unless the longer one lies there */
-	}
-	if (has_file(e, "resume")) {
-		char path[PATH_MAX];
-
-		if (path_of(path, e, "resume") == 0)
-			io_calls->unlink(path);
-	}
+	return name_notes(e, e->size, e->size);
 }
 
 /* ---- which checkpoint ------------------------------------------------------------------------------ */
@@ -465,6 +513,10 @@ static int do_export(struct export *e, const char *data_dir, const struct policy
 		rc = read_old(e, ret_problem);
 	if (rc != 0)
 		return rc;
+	/* What the last run had no time for. The note of just `old_size` is written again: nothing tells that it is whole. */
+	rc = e->old_size == 0 ? 0 : name_notes(e, e->old_size - 1, e->old_size);
+	if (rc != 0)
+		return rc;
 	progress_start(&e->progress, stderr, &clock_system, "exporting", "events", e->size);
 	rc = put_entries(e);
 	if (rc == 0)
@@ -477,7 +529,7 @@ static int do_export(struct export *e, const char *data_dir, const struct policy
 	if (rc == 0)
 		rc = put_checkpoint(e);
 	if (rc == 0)
-		drop_partial(e);
+		rc = finish(e);
 	return rc;
 }
 

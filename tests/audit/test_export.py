@@ -65,6 +65,31 @@ class Killed(unittest.TestCase):
     def verify(self):
         must(LULAB, "log", "verify", "--export", self.out, "--key", os.path.join(self.data, "log.vkey"))
 
+    def test_all_but_the_checkpoint(self):
+        """The moment before `checkpoint` is replaced, and the one after: what lies there by then is no contradiction."""
+        notes = os.path.join(self.out, "checkpoints")
+        self.grow(500)
+        must(LULAB, "log", "export", self.out, "--data", self.data)
+        self.grow(500)
+        blocked = os.path.join(self.out, "checkpoint.tmp")  # it cannot be written
+        os.mkdir(blocked)
+        done = subprocess.run([LULAB, "log", "export", self.out, "--data", self.data], capture_output=True, timeout=300)
+        self.assertNotEqual(done.returncode, 0)
+        self.verify()
+        os.rmdir(blocked)
+
+        # A directory under the name for a note that the export is to have: then it ends when `checkpoint` is there already.
+        os.mkdir(os.path.join(notes, "1000"))
+        done = subprocess.run([LULAB, "log", "export", self.out, "--data", self.data], capture_output=True, timeout=300)
+        self.assertNotEqual(done.returncode, 0)
+        os.rmdir(os.path.join(notes, "1000"))
+        self.verify()
+        self.grow(200)
+        must(LULAB, "log", "export", self.out, "--data", self.data)
+        self.verify()
+        self.whole_export_s()
+        self.assertEqual(digests(self.out), digests(os.path.join(self.top, "whole")))
+
     def test_killed_at_random_moments(self):
         kills = 0
         self.grow(5000)
