@@ -124,39 +124,3 @@ void answer_data(struct http_request *rq, struct slice json)
 	buf_append_char(&body, '}');
 	http_respond(rq, 200, HTTP_JSON, &body);
 }
-
-bool answer_query_u64(struct http_request *rq, const char *name, uint64_t min, uint64_t max, uint64_t *ret_value)
-{
-	struct slice text;
-	uint64_t value;
-
-	if (!http_request_query(rq, name, &text))
-		return true;
-	if (slice_to_u64(text, &value) == 0 && value >= min && value <= max) {
-		*ret_value = value;
-		return true;
-	}
-	refuse_param(rq, name, "range",
-	    arena_printf(rq->arena, "must be a whole number from %" PRIu64 " to %" PRIu64, min, max));
-	return false;
-}
-
-bool answer_known_query(struct http_request *rq, const char *const *names)
-{
-	for (size_t i = 0; i < rq->n_query; i++) {
-		bool known = false;
-
-		for (size_t n = 0; names[n] != NULL && !known; n++)
-			known = slice_is(rq->query[i].name, names[n]);
-		if (known)
-			continue;
-		struct http_problem_item item = {rq->query[i].name, SLICE_INIT("unknown"),
-		    SLICE_INIT("there is no such parameter here")};
-
-		http_problem(rq, 400, "invalid_parameters",
-		    arena_printf(rq->arena, "There is no parameter named %.*s here.",
-		        SLICE_ARG(rq->query[i].name)), &item, 1);
-		return false;
-	}
-	return true;
-}

@@ -35,10 +35,4 @@ void answer_query_failure(struct http_request *rq, int rc, const char *missing);
 /* {"data":<json>} with 200; takes json's bytes into the answer. */
 void answer_data(struct http_request *rq, struct slice json);
 
-/* The number in a query parameter. True also when absent (*ret_value untouched); false: the 400 was sent. */
-bool answer_query_u64(struct http_request *rq, const char *name, uint64_t min, uint64_t max, uint64_t *ret_value);
-
-/* Only these query parameters are known (names end with NULL); false: the 400 was sent. */
-bool answer_known_query(struct http_request *rq, const char *const *names);
-
 #endif

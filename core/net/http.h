@@ -209,8 +209,6 @@ void http_stream_start(struct http_request *rq, int status, const char *content_
  * end the stream.
  */
 int http_stream_write(struct http_request *rq, struct slice bytes);
-/* Bytes that http_stream_write() would take now. */
-size_t http_stream_room(const struct http_request *rq);
 /* Ends the request. `complete` false breaks the connection so that the client sees the answer is cut short. */
 void http_stream_end(struct http_request *rq, bool complete);
 

@@ -40,16 +40,6 @@ void http_stream_start(struct http_request *rq, int status, const char *content_
 	buf_finish(&head);
 }
 
-size_t http_stream_room(const struct http_request *rq)
-{
-	const struct exchange *x = container_of(rq, const struct exchange, rq);
-	size_t waiting = conn_waiting(x->conn);
-
-	if (conn_gone(x->conn) || rq->head)
-		return 0;
-	return waiting < HTTP_STREAM_BUFFER ? HTTP_STREAM_BUFFER - waiting : 0;
-}
-
 static void put_piece(struct exchange *x, struct slice bytes)
 {
 	char size[FRAME_ROOM];
