@@ -41,11 +41,14 @@ int succession_begin(const char *data_dir)
 
 	for (n = 1; n < LOGS_MAX && rc == 0; n++) {
 		char log[PATH_MAX];
+		bool is_there = true;
 
 		rc = numbered(path, data_dir, n);
 		if (rc == 0)
 			rc = join(log, path, "log");
-		if (rc == 0 && !file_exists(log))
+		if (rc == 0)
+			rc = file_look(log, &is_there);
+		if (rc == 0 && !is_there)
 			break;
 	}
 	if (rc == 0)
@@ -67,22 +70,31 @@ int succession_is_under_way(const char *data_dir, bool *ret_is)
 static int move(const char *from_dir, const char *to_dir, const char *name)
 {
 	char from[PATH_MAX], to[PATH_MAX];
+	bool is_there = false;
 	int rc = join(from, from_dir, name);
 
 	if (rc == 0)
 		rc = join(to, to_dir, name);
-	if (rc != 0 || !file_exists(from))
+	if (rc == 0)
+		rc = file_look(from, &is_there);
+	if (rc != 0 || !is_there)
 		return rc;
 	return io_calls->rename(from, to) == 0 ? 0 : err_from_errno(errno);
 }
 
-/* As long as the new part waits, what lies in DATA is the old one; afterwards it is the new one. */
+/*
+ * As long as the new part waits, what lies in DATA is the old one; afterwards it is the new one, which must not be
+ * laid over the old: so a look that fails says neither.
+ */
 static int change_places(const char *data_dir, const char *successor, const char *previous, const char *name)
 {
 	char waiting[PATH_MAX];
+	bool is_waiting = false;
 	int rc = join(waiting, successor, name);
 
-	if (rc != 0 || !file_exists(waiting))
+	if (rc == 0)
+		rc = file_look(waiting, &is_waiting);
+	if (rc != 0 || !is_waiting)
 		return rc;
 	rc = move(data_dir, previous, name);
 	/* The old one has its place on the disk before the new one takes it. */

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "domain/schema.h"
 #include "lib/no_memory.h"
+#include "lib/run.h"
 
 #define EVENT SLICE("0123456789abcdef0123456789abcdef")
 #define ORIGIN "log.example.test/events"
@@ -250,7 +251,34 @@ START_TEST(a_sealer_that_finds_no_memory_is_none)
 		ck_assert_int_eq(rc, ERR_NOMEM);
 		ck_assert_ptr_null(made);
 	}
+	for (int nth = 0; nth < 2; nth++) {
+		no_memory_in = nth;
+		rc = sealer_create_opener(&made, s, "before.example.test/events");
+		no_memory_in = -1;
+		ck_assert_int_eq(rc, ERR_NOMEM);
+		ck_assert_ptr_null(made);
+	}
 	sealer_destroy(NULL);
+}
+END_TEST
+
+START_TEST(an_opener_opens_what_another_log_sealed)
+{
+	struct sealer *before = make_sealer("before.example.test/events"), *opener;
+	struct subject li = subject_of("li");
+	struct buf sealed = BUF_INIT(1024);
+	struct arena a = ARENA_INIT(4096);
+	struct slice plain;
+
+	ck_assert_int_eq(seal_field(before, &li.id, EVENT, SLICE("f"), SLICE("\"x\""), &sealed), 0);
+	ck_assert_int_eq(sealer_create_opener(&opener, s, "before.example.test/events"), 0);
+	ck_assert_int_eq(seal_open(s, EVENT, SLICE("f"), buf_slice(&sealed), &a, &plain), ERR_CORRUPT);
+	ck_assert_int_eq(seal_open(opener, EVENT, SLICE("f"), buf_slice(&sealed), &a, &plain), 0);
+	ck_assert_slice_eq(plain, SLICE("\"x\""));
+	sealer_destroy(opener);
+	sealer_destroy(before);
+	arena_finish(&a);
+	buf_finish(&sealed);
 }
 END_TEST
 
@@ -396,6 +424,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, values_of_every_length_come_back);
 	tcase_add_test(t, a_sealed_value_cannot_be_moved_or_altered);
+	tcase_add_test(t, an_opener_opens_what_another_log_sealed);
 	tcase_add_test(t, an_erased_subject_opens_no_more_and_comes_back_as_another);
 	tcase_add_test(t, an_identity_keeps_its_subject);
 	tcase_add_test(t, padding_is_checked);
