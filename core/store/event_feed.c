@@ -145,11 +145,11 @@ static bool is_handled(const struct projection *const *models, uint16_t type)
 }
 
 /* The entry is copied first: what is decoded points into it and outlives the log's transaction. */
-static int decode(struct sealer *sealer, struct wanted *wanted, const struct log_record *record, struct arena *arena,
-    struct event *ret)
+static int decode(struct sealer *sealer, struct seal_memo *memo, struct wanted *wanted,
+    const struct log_record *record, struct arena *arena, struct event *ret)
 {
 	struct slice entry = arena_dup(arena, record->entry);
-	struct seal_scope scope = {.sealer = sealer};
+	struct seal_scope scope = {.sealer = sealer, .memo = memo};
 	struct opening opening = {.wanted = wanted, .type = record->type};
 	struct seal_hooks hooks = {.open = open_wanted, .wants = is_wanted, .arg = &opening};
 	struct envelope envelope = {0};
@@ -175,6 +175,7 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, struct wan
 {
 	struct eventlog_cursor cursor;
 	struct log_record record;
+	struct seal_memo memo = {0};
 	size_t bytes = 0;
 	int rc = 0;
 
@@ -192,7 +193,7 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, struct wan
 		    .stream_version = record.stream_version};
 		if (is_handled(wanted->models, record.type)) {
 			e->decoded = true;
-			e->rc = decode(feed->options.sealer, wanted, &record, &c->arena, &e->event);
+			e->rc = decode(feed->options.sealer, &memo, wanted, &record, &c->arena, &e->event);
 			if (passes(e->rc)) {
 				rc = e->rc;
 				break;
@@ -202,6 +203,7 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, struct wan
 		c->n++;
 	}
 	eventlog_cursor_finish(&cursor);
+	crypto_wipe(&memo, sizeof(memo));
 	c->rc = rc == ERR_END ? 0 : rc;
 }
 

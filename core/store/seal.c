@@ -222,9 +222,28 @@ int seal_field(struct sealer *s, const struct id *subject, struct slice event_id
 	return rc;
 }
 
+static int key_of(struct sealer *s, struct seal_memo *memo, const struct id *subject, uint8_t ret[KEYRING_KEY_LEN])
+{
+	unsigned n = memo == NULL ? 0 : memo->n < SEAL_MEMO_KEYS ? memo->n : SEAL_MEMO_KEYS;
+	int rc;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (memcmp(memo->subjects[i].bytes, subject->bytes, ID_LEN) != 0)
+			continue;
+		memcpy(ret, memo->keys[i], KEYRING_KEY_LEN);
+		return 0;
+	}
+	rc = keyring_get(s->keyring, subject, ret);
+	if (rc == 0 && memo != NULL) {
+		memo->subjects[memo->n % SEAL_MEMO_KEYS] = *subject;
+		memcpy(memo->keys[memo->n++ % SEAL_MEMO_KEYS], ret, KEYRING_KEY_LEN);
+	}
+	return rc;
+}
+
 /* Opens into ret, which has room for the padded value. */
-static int open_into(struct sealer *s, struct slice event_id, struct slice field, struct slice sealed, char *ret,
-    size_t *ret_len)
+static int open_into(struct sealer *s, struct seal_memo *memo, struct slice event_id, struct slice field,
+    struct slice sealed, char *ret, size_t *ret_len)
 {
 	const uint8_t *bytes = (const uint8_t *)sealed.ptr;
 	struct buf aad = BUF_INIT(AAD_MAX);
@@ -236,7 +255,7 @@ static int open_into(struct sealer *s, struct slice event_id, struct slice field
 	memcpy(subject.bytes, bytes + 1, ID_LEN);
 	rc = additional_data(&aad, s, event_id, field);
 	if (rc == 0)
-		rc = keyring_get(s->keyring, &subject, key);
+		rc = key_of(s, memo, &subject, key);
 	if (rc == 0) {
 		rc = xchacha_open((uint8_t *)ret, slice_of(bytes + HEADER_LEN, sealed.len - HEADER_LEN),
 		    buf_slice(&aad), bytes + 1 + ID_LEN, key);
@@ -263,8 +282,8 @@ static int check_shape(struct slice sealed)
 	return 0;
 }
 
-int seal_open(struct sealer *s, struct slice event_id, struct slice field, struct slice sealed, struct arena *a,
-    struct slice *ret_plain)
+static int open_in(struct sealer *s, struct seal_memo *memo, struct slice event_id, struct slice field,
+    struct slice sealed, struct arena *a, struct slice *ret_plain)
 {
 	size_t len;
 	char *at;
@@ -276,10 +295,16 @@ int seal_open(struct sealer *s, struct slice event_id, struct slice field, struc
 	at = arena_alloc(a, sealed.len - HEADER_LEN - XCHACHA_TAG_LEN);
 	if (at == NULL)
 		return ERR_NOMEM;
-	rc = open_into(s, event_id, field, sealed, at, &len);
+	rc = open_into(s, memo, event_id, field, sealed, at, &len);
 	if (rc == 0)
 		*ret_plain = slice_of(at, len);
 	return rc;
+}
+
+int seal_open(struct sealer *s, struct slice event_id, struct slice field, struct slice sealed, struct arena *a,
+    struct slice *ret_plain)
+{
+	return open_in(s, NULL, event_id, field, sealed, a, ret_plain);
 }
 
 int seal_open_to(struct sealer *s, struct slice event_id, struct slice field, struct slice sealed, struct buf *out)
@@ -294,7 +319,7 @@ int seal_open_to(struct sealer *s, struct slice event_id, struct slice field, st
 	at = buf_reserve(out, sealed.len - HEADER_LEN - XCHACHA_TAG_LEN);
 	if (at == NULL)
 		return out->rc;
-	rc = open_into(s, event_id, field, sealed, at, &len);
+	rc = open_into(s, NULL, event_id, field, sealed, at, &len);
 	if (rc == 0)
 		buf_commit(out, len);
 	return rc;
@@ -319,7 +344,7 @@ static int on_open(void *arg, const char *field_name, struct slice sealed_raw, s
 {
 	const struct seal_scope *scope = arg;
 
-	return seal_open(scope->sealer, scope->event_id, slice_str(field_name), sealed_raw, arena, ret_json);
+	return open_in(scope->sealer, scope->memo, scope->event_id, slice_str(field_name), sealed_raw, arena, ret_json);
 }
 
 void seal_scope_hooks(struct seal_hooks *ret, const struct seal_scope *scope)

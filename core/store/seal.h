@@ -75,12 +75,25 @@ int seal_open(struct sealer *s, struct slice event_id, struct slice field, struc
 int seal_open_to(struct sealer *s, struct slice event_id, struct slice field, struct slice sealed, struct buf *out);
 
 /*
+ * Keys asked for a moment ago: events that follow each other have the same subjects, and a key out of the keyring
+ * costs about as much as the field it opens. For a pass over a few events, which then takes no notice of an erasure
+ * that comes while it runs. Zero it; one thread; wiped by whoever has it.
+ */
+#define SEAL_MEMO_KEYS 16
+struct seal_memo {
+	unsigned n; /* put in so far; the oldest gives way */
+	struct id subjects[SEAL_MEMO_KEYS];
+	uint8_t keys[SEAL_MEMO_KEYS][KEYRING_KEY_LEN];
+};
+
+/*
  * What the codec's hooks need to know of the event at hand. Lives as long as
  * the hooks are used; all members borrowed.
  */
 struct seal_scope {
 	struct sealer *sealer;
 	struct slice event_id; /* text */
+	struct seal_memo *memo; /* for opening; NULL: the keyring is asked each time */
 	const struct seal_subject {
 		const char *name; /* the x-subject of a field: "operator", "meeting" */
 		struct id id;

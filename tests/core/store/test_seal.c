@@ -378,6 +378,51 @@ START_TEST(the_hooks_seal_for_the_subject_that_is_named)
 }
 END_TEST
 
+/* More than a memo holds, so that each finds its key gone once and there once. */
+#define N_SUBJECTS (SEAL_MEMO_KEYS + 4)
+
+START_TEST(a_memo_gives_each_subject_its_own_key_for_as_long_as_it_lasts)
+{
+	struct seal_memo memo = {0};
+	struct seal_scope scope = {.sealer = s, .event_id = EVENT, .memo = &memo};
+	struct subject subjects[N_SUBJECTS];
+	struct buf sealed[N_SUBJECTS];
+	struct arena a = ARENA_INIT(1 << 16);
+	struct seal_hooks hooks;
+	struct slice json;
+
+	seal_scope_hooks(&hooks, &scope);
+	for (int i = 0; i < N_SUBJECTS; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "\"%d\"", i);
+		subjects[i] = subject_of(text);
+		sealed[i] = (struct buf)BUF_INIT(1024);
+		ck_assert_int_eq(seal_field(s, &subjects[i].id, EVENT, SLICE("operator"), slice_str(text), &sealed[i]), 0);
+	}
+	for (int i = 0; i < 4 * N_SUBJECTS; i++) {
+		int k = i / 2 % N_SUBJECTS;
+		char text[16];
+
+		snprintf(text, sizeof(text), "\"%d\"", k);
+		ck_assert_int_eq(hooks.open(hooks.arg, "operator", buf_slice(&sealed[k]), &a, &json), 0);
+		ck_assert(slice_eq(json, slice_str(text)));
+	}
+	/* Put in once for each time it had given way, not for each time it was asked for. */
+	ck_assert_uint_eq(memo.n, 2 * N_SUBJECTS);
+	ck_assert_int_eq(keyring_erase(kr, &subjects[N_SUBJECTS - 1].id, 1), 0);
+	ck_assert_int_eq(hooks.open(hooks.arg, "operator", buf_slice(&sealed[N_SUBJECTS - 1]), &a, &json), 0);
+	memo = (struct seal_memo){0};
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(hooks.open(hooks.arg, "operator", buf_slice(&sealed[N_SUBJECTS - 1]), &a, &json),
+		    ERR_ERASED);
+	ck_assert_uint_eq(memo.n, 0);
+	for (int i = 0; i < N_SUBJECTS; i++)
+		buf_finish(&sealed[i]);
+	arena_finish(&a);
+}
+END_TEST
+
 #define N_THREADS 4
 #define N_IDENTITIES 200
 
@@ -435,6 +480,7 @@ int main(void)
 	tcase_add_test(t, fingerprints_commit_without_telling);
 	tcase_add_test(t, raw_bodies_have_keys_of_their_own);
 	tcase_add_test(t, the_hooks_seal_for_the_subject_that_is_named);
+	tcase_add_test(t, a_memo_gives_each_subject_its_own_key_for_as_long_as_it_lasts);
 	tcase_add_test(t, threads_agree_on_who_is_who);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
