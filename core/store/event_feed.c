@@ -17,9 +17,9 @@
 #define CHUNK_EVENTS 32
 #define CHUNK_BYTES ((size_t)128 << 10) /* of entries; after so much a chunk takes no further one */
 #define CHUNK_BYTES_MAX ((size_t)8 << 20)
-#define CHUNKS_AHEAD 4 /* of the foremost reader */
-#define CHUNKS_MORE 12 /* beyond one for each reader */
-#define WAIT_MS 200    /* bounds how long a stop takes */
+#define AHEAD_DEFAULT 2048 /* events: as many as are decoded while a batch of rows is written */
+#define CHUNKS_BEHIND 8 /* the foremost reader, beyond one for each of them */
+#define WAIT_MS 200     /* bounds how long a stop takes */
 
 struct feed_chunk {
 	uint64_t first;
@@ -58,6 +58,7 @@ struct event_feed {
 	uint64_t next; /* what the thread decodes next: the ring ends here */
 	uint64_t lead; /* the foremost position that was asked for */
 	uint64_t n_failures;
+	unsigned n_ahead; /* chunks, of the foremost reader */
 	unsigned n_chunks;
 	struct feed_chunk *chunks;
 };
@@ -179,7 +180,11 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, struct wan
 	size_t bytes = 0;
 	int rc = 0;
 
-	arena_reset(&c->arena);
+	/* At the end of the log chunks are small, and the memory of all that were full would be a lot to keep. */
+	if (c->n < CHUNK_EVENTS / 4)
+		arena_finish(&c->arena);
+	else
+		arena_reset(&c->arena);
 	c->n = 0;
 	eventlog_cursor_init(&cursor, feed->options.log, c->first, NULL);
 	while (c->n < CHUNK_EVENTS && bytes < CHUNK_BYTES) {
@@ -224,6 +229,16 @@ static struct feed_chunk *oldest(struct event_feed *feed)
 	return found;
 }
 
+/* With the lock. Chunks that lie ready before the foremost reader: counted, as few big events fill one. */
+static unsigned count_ahead(const struct event_feed *feed)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < feed->n_chunks; i++)
+		n += feed->chunks[i].ready && feed->chunks[i].first > feed->lead;
+	return n;
+}
+
 /* With the lock; waits until there is something to decode that a reader will want soon. False: stop. */
 static bool wait_for_work(struct event_feed *feed)
 {
@@ -231,7 +246,7 @@ static bool wait_for_work(struct event_feed *feed)
 	int rc;
 
 	while (!feed->stopping) {
-		bool wanted = feed->asked && feed->next <= feed->lead + CHUNKS_AHEAD * CHUNK_EVENTS;
+		bool wanted = feed->asked && (feed->next <= feed->lead || count_ahead(feed) < feed->n_ahead);
 
 		if (feed->next < feed->lead)
 			feed->next = feed->lead; /* nobody else is in between */
@@ -292,7 +307,8 @@ int event_feed_open(struct event_feed **ret, const struct event_feed_options *op
 	*ret = feed;
 	if (options->readers_max == 0)
 		return 0;
-	feed->n_chunks = options->readers_max + CHUNKS_MORE;
+	feed->n_ahead = (options->ahead == 0 ? AHEAD_DEFAULT : options->ahead) / CHUNK_EVENTS + 1;
+	feed->n_chunks = feed->n_ahead + CHUNKS_BEHIND + options->readers_max;
 	feed->chunks = calloc(feed->n_chunks, sizeof(*feed->chunks));
 	for (unsigned i = 0; feed->chunks != NULL && i < feed->n_chunks; i++)
 		feed->chunks[i].arena = (struct arena)ARENA_INIT(CHUNK_BYTES_MAX);

@@ -7,7 +7,8 @@
  *                                    |                --> projector
  *                                    +----------------->  projector
  *
- * Chunks lie in a ring of some hundred events. A reader that is further behind
+ * Chunks lie in a ring of some thousand events: while a reader commits, the
+ * thread goes on for as long as that takes. A reader that is further behind
  * than that (a read model being built while the others are live) decodes for
  * itself, and is served by the ring again when it has caught up.
  *
@@ -32,6 +33,7 @@ struct event_feed_options {
 	struct sealer *sealer; /* NULL: sealed fields are absent */
 	const struct projection *const *models; /* ends with NULL; borrowed */
 	unsigned readers_max; /* at once; 0: no thread and no ring, every reader decodes for itself */
+	unsigned ahead;       /* how many events the ring goes ahead of the foremost reader; 0: as suits a projector */
 	bool yields;          /* see thread_yield_to_others() */
 };
 

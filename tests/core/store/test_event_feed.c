@@ -6,6 +6,7 @@
 #include "lib/run.h"
 #include "projection_fixture.h"
 
+#define AHEAD 128
 #define EVENTS 700 /* more than the ring holds */
 #define READERS 4
 
@@ -16,7 +17,7 @@ static void open_feed(void)
 {
 	fixture_init(&f);
 	ck_assert_int_eq(event_feed_open(&feed, &(struct event_feed_options){.log = f.log, .sealer = f.sealer,
-	    .models = projections, .readers_max = READERS}), 0);
+	    .models = projections, .readers_max = READERS, .ahead = AHEAD}), 0);
 }
 
 static void close_feed(void)
