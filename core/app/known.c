@@ -10,13 +10,11 @@
 #include "store/projector.h"
 
 #define ENTRIES 1024
-#define SECRET_LEN 32
-#define KEY_LEN 16
 #define BODY_LEN_MAX ((size_t)64 * 1024)
 #define BODIES_LEN_MAX ((size_t)4 * 1024 * 1024) /* of one loop */
 
 struct entry {
-	uint8_t key[KEY_LEN];
+	uint8_t key[SIPHASH_LEN];
 	uint64_t generation, position; /* of the file that gave it; position 0: empty */
 	char etag[HTTP_ETAG_LEN + 1];
 	char *body; /* NULL: only the tag is remembered */
@@ -24,7 +22,7 @@ struct entry {
 };
 
 struct known {
-	uint8_t secret[SECRET_LEN]; /* so that nobody can look for two questions with one key */
+	uint8_t secret[SIPHASH_KEY_LEN]; /* so that nobody can look for two questions with one key */
 	size_t bodies_len;
 	size_t hand; /* the entry whose body goes next when there is no room */
 	struct entry entries[ENTRIES];
@@ -57,20 +55,18 @@ void known_destroy(struct known *k)
 }
 
 /* Who asks is part of the question: what one may see, another may not. */
-static struct entry *entry_of(const struct http_request *rq, enum query_format format, uint8_t ret_key[KEY_LEN])
+static struct entry *entry_of(const struct http_request *rq, enum query_format format, uint8_t ret_key[SIPHASH_LEN])
 {
 	struct known *k = loop_of(rq)->known;
-	char form = (char)('0' + format);
-	struct slice caller = {0}, parts[5];
+	struct slice caller;
+	uint8_t question[2 * SIPHASH_LEN + 1];
 	uint64_t place;
 
 	http_request_field(rq, "authorization", &caller);
-	parts[0] = rq->target;
-	parts[1] = SLICE("\n");
-	parts[2] = caller;
-	parts[3] = SLICE("\n");
-	parts[4] = slice_of(&form, 1);
-	blake2b(ret_key, KEY_LEN, slice_of(k->secret, sizeof(k->secret)), parts, 5);
+	siphash(question, k->secret, rq->target);
+	siphash(question + SIPHASH_LEN, k->secret, caller);
+	question[2 * SIPHASH_LEN] = (uint8_t)format;
+	siphash(ret_key, k->secret, slice_of(question, sizeof(question)));
 	memcpy(&place, ret_key, sizeof(place));
 	return &k->entries[place % ENTRIES];
 }
@@ -89,13 +85,13 @@ bool known_answer(struct http_request *rq, const struct projection *model, enum 
 	struct buf body = BUF_INIT(BODY_LEN_MAX);
 	const struct entry *e;
 	struct slice wanted;
-	uint8_t key[KEY_LEN];
+	uint8_t key[SIPHASH_LEN];
 	bool has_it;
 
 	if (rq->method != HTTP_GET)
 		return false;
 	e = entry_of(rq, format, key);
-	if (e->position == 0 || memcmp(e->key, key, KEY_LEN) != 0)
+	if (e->position == 0 || memcmp(e->key, key, SIPHASH_LEN) != 0)
 		return false;
 	has_it = http_request_field(rq, "if-none-match", &wanted) && http_etag_matches(wanted, slice_str(e->etag));
 	if ((!has_it && e->body == NULL) || !is_current(rq, model, e))
@@ -128,7 +124,7 @@ void known_note(struct http_request *rq, const struct query *q, struct slice bod
 {
 	struct known *k = loop_of(rq)->known;
 	char etag[HTTP_ETAG_LEN + 1];
-	uint8_t key[KEY_LEN];
+	uint8_t key[SIPHASH_LEN];
 	struct entry *e;
 	bool asked_again;
 
@@ -137,10 +133,10 @@ void known_note(struct http_request *rq, const struct query *q, struct slice bod
 	if (q->stale || q->position == 0)
 		return;
 	e = entry_of(rq, q->format, key);
-	asked_again = e->position != 0 && memcmp(e->key, key, KEY_LEN) == 0;
+	asked_again = e->position != 0 && memcmp(e->key, key, SIPHASH_LEN) == 0;
 	drop_body(k, e);
 	*e = (struct entry){.generation = q->generation, .position = q->position};
-	memcpy(e->key, key, KEY_LEN);
+	memcpy(e->key, key, SIPHASH_LEN);
 	memcpy(e->etag, etag, sizeof(e->etag));
 	/* The headers of other forms tell more than these do. */
 	if (asked_again && q->format == QUERY_JSON && body.len <= BODY_LEN_MAX)

@@ -33,6 +33,15 @@ void sha256_stream_destroy(struct sha256_stream *s);
 void blake2b(uint8_t *ret, size_t ret_len, struct slice key, const struct slice *parts, size_t n_parts);
 
 /*
+ * SipHash-2-4 of 128 bits: for short texts, where every request pays for it. A
+ * pseudo-random function while the key is secret, and without a meaning once it
+ * is known: nothing that is stored or sent is made with it.
+ */
+#define SIPHASH_LEN 16
+#define SIPHASH_KEY_LEN 16
+void siphash(uint8_t ret[SIPHASH_LEN], const uint8_t key[SIPHASH_KEY_LEN], struct slice text);
+
+/*
  * AES-256-CBC with PKCS#7 padding (block 16). Decrypt: ERR_MALFORMED for an
  * empty text, a length not a multiple of 16, or bad padding (all pad bytes are
  * checked); appends the plaintext to out. Encrypt appends the ciphertext.

@@ -140,3 +140,8 @@ void blake2b(uint8_t *ret, size_t ret_len, struct slice key, const struct slice 
 	if (key.len > 0)
 		crypto_wipe(&state, sizeof(state));
 }
+
+void siphash(uint8_t ret[SIPHASH_LEN], const uint8_t key[SIPHASH_KEY_LEN], struct slice text)
+{
+	crypto_shorthash_siphashx24(ret, (const uint8_t *)text.ptr, text.len, key);
+}

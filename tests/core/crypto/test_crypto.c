@@ -166,6 +166,24 @@ START_TEST(blake2b_vectors)
 }
 END_TEST
 
+START_TEST(siphash_vectors)
+{
+	uint8_t hash[SIPHASH_LEN], key[SIPHASH_KEY_LEN], text[15];
+
+	for (uint8_t i = 0; i < sizeof(key); i++)
+		key[i] = i;
+	for (uint8_t i = 0; i < sizeof(text); i++)
+		text[i] = i;
+	/* The vectors of its authors: key 00..0f, texts 00.. of every length. */
+	siphash(hash, key, (struct slice){0});
+	expect_hex(hash, sizeof(hash), "a3817f04ba25a8e66df67214c7550293");
+	siphash(hash, key, slice_of(text, 1));
+	expect_hex(hash, sizeof(hash), "da87c1d86b99af44347659119b22fc45");
+	siphash(hash, key, slice_of(text, 15));
+	expect_hex(hash, sizeof(hash), "5493e99933b0a8117e08ec0f97cfc3d9");
+}
+END_TEST
+
 static void openssl_cbc(uint8_t *out, size_t *out_len, const uint8_t *key, const uint8_t *iv,
     struct slice plain)
 {
@@ -481,6 +499,7 @@ int main(void)
 	tcase_add_loop_test(t, hmac_vectors, 0, COUNT(hmacs));
 	tcase_add_test(t, hmac_with_an_empty_key);
 	tcase_add_test(t, blake2b_vectors);
+	tcase_add_test(t, siphash_vectors);
 	tcase_add_test(t, aes_agrees_with_openssl);
 	tcase_add_test(t, aes_padding_is_checked_whole);
 	tcase_add_test(t, aes_refuses_lengths_and_ceilings);
