@@ -30,8 +30,10 @@ bool answer_min_position(struct http_request *rq, bool *ret_has, uint64_t *ret_p
 
 void answer_position(struct http_request *rq, uint64_t count)
 {
+	char text[U64_TEXT_MAX];
+
 	if (count > 0)
-		http_header_printf(rq, "Lulab-Position", "%" PRIu64, count - 1);
+		http_header(rq, "Lulab-Position", u64_format(text, count - 1));
 }
 
 static const struct {

@@ -8,12 +8,10 @@ static unsigned char lower(unsigned char c)
 	return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
 }
 
-bool slice_eq_nocase(struct slice a, struct slice b)
+bool slice_same_nocase(const char *a, const char *b, size_t len)
 {
-	if (a.len != b.len)
-		return false;
-	for (size_t i = 0; i < a.len; i++) {
-		if (lower((unsigned char)a.ptr[i]) != lower((unsigned char)b.ptr[i]))
+	for (size_t i = 0; i < len; i++) {
+		if (lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
 			return false;
 	}
 	return true;

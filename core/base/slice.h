@@ -50,7 +50,11 @@ static inline bool slice_starts_with(struct slice a, struct slice prefix)
 }
 
 /* ASCII letters compare equal in either case; other bytes as they are. */
-bool slice_eq_nocase(struct slice a, struct slice b);
+bool slice_same_nocase(const char *a, const char *b, size_t len);
+static inline bool slice_eq_nocase(struct slice a, struct slice b)
+{
+	return a.len == b.len && slice_same_nocase(a.ptr, b.ptr, a.len);
+}
 
 /* Bytewise order, a prefix before what it begins: <0, 0, >0. */
 int slice_cmp(struct slice a, struct slice b);
@@ -64,5 +68,18 @@ bool slice_cut(struct slice a, char sep, struct slice *ret_head, struct slice *r
 /* Decimal digits only (signed: one leading '-'), no spaces, whole slice. ERR_MALFORMED or ERR_RANGE. */
 int slice_to_u64(struct slice a, uint64_t *ret_value);
 int slice_to_i64(struct slice a, int64_t *ret_value);
+
+/* The digits of a number, at the end of ret_text. */
+#define U64_TEXT_MAX 20
+static inline struct slice u64_format(char ret_text[U64_TEXT_MAX], uint64_t value)
+{
+	size_t at = U64_TEXT_MAX;
+
+	do {
+		ret_text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	return slice_of(ret_text + at, U64_TEXT_MAX - at);
+}
 
 #endif

@@ -89,12 +89,26 @@ int address_parse(struct slice text, struct address *ret)
 	return 0;
 }
 
+/* By hand: every request has its address told, and inet_ntop() prints as printf() does. */
+static void format_ipv4(char *at, const uint8_t bytes[4])
+{
+	for (int i = 0; i < 4; i++) {
+		unsigned n = bytes[i];
+
+		if (n >= 100)
+			*at++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*at++ = (char)('0' + n / 10 % 10);
+		*at++ = (char)('0' + n % 10);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+}
+
 void address_format(char ret_text[ADDRESS_TEXT_MAX], const struct address *a)
 {
-	const char *text = is_ipv4(a) ? inet_ntop(AF_INET, a->bytes + 12, ret_text, ADDRESS_TEXT_MAX)
-				      : inet_ntop(AF_INET6, a->bytes, ret_text, ADDRESS_TEXT_MAX);
-
-	if (text == NULL)
+	if (is_ipv4(a))
+		format_ipv4(ret_text, a->bytes + 12);
+	else if (inet_ntop(AF_INET6, a->bytes, ret_text, ADDRESS_TEXT_MAX) == NULL)
 		ret_text[0] = '\0';
 }
 

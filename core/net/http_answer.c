@@ -53,15 +53,16 @@ bool answer_has_body(int status)
 
 /* The handler's own headers. */
 
-static const char *const ours[] = {
-	"connection", "content-length", "content-type", "date", "keep-alive", "trailer", "transfer-encoding", "upgrade",
-	"x-request-id",
+static const struct slice ours[] = {
+	SLICE_INIT("connection"), SLICE_INIT("content-length"), SLICE_INIT("content-type"), SLICE_INIT("date"),
+	SLICE_INIT("keep-alive"), SLICE_INIT("trailer"), SLICE_INIT("transfer-encoding"), SLICE_INIT("upgrade"),
+	SLICE_INIT("x-request-id"),
 };
 
 static void note_header(struct exchange *x, struct slice name, struct slice value)
 {
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		assert(!slice_eq_nocase(name, slice_str(ours[i])));
+		assert(!slice_eq_nocase(name, ours[i]));
 	if (slice_eq_nocase(name, SLICE("cache-control")))
 		x->has_cache_control = true;
 	else if (slice_eq_nocase(name, SLICE("retry-after")))
@@ -111,14 +112,9 @@ int http_header_printf(struct http_request *rq, const char *name, const char *fo
 
 static void put_u64(struct buf *out, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char digits[U64_TEXT_MAX];
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	buf_append(out, slice_of(digits + at, sizeof(digits) - at));
+	buf_append(out, u64_format(digits, value));
 }
 
 static void put_status(struct buf *out, int status)
@@ -127,11 +123,27 @@ static void put_status(struct buf *out, int status)
 		buf_append(out, SLICE("HTTP/1.1 200 OK\r\nDate: "));
 		return;
 	}
+	if (status == 304) {
+		buf_append(out, SLICE("HTTP/1.1 304 Not Modified\r\nDate: "));
+		return;
+	}
 	buf_append(out, SLICE("HTTP/1.1 "));
 	put_u64(out, (uint64_t)status);
 	buf_append_char(out, ' ');
 	buf_append_str(out, http_status_text(status));
 	buf_append(out, SLICE("\r\nDate: "));
+}
+
+static void put_field(struct buf *out, const char *before, const char *text)
+{
+	buf_append_str(out, before);
+	buf_append_str(out, text);
+}
+
+static void put_number(struct buf *out, const char *before, uint64_t number)
+{
+	buf_append_str(out, before);
+	put_u64(out, number);
 }
 
 /* RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), and the older X- names for the tighter quota. */
@@ -154,17 +166,23 @@ static void put_rates(struct exchange *x, struct buf *out)
 	}
 	if (tight == NULL)
 		return;
-	buf_printf(out, "RateLimit: \"%s\";r=%u;t=%u\r\nRateLimit-Policy: ", names[tight_i], tight->remaining,
-	    tight->reset_s);
-	for (unsigned i = 0, n = 0; i < PEERS_RATES; i++)
-		if (x->rates[i].quota != 0)
-			buf_printf(out, "%s\"%s\";q=%u;w=%u", n++ > 0 ? ", " : "", names[i], x->rates[i].quota,
-			    x->rates[i].window_s);
-	buf_printf(out, "\r\nX-RateLimit-Limit: %u\r\nX-RateLimit-Remaining: %u\r\nX-RateLimit-Reset: %lld\r\n",
-	    tight->quota, tight->remaining,
-	    (long long)(x->rq.received_at_us / 1000000 + (int64_t)tight->reset_s));
+	put_field(out, "RateLimit: \"", names[tight_i]);
+	put_number(out, "\";r=", tight->remaining);
+	put_number(out, ";t=", tight->reset_s);
+	for (unsigned i = 0, n = 0; i < PEERS_RATES; i++) {
+		if (x->rates[i].quota == 0)
+			continue;
+		put_field(out, n++ > 0 ? ", \"" : "\r\nRateLimit-Policy: \"", names[i]);
+		put_number(out, "\";q=", x->rates[i].quota);
+		put_number(out, ";w=", x->rates[i].window_s);
+	}
+	put_number(out, "\r\nX-RateLimit-Limit: ", tight->quota);
+	put_number(out, "\r\nX-RateLimit-Remaining: ", tight->remaining);
+	put_number(out, "\r\nX-RateLimit-Reset: ", (uint64_t)(x->rq.received_at_us / 1000000 + (int64_t)tight->reset_s));
+	buf_append(out, SLICE("\r\n"));
 	if (tight->exceeded && !x->has_retry_after) {
-		buf_printf(out, "Retry-After: %u\r\n", tight->reset_s);
+		put_number(out, "Retry-After: ", tight->reset_s);
+		buf_append(out, SLICE("\r\n"));
 		x->has_retry_after = true;
 	}
 }
