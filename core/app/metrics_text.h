@@ -41,10 +41,10 @@ void span_add(struct span_histogram *to, const struct span_histogram *from);
 void span_write(struct buf *out, const char *name, const char *labels, const struct span_histogram *h,
     const struct span_bounds *bounds);
 
-/* A counter that one thread raises and any thread reads. */
+/* A counter that one thread raises, so without a locked instruction, and any thread reads. */
 static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 {
-	atomic_fetch_add_explicit(c, n, memory_order_relaxed);
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
 static inline uint64_t counter_get(const _Atomic uint64_t *c)

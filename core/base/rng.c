@@ -100,6 +100,16 @@ void rng_test_init(struct rng_test *t, uint64_t seed)
 	atomic_init(&t->counter, 0);
 }
 
+void rng_fill_many(const struct rng *r, void *bytes, size_t len)
+{
+	static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
+	uint8_t key[crypto_stream_chacha20_KEYBYTES];
+
+	rng_fill(r, key, sizeof(key));
+	crypto_stream_chacha20(bytes, len, nonce, key);
+	sodium_memzero(key, sizeof(key));
+}
+
 uint64_t rng_below(const struct rng *r, uint64_t bound)
 {
 	uint64_t value, limit;

@@ -29,6 +29,12 @@ static inline void rng_fill(const struct rng *r, void *bytes, size_t len)
 	r->fill(r->arg, bytes, len);
 }
 
+/*
+ * So many bytes at once that the kernel's would be felt: 32 drawn from r are the
+ * key of a ChaCha20 stream. As strong as r, and with rng_test as repeatable.
+ */
+void rng_fill_many(const struct rng *r, void *bytes, size_t len);
+
 /* Uniform in 0..bound-1, by rejection; bound > 0. */
 uint64_t rng_below(const struct rng *r, uint64_t bound);
 

@@ -57,7 +57,7 @@ void conn_settle(struct conn *c)
 	if (c->state == CONN_IDLE && c->n_requests > 0)
 		span = c->cool ? SPAN_COOL : SPAN_IDLE;
 	if (span != c->span)
-		loop_arm(c, span);
+		loop_arm(c, span, span == SPAN_NONE ? 0 : loop_now_us(c->loop));
 }
 
 static void set_reading(struct conn *c, bool on);
@@ -125,13 +125,13 @@ void conn_reset(struct conn *c)
 	close_by(c, true);
 }
 
-void exchange_end(struct exchange *x)
+static void end_exchange_at(struct exchange *x, int64_t now_us)
 {
 	struct conn *c = x->conn;
 	struct http_loop *l = c->loop;
 	const struct http_options *options = &l->server->options;
 
-	x->outcome.duration_us = loop_now_us(l) - x->rq.started_us;
+	x->outcome.duration_us = now_us - x->rq.started_us;
 	x->outcome.handled = x->handed;
 	if (options->on_answered != NULL && x->rq.request_id.len > 0)
 		options->on_answered(options->app, &x->rq, &x->outcome);
@@ -141,6 +141,11 @@ void exchange_end(struct exchange *x)
 		free(c);
 		loop_end_when_done(l);
 	}
+}
+
+void exchange_end(struct exchange *x)
+{
+	end_exchange_at(x, loop_now_us(x->conn->loop));
 }
 
 /* All is said: hang up our half and give the other side time to read, or a reset would eat the last answer. */
@@ -172,10 +177,11 @@ static void linger(struct conn *c)
 static void finish_answer(struct conn *c)
 {
 	struct exchange *x = c->x;
+	int64_t now_us = loop_now_us(c->loop);
 
 	conn_drop_body(c);
 	c->cool = x->cool_after;
-	exchange_end(x);
+	end_exchange_at(x, now_us);
 	if (c->close_after || (c->ended && !c->feeding && c->pending.len == 0)) {
 		linger(c);
 		return;
@@ -184,7 +190,7 @@ static void finish_answer(struct conn *c)
 	conn_give_out_back(c);
 	if (c->cool)
 		set_reading(c, false);
-	loop_arm(c, c->cool ? SPAN_COOL : SPAN_IDLE);
+	loop_arm(c, c->cool ? SPAN_COOL : SPAN_IDLE, now_us);
 	if (c->pending.len > 0 && !c->feeding && !c->cool)
 		loop_make_ready(c);
 }

@@ -219,7 +219,9 @@ struct http_server {
 	unsigned n_started;
 };
 
-#define COUNT(counter, n) ((void)atomic_fetch_add_explicit(&(counter), (n), memory_order_relaxed))
+/* A loop's counts: its own thread alone changes them, any thread reads. A locked instruction is not needed then. */
+#define COUNT(counter, n) \
+	atomic_store_explicit(&(counter), atomic_load_explicit(&(counter), memory_order_relaxed) + (n), memory_order_relaxed)
 
 static inline int64_t loop_now_us(const struct http_loop *l)
 {
@@ -243,7 +245,7 @@ void loop_run(struct http_loop *l);
 void loop_finish(struct http_loop *l);
 struct exchange *loop_take_exchange(struct http_loop *l);
 void loop_give_exchange(struct http_loop *l, struct exchange *x);
-void loop_arm(struct conn *c, enum span span);
+void loop_arm(struct conn *c, enum span span, int64_t now_us);
 void loop_disarm(struct conn *c);
 void loop_make_ready(struct conn *c);
 void loop_random(struct http_loop *l, void *bytes, size_t len);

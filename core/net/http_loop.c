@@ -53,13 +53,13 @@ static int64_t span_us(const struct http_loop *l, enum span span)
 	return INT64_MAX;
 }
 
-void loop_arm(struct conn *c, enum span span)
+void loop_arm(struct conn *c, enum span span, int64_t now_us)
 {
 	list_remove(&c->timed);
 	c->span = span;
 	if (span == SPAN_NONE)
 		return;
-	c->armed_at_us = loop_now_us(c->loop);
+	c->armed_at_us = now_us;
 	list_append(&c->loop->spans[span], &c->timed);
 }
 
@@ -245,9 +245,9 @@ void loop_give_exchange(struct http_loop *l, struct exchange *x)
 	assert(l->n_exchanges > 0);
 	l->n_exchanges--;
 	if (x->handed)
-		atomic_fetch_sub_explicit(&l->n_in_flight, 1, memory_order_relaxed);
+		COUNT(l->n_in_flight, -1);
 	if (x->streaming)
-		atomic_fetch_sub_explicit(&l->n_streams, 1, memory_order_relaxed);
+		COUNT(l->n_streams, -1);
 	if (PLANTED(leak_request))
 		return;
 	if (l->n_spares >= EXCHANGES_KEPT_MAX) {
@@ -276,7 +276,7 @@ void loop_random(struct http_loop *l, void *bytes, size_t len)
 {
 	assert(len <= RANDOM_POOL_LEN);
 	if (l->random_used + len > RANDOM_POOL_LEN) {
-		rng_fill(l->server->options.rng, l->random, RANDOM_POOL_LEN);
+		rng_fill_many(l->server->options.rng, l->random, RANDOM_POOL_LEN);
 		l->random_used = 0;
 	}
 	memcpy(bytes, l->random + l->random_used, len);

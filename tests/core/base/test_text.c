@@ -1,4 +1,5 @@
 /* slice.c, codec.c, clock.c, id.c, rng.c: texts of bytes, numbers and times. */
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -438,6 +439,39 @@ START_TEST(rng_repeats_from_its_seed)
 }
 END_TEST
 
+START_TEST(many_random_bytes_repeat_from_the_seed_and_never_come_twice)
+{
+	struct rng_test one, two;
+	uint8_t a[2][1024], b[1024], few[32];
+
+	rng_test_init(&one, 1);
+	rng_test_init(&two, 1);
+	rng_fill_many(&one.rng, a[0], sizeof(a[0]));
+	rng_fill_many(&one.rng, a[1], sizeof(a[1]));
+	rng_fill_many(&two.rng, b, sizeof(b));
+	ck_assert_mem_eq(a[0], b, sizeof(b));
+	for (size_t i = 0; i < sizeof(a); i += sizeof(few))
+		for (size_t j = 0; j < i; j += sizeof(few))
+			ck_assert_mem_ne(&a[0][0] + i, &a[0][0] + j, sizeof(few));
+	/* What was drawn is the key, and is not told. */
+	rng_test_init(&two, 1);
+	rng_fill(&two.rng, few, sizeof(few));
+	ck_assert_mem_ne(a[0], few, sizeof(few));
+}
+END_TEST
+
+START_TEST(numbers_are_written_as_printf_writes_them)
+{
+	static const uint64_t numbers[] = {0, 7, 10, 99, 100, 1795473555123, UINT64_MAX - 1, UINT64_MAX};
+	char text[U64_TEXT_MAX], expected[32];
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		snprintf(expected, sizeof(expected), "%" PRIu64, numbers[i]);
+		ck_assert_slice_eq(u64_format(text, numbers[i]), slice_str(expected));
+	}
+}
+END_TEST
+
 START_TEST(rng_below_is_even)
 {
 	unsigned counts[10] = {0};
@@ -502,6 +536,8 @@ int main(void)
 	tcase_add_test(t, clocks_tell_and_move);
 	tcase_add_test(t, ids_print_parse_and_sort);
 	tcase_add_test(t, rng_repeats_from_its_seed);
+	tcase_add_test(t, many_random_bytes_repeat_from_the_seed_and_never_come_twice);
+	tcase_add_test(t, numbers_are_written_as_printf_writes_them);
 	tcase_add_test(t, rng_below_is_even);
 	tcase_add_test(t, rng_differs_after_fork);
 	suite_add_tcase(s, t);

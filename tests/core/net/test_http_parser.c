@@ -236,6 +236,8 @@ static const struct {
 	{"an escape that is no hex", SLICE_INIT("GET /a%zz HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_path"},
 	{"a path that is no UTF-8", SLICE_INIT("GET /a%ff HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_path"},
 	{"a path above the root", SLICE_INIT("GET /a/../../b HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_path"},
+	{"a path above the root at once", SLICE_INIT("GET /.. HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_path"},
+	{"a path above the root behind a dot", SLICE_INIT("GET /./../b HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_path"},
 	{"a path above the root, encoded", SLICE_INIT("GET /%2e%2E/b HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_path"},
 	{"a fragment", SLICE_INIT("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_target"},
 	{"raw UTF-8", SLICE_INIT("GET /\xe4\xbd\xa0 HTTP/1.1\r\nHost: a\r\n\r\n"), "400 bad_request"},
