@@ -9,6 +9,7 @@
 #include "store/projector.h"
 
 #define PATH_BYTES_MAX 4096
+#define AHEAD (FOLD_BATCH / 2) /* decoded while the batch before is written; nothing else here needs the memory */
 
 int projection_path(struct buf *out, const char *dir, const struct projection *model)
 {
@@ -61,7 +62,7 @@ int projection_build(const struct projector_options *options, const struct proje
 	if (LOG_PLACE_LOG(until) == 0 || until == UINT64_MAX)
 		until = until < size ? until : size;
 	rc = event_feed_open(&feed, &(struct event_feed_options){.log = options->log, .sealer = options->sealer,
-	    .models = only, .readers_max = 1});
+	    .models = only, .readers_max = 1, .ahead = AHEAD});
 	if (rc == 0)
 		rc = projection_file_open(&fold.file, model, path, &words);
 	feed_reader_init(&fold.reader, feed, model);
