@@ -137,12 +137,6 @@ int app_run(struct app *app)
 	return atomic_load(&app->fatal);
 }
 
-void app_request_stop(struct app *app)
-{
-	atomic_store(&app->stopping, true);
-	uv_async_send(&app->wake);
-}
-
 /* --- start: one step, one sentence when it fails -------------------------------------- */
 
 static int start_data_dir(struct app *app, struct buf *problem)

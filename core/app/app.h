@@ -110,11 +110,8 @@ struct app_options {
  */
 int app_start(struct app *app, const struct app_options *options, struct buf *problem);
 
-/* Serves until SIGTERM, SIGINT, app_request_stop() or a failed log; 0 or the log's error. Main thread. */
+/* Serves until SIGTERM, SIGINT or a failed log; 0 or the log's error. Main thread. */
 int app_run(struct app *app);
-
-/* Any thread. */
-void app_request_stop(struct app *app);
 
 /* Finishes what is in flight and ends every thread; in any state app_start() may leave. Main thread. */
 void app_stop(struct app *app);

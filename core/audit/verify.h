@@ -90,7 +90,7 @@ struct verify_options {
  */
 int verify_log(const struct verify_source *source, const struct verify_options *options, struct verify_summary *ret);
 
-/* Of verify_log(): the semantic pass; private to verify*.c. */
+/* Of verify_log(): the semantic pass; private to verify*.c. `index` UINT64_MAX: of no record. */
 typedef void verify_found_cb(void *arg, bool evidence, uint64_t index, const char *text);
 int verify_semantics(const struct verify_source *source, uint64_t size, struct verify_summary *summary,
     const struct verify_options *options, verify_found_cb *found, void *arg);
