@@ -102,10 +102,14 @@ static int make_get(void *arg, uint64_t i, struct buf *request)
 {
 	const struct queries *q = arg;
 
-	return buf_printf(request,
-	    "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n%s\r\n",
-	    q->path != NULL ? q->path : "/api/v1/meetings/", q->path != NULL ? "" : q->ids[i % q->n_ids],
-	    q->server.token, q->extra);
+	buf_append_str(request, "GET ");
+	buf_append_str(request, q->path != NULL ? q->path : "/api/v1/meetings/");
+	buf_append_str(request, q->path != NULL ? "" : q->ids[i % q->n_ids]);
+	buf_append_str(request, " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ");
+	buf_append_str(request, q->server.token);
+	buf_append_str(request, "\r\n");
+	buf_append_str(request, q->extra);
+	return buf_append_str(request, "\r\n");
 }
 
 static int measure(struct queries *q, const char *what, int expect, size_t body_len)
