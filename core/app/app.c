@@ -438,7 +438,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 
 void app_stop(struct app *app)
 {
-	bool failed = atomic_load(&app->fatal) != 0, served = app->server != NULL;
+	bool failed = atomic_load(&app->fatal) != 0;
 
 	atomic_store(&app->stopping, true);
 	if (app->server != NULL)
@@ -457,13 +457,13 @@ void app_stop(struct app *app)
 			app->adapters[i]->stop(app->adapter_states[i]);
 	}
 	query_pool_close(app->queries);
-	/* The threads below wait there. After a service they get the moment that takes: a witness may be about to sign. */
-	if (!served && app->log != NULL)
+	/* The threads below wait there. */
+	if (app->log != NULL)
 		eventlog_wake(app->log);
 	projector_stop(app->projector);
 	log_check_stop(app->log_check);
+	signer_stop(app->signer); /* signs the last checkpoint, which the witnesses are to see */
 	witnesses_stop(app->witnesses);
-	signer_stop(app->signer);
 	eventlog_close(app->log);
 	sealer_destroy(app->sealer);
 	keyring_close(app->keyring);

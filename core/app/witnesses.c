@@ -16,6 +16,7 @@
 
 #define LOOK_MS 250       /* how soon a new checkpoint is noticed */
 #define CALL_MS 5000      /* how long one request may take */
+#define LAST_CALL_MS 2000 /* and one that the end of the service waits for */
 #define RETRY_MS_MIN 1000 /* after a failure, doubled up to the next */
 #define RETRY_MS_MAX 60000
 #define ANSWER_MAX 65536
@@ -32,6 +33,7 @@ struct feed {
 	uint64_t held; /* what it holds, as far as it told */
 	bool held_known;
 	unsigned retry_ms;
+	unsigned call_ms;
 
 	/* Guarded by all->lock. */
 	enum witness_state state;
@@ -200,7 +202,7 @@ static int ask(struct feed *f, uint64_t old_size, uint64_t size, struct slice no
 		rc = cosign_request_format(&body, &request);
 	if (rc == 0) {
 		struct http_call call = {.method = "POST", .url = url, .headers = headers, .body = buf_slice(&body),
-		    .has_body = true, .timeout_ms = CALL_MS, .answer_max = ANSWER_MAX};
+		    .has_body = true, .timeout_ms = f->call_ms, .answer_max = ANSWER_MAX};
 
 		rc = http_client_call(f->client, &call, &answer);
 	}
@@ -267,6 +269,11 @@ static void *run(void *arg)
 		stopping = w->stopping;
 		pthread_mutex_unlock(&w->lock);
 	}
+	/* What was signed since: who signed the one before is asked once more, others will have it with the next start. */
+	buf_clear(&note);
+	f->call_ms = LAST_CALL_MS;
+	if (f->state == WITNESS_OK && eventlog_last_note(w->log, &size, &note) == 0 && (!any || size != done))
+		show(f, size, buf_slice(&note));
 	buf_finish(&note);
 	return NULL;
 }
@@ -290,7 +297,7 @@ static int start_feed(struct witnesses *w, unsigned i)
 	struct feed *f = &w->feeds[i];
 	int rc;
 
-	*f = (struct feed){.all = w, .who = &w->policy.witnesses[i], .retry_ms = RETRY_MS_MIN};
+	*f = (struct feed){.all = w, .who = &w->policy.witnesses[i], .retry_ms = RETRY_MS_MIN, .call_ms = CALL_MS};
 	if (f->who->url[0] == '\0') {
 		f->state = WITNESS_OK; /* served by hand */
 		return 0;

@@ -34,7 +34,10 @@ struct witness_status {
  * once, wait_ms at most. The policy is copied. ERR_NOMEM, ERR_UNAVAILABLE.
  */
 int witnesses_start(struct witnesses **ret, struct eventlog *log, const struct policy *policy, unsigned wait_ms);
-/* Waits for calls under way, a few seconds at most. The log must still take notes. NULL is fine. */
+/*
+ * Waits for calls under way and shows the last checkpoint, which must be signed by now, to the witnesses that signed
+ * the one before: a few seconds at most. The log must still take notes. NULL is fine.
+ */
 void witnesses_stop(struct witnesses *w);
 
 /* The i-th witness, also one that has no URL; false past the last. NULL has none. Any thread. */

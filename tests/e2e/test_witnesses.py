@@ -108,6 +108,21 @@ class Service(unittest.TestCase):
             f.write("quorum 1\n")
         self.assertEqual(lulab("log", "verify", "--export", out, "--policy", self.policy, check=False).returncode, 2)
 
+    def test_a_stop_leaves_no_checkpoint_without_its_witnesses(self):
+        self.begin()
+        self.witness(1, self.data)
+        self.witness(2, self.data)
+        self.write_policy(2)
+        out = os.path.join(self.top, "export")
+        for n in range(4):
+            with self.server() as s:
+                if n == 0:
+                    self.cosigned(s, 4, 2)
+                self.post(s, 100 * (n + 1), 5)
+            size = json.loads(lulab("log", "stats", "--json", "--data", self.data).stdout)["size"]
+            told = lulab("log", "export", out, "--json", "--data", self.data, "--policy", self.policy).stdout
+            self.assertEqual(json.loads(told)["size"], size)
+
     def test_health_tells_of_each_witness(self):
         self.begin()
         good, absent, ignorant = self.witness(1, self.data), self.witness(2, self.data), self.witness(3)
