@@ -6,12 +6,14 @@
 #include "net/http.h"
 #include "store/eventlog.h"
 
+extern const struct route api_auth_routes[];
 extern const struct route api_event_stream_routes[];
 extern const struct route api_events_routes[];
 extern const struct route api_meetings_legacy_routes[];
 extern const struct route api_meetings_routes[];
 extern const struct route api_projections_routes[];
 extern const struct route api_recordings_routes[];
+extern const struct route api_users_routes[];
 extern const struct route api_webhooks_routes[];
 extern const struct route health_routes[];
 extern const struct route metrics_routes[];

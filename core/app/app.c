@@ -13,6 +13,10 @@
 
 #define TICK_MS 5000
 #define WITNESS_WAIT_MS 3000 /* at the start; one that is slower is heard later */
+#define COMMAND_THREADS 4
+#define COMMANDS_WAITING_MAX 1024
+#define HASHING_THREADS 4 /* integrity.md 20: at most so many at once */
+#define HASHINGS_WAITING_MAX 64
 #define FATAL_GRACE_MS 500 /* for the 503s on their way when the log has failed */
 
 void *app_adapter_state(const struct app *app, const struct adapter *adapter)
@@ -369,6 +373,20 @@ static int start_reading(struct app *app, struct buf *problem)
 	return rc;
 }
 
+/* What commands run on, and what their callers are known by. */
+static int start_identity(struct app *app, struct buf *problem)
+{
+	int rc = tokens_open(&app->tokens, app->keyring, app->origin, app->clock, app->rng);
+
+	if (rc == 0)
+		rc = job_pool_open(&app->commands, "lulab-command", COMMAND_THREADS, COMMANDS_WAITING_MAX);
+	if (rc == 0)
+		rc = job_pool_open(&app->hashings, "lulab-hash", HASHING_THREADS, HASHINGS_WAITING_MAX);
+	if (rc != 0)
+		buf_printf(problem, "log-ins cannot be served: %s", err_text(rc));
+	return rc;
+}
+
 static int start_adapters(struct app *app, struct buf *problem)
 {
 	for (unsigned i = 0; app->adapters[i] != NULL; i++) {
@@ -414,7 +432,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		start_witnesses, begin_log, start_log_check, start_reading, start_adapters, start_pool, app_http_start,
+		start_witnesses, begin_log, start_log_check, start_reading, start_identity, start_adapters, start_pool, app_http_start,
 	};
 	int rc;
 
@@ -456,6 +474,8 @@ void app_stop(struct app *app)
 		if (app->adapters[i]->stop != NULL && app->adapter_states[i] != NULL)
 			app->adapters[i]->stop(app->adapter_states[i]);
 	}
+	job_pool_close(app->hashings);
+	job_pool_close(app->commands);
 	query_pool_close(app->queries);
 	/* The threads below wait there. */
 	if (app->log != NULL)
@@ -466,10 +486,13 @@ void app_stop(struct app *app)
 	witnesses_stop(app->witnesses);
 	eventlog_close(app->log);
 	sealer_destroy(app->sealer);
+	tokens_close(app->tokens);
 	keyring_close(app->keyring);
 	app_cors_finish(app);
 	auth_close(&app->auth);
 	loop_finish(app);
+	app->hashings = app->commands = NULL;
+	app->tokens = NULL;
 	app->queries = NULL;
 	app->projector = NULL;
 	app->log_check = NULL;

@@ -22,7 +22,9 @@
 #include "app/auth.h"
 #include "app/config.h"
 #include "app/log_check.h"
+#include "app/job_pool.h"
 #include "app/metrics_http.h"
+#include "app/tokens.h"
 #include "app/witnesses.h"
 #include "net/http.h"
 #include "store/checkpoint.h"
@@ -47,6 +49,8 @@ struct app_loop {
 	struct log_port *log_port;
 	struct query_port *query_port;
 	struct known *known;
+	struct job_port *action_port, *hashing_port;
+	struct principals *principals;
 	struct metrics_http *metrics;
 	int64_t log_second; /* access lines are limited: the second they are counted in, and how many */
 	unsigned log_lines;
@@ -71,6 +75,9 @@ struct app {
 	struct witnesses *witnesses; /* NULL: there are none */
 	struct projector *projector;
 	struct query_pool *queries;
+	struct tokens *tokens;
+	struct job_pool *commands, *hashings;
+	_Atomic uint64_t access_epoch; /* events there were when rights last changed; see principals.h */
 	const struct adapter *const *adapters;
 	void *adapter_states[APP_ADAPTERS_MAX];
 	unsigned n_adapters_started;

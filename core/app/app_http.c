@@ -1,6 +1,7 @@
 /* See app_http.h. */
 #include "app_http.h"
 #include "app/known.h"
+#include "app/principals.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,9 @@ static void loop_free(struct app_loop *l)
 {
 	query_port_close(l->query_port);
 	log_port_close(l->log_port);
+	job_port_close(l->action_port);
+	job_port_close(l->hashing_port);
+	principals_destroy(l->principals);
 	known_destroy(l->known);
 	free(l); /* its counts stay: a scrape on another loop may be reading them */
 }
@@ -46,6 +50,12 @@ static void *on_loop_start(void *arg, struct uv_loop_s *loop, unsigned index)
 		rc = query_port_open(&l->query_port, app->queries, loop);
 	if (rc == 0)
 		rc = known_create(&l->known, app->rng);
+	if (rc == 0)
+		rc = job_port_open(&l->action_port, app->commands, loop);
+	if (rc == 0)
+		rc = job_port_open(&l->hashing_port, app->hashings, loop);
+	if (rc == 0)
+		rc = principals_create(&l->principals);
 	if (rc != 0) {
 		log_error("app", "a loop could not be prepared", "error", err_name(rc));
 		loop_free(l);
@@ -62,13 +72,6 @@ static void on_loop_stop(void *arg, void *loop_data)
 }
 
 /* --- who and from where -------------------------------------------------------- */
-
-static int on_authorize(void *arg, struct http_request *rq, const char **ret_detail)
-{
-	struct app *app = arg;
-
-	return auth_check(&app->auth, rq, ret_detail);
-}
 
 int app_cors_init(struct app *app, struct buf *problem)
 {
@@ -321,7 +324,8 @@ int app_http_start(struct app *app, struct buf *problem)
 		.tls_key = c->tls_key.len > 0 ? c->tls_key.ptr : NULL,
 		.on_loop_start = on_loop_start,
 		.on_loop_stop = on_loop_stop,
-		.authorize = on_authorize,
+		.authorize = principals_authorize,
+		.authorize_later = principals_authorize_later,
 		.cors = on_cors,
 		.overloaded = on_overloaded,
 		.on_answered = on_answered,

@@ -9,6 +9,7 @@
 #ifndef LULAB_APP_AUTH_H
 #define LULAB_APP_AUTH_H
 
+#include "base/id.h"
 #include "net/http.h"
 
 #define ADMIN_TOKEN_FILE "admin.token"
@@ -17,7 +18,9 @@
 /* A caller that was recognised. */
 struct principal {
 	const char *id;                 /* becomes the `actor` of what they do */
+	const char *const *roles;       /* codes, closed by NULL; NULL for the operator */
 	const char *const *permissions; /* closed by NULL; "*" is all */
+	char user_id[ID_TEXT_LEN + 1], session_id[ID_TEXT_LEN + 1]; /* of an account's log-in, else "" */
 };
 
 struct auth {

@@ -15,7 +15,7 @@
 /* Where the API's routes are found; a new api_x.c adds its line. */
 const struct route *const api_tables[] = {
 	api_event_stream_routes, api_events_routes, api_meetings_routes, api_meetings_legacy_routes,
-	api_projections_routes, api_recordings_routes, api_webhooks_routes, health_routes, metrics_routes, openapi_routes, NULL,
+	api_auth_routes, api_projections_routes, api_recordings_routes, api_users_routes, api_webhooks_routes, health_routes, metrics_routes, openapi_routes, NULL,
 };
 
 static void put(struct json_writer *w, const char *name, const char *text)
@@ -332,13 +332,15 @@ static void put_responses(struct json_writer *w, const struct route *r)
 {
 	json_name(w, "responses");
 	json_begin_object(w);
-	json_name(w, "200");
+	json_name(w, r->success == NULL ? "200" : r->success);
 	json_begin_object(w);
 	put(w, "description", "done");
-	json_name(w, "content");
-	json_begin_object(w);
-	put_content(w, r->answer == NULL ? "text" : r->answer);
-	json_end_object(w);
+	if (r->success == NULL || strcmp(r->success, "204") != 0) {
+		json_name(w, "content");
+		json_begin_object(w);
+		put_content(w, r->answer == NULL ? "text" : r->answer);
+		json_end_object(w);
+	}
 	json_end_object(w);
 	json_name(w, "default");
 	json_put_raw(w, SLICE("{\"$ref\":\"#/components/responses/Problem\"}"));

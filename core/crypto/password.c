@@ -120,8 +120,8 @@ static int verify_bcrypt(const char *text, struct slice password)
 		return ERR_NOMEM;
 	memcpy(clear, password.ptr, password.len);
 	clear[password.len] = '\0';
-	made = crypt_r(clear, text, work);
-	if (made == NULL || made[0] == '*')
+	made = crypt_rn(clear, text, work, sizeof(*work)); /* gives NULL, never a token, when it fails */
+	if (made == NULL)
 		rc = ERR_MALFORMED;
 	else
 		rc = crypto_equal(slice_str(made), slice_str(text)) ? 0 : ERR_BAD_KEY;

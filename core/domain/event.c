@@ -130,10 +130,11 @@ int event_stream(const struct event_type_info *type, const void *data, struct ar
 }
 
 static int expand_names(const struct event_type_info *type, const struct event_template *templates, size_t n,
-    const void *data, struct arena *arena, const struct slice **ret_names)
+    const void *data, struct arena *arena, const struct slice **ret_names, size_t *ret_n)
 {
 	struct slice *names;
 
+	*ret_n = 0;
 	if (n == 0)
 		return 0;
 	assert(n <= CLAIMS_MAX);
@@ -141,10 +142,11 @@ static int expand_names(const struct event_type_info *type, const struct event_t
 	if (names == NULL)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < n; i++) {
-		int rc = expand_into(&templates[i], type->schema, data, CLAIM_LEN_MAX, arena, &names[i]);
+		int rc = expand_into(&templates[i], type->schema, data, CLAIM_LEN_MAX, arena, &names[*ret_n]);
 
 		if (rc != 0)
 			return rc;
+		*ret_n += names[*ret_n].len > 0; /* one all in [ ] is no name when its field is absent */
 	}
 	*ret_names = names;
 	return 0;
@@ -319,11 +321,9 @@ static int draft_names(const struct event_type_info *type, const void *data, str
 	int rc = event_stream(type, data, arena, &draft->stream);
 
 	if (rc == 0)
-		rc = expand_names(type, type->claims, type->n_claims, data, arena, &draft->claims);
+		rc = expand_names(type, type->claims, type->n_claims, data, arena, &draft->claims, &draft->n_claims);
 	if (rc == 0)
-		rc = expand_names(type, type->releases, type->n_releases, data, arena, &draft->releases);
-	draft->n_claims = type->n_claims;
-	draft->n_releases = type->n_releases;
+		rc = expand_names(type, type->releases, type->n_releases, data, arena, &draft->releases, &draft->n_releases);
 	return rc;
 }
 

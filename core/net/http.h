@@ -71,6 +71,7 @@ struct route {
 	const struct schema *params;  /* path and query parameters, or NULL */
 	const struct schema *request; /* body, or NULL */
 	const char *answer;           /* name of the answer's schema in the document, or NULL */
+	const char *success;          /* status of a success, "201"; NULL = "200" */
 	const char *tag;
 	const char *summary; /* one line, no full stop */
 	const void *extra;   /* the application's own */
@@ -163,6 +164,13 @@ bool http_etag_matches(struct slice list, struct slice etag);
 int http_header(struct http_request *rq, const char *name, struct slice value);
 int http_header_printf(struct http_request *rq, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+#define HTTP_AUTHORIZE_LATER (-1)
+/* From options.authorize_later: 0 and the handler has the request, or the status to refuse it with. */
+void http_authorized(struct http_request *rq, int status, const char *detail);
+
+/* "Not Found" for 404. */
+const char *http_status_text(int status);
 
 #define HTTP_JSON "application/json; charset=utf-8"
 #define HTTP_TEXT "text/plain; charset=utf-8"
@@ -281,9 +289,14 @@ struct http_options {
 	/*
 	 * May this caller do this? After the head, before the body is read. 0, or
 	 * the status to answer (401, 403, 503) with *ret_detail (static or arena).
-	 * Not asked for ROUTE_PUBLIC.
+	 * HTTP_AUTHORIZE_LATER: not yet known. Not asked for ROUTE_PUBLIC.
 	 */
 	int (*authorize)(void *app, struct http_request *rq, const char **ret_detail);
+	/*
+	 * Who answered HTTP_AUTHORIZE_LATER has to look something up: asked when the request is
+	 * complete, in the handler's place. Ends with http_authorized(), at once or later.
+	 */
+	void (*authorize_later)(void *app, struct http_request *rq);
 	/* May pages of this origin read answers? *ret_credentials: with cookies too. NULL hook: nobody. */
 	bool (*cors)(void *app, struct slice origin, bool *ret_credentials);
 	/* Out of memory budget or otherwise over-worked; asked at most every 100 ms and loop. */

@@ -152,6 +152,11 @@ static bool over_rate(struct exchange *x)
 	return true;
 }
 
+static const char *code_of_refusal(int status)
+{
+	return status == 401 ? "unauthorized" : status == 403 ? "forbidden" : "unavailable";
+}
+
 static bool not_permitted(struct exchange *x)
 {
 	const struct http_options *o = &x->conn->loop->server->options;
@@ -161,12 +166,21 @@ static bool not_permitted(struct exchange *x)
 	if ((x->match.route->flags & ROUTE_PUBLIC) != 0 || o->authorize == NULL)
 		return false;
 	status = o->authorize(o->app, &x->rq, &detail);
-	if (status == 0)
+	x->authorize_later = status == HTTP_AUTHORIZE_LATER;
+	if (status == 0 || x->authorize_later)
 		return false;
 	if (status == 401)
 		http_header(&x->rq, "WWW-Authenticate", SLICE("Bearer"));
-	refuse(x, status, status == 401 ? "unauthorized" : status == 403 ? "forbidden" : "unavailable", detail);
+	refuse(x, status, code_of_refusal(status), detail);
 	return true;
+}
+
+void http_authorized(struct http_request *rq, int status, const char *detail)
+{
+	if (status == 0)
+		rq->route->handler(rq);
+	else
+		http_problem(rq, status, code_of_refusal(status), detail, NULL, 0);
 }
 
 static bool not_routed(struct exchange *x)
@@ -283,7 +297,10 @@ void dispatch_request(struct conn *c)
 	if (is_webhook(x))
 		admission_enter(&c->loop->admission, &x->wait, loop_work_us());
 	COUNT(c->loop->n_in_flight, 1);
-	x->match.route->handler(&x->rq);
+	if (x->authorize_later)
+		c->loop->server->options.authorize_later(c->loop->server->options.app, &x->rq);
+	else
+		x->match.route->handler(&x->rq);
 }
 
 static const char *refusal_text(int status)

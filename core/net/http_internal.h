@@ -94,6 +94,7 @@ struct exchange {
 	struct slice etag;        /* the handler's */
 	struct rate_state rates[PEERS_RATES];
 
+	bool authorize_later;     /* the application looks up whether, once the request is complete */
 	struct slice cors_origin; /* allowed one, or empty */
 	bool cors_credentials;
 
@@ -284,7 +285,6 @@ void dispatch_request(struct conn *c);         /* body whole: to the handler */
 void dispatch_refused(struct conn *c, int status, const char *code); /* the parser or the clock refused it */
 
 /* http_answer.c */
-const char *http_status_text(int status);
 void answer_options(struct exchange *x);
 void answer_head(struct exchange *x, struct buf *out, int status, const char *content_type);
 bool answer_has_body(int status);

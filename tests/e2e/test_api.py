@@ -370,9 +370,9 @@ class Api(unittest.TestCase):
         for path, operations in api["paths"].items():
             names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
             for method, operation in operations.items():
-                self.assertIn(method, ("get", "post"), path)
+                self.assertIn(method, ("get", "post", "delete"), path)
                 self.assertTrue(operation["summary"], path)
-                self.assertIn("200", operation["responses"], path)
+                self.assertTrue({"200", "201", "204"} & set(operation["responses"]), path)
                 given = [(p["name"], p["in"]) for p in operation["parameters"]]
                 self.assertEqual(len(given), len(set(given)), path)
                 self.assertEqual([n for n, where in given if where == "path"], names, path)
@@ -391,7 +391,7 @@ class Api(unittest.TestCase):
         self.assertEqual(health["status"], "ok")
         for part in ("log", "readModels", "memory", "disk"):
             self.assertIn(part, health["checks"])
-        self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "meetings", "recordings", "webhooks"])
+        self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "identity", "meetings", "recordings", "webhooks"])
         self.assertIn("[ok] log", self.server.get("/readyz?verbose", token=None).body.decode())
         self.assertIn(b"Welcome to LULAB", self.server.get("/", token=None).body)
 

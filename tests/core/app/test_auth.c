@@ -85,7 +85,7 @@ END_TEST
 START_TEST(permissions_go_by_name)
 {
 	static const char *const some[] = {"meetings:read", NULL}, *const all[] = {"*", NULL};
-	struct principal reader = {"r", some}, admin = {"a", all};
+	struct principal reader = {.id = "r", .permissions = some}, admin = {.id = "a", .permissions = all};
 
 	ck_assert(principal_may(&reader, "meetings:read"));
 	ck_assert(!principal_may(&reader, "meetings:write"));

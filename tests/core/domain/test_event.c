@@ -337,6 +337,24 @@ START_TEST(an_upload_has_a_stream_of_its_own)
 }
 END_TEST
 
+/* A claim all in [ ] is none when its field is absent; those that are left keep their order. */
+START_TEST(names_not_given_are_not_claimed)
+{
+	struct event_user_registered user = {.user_id = SLICE(SUBJECT_A), .how = SLICE("OPERATOR"),
+	    .username_claim = SLICE(FINGERPRINT), .phone_claim = SLICE(FINGERPRINT)};
+	struct event_meta about = {.source = SLICE("/api/v1/users"), .actor = SLICE("admin"), .expect = EXPECT_ANY};
+	struct event_draft draft;
+
+	ck_assert_int_eq(event_draft_make(&context, EVENT_USER_REGISTERED, &user, &about, &arena, &draft, &problems), 0);
+	ck_assert_uint_eq(draft.n_claims, 2);
+	ck_assert(slice_eq(draft.claims[0], SLICE("username:" FINGERPRINT)));
+	ck_assert(slice_eq(draft.claims[1], SLICE("phone:" FINGERPRINT)));
+	user.username_claim = user.phone_claim = (struct slice){0};
+	ck_assert_int_eq(event_draft_make(&context, EVENT_USER_REGISTERED, &user, &about, &arena, &draft, &problems), 0);
+	ck_assert_uint_eq(draft.n_claims, 0);
+}
+END_TEST
+
 START_TEST(every_type_can_be_found)
 {
 	for (size_t i = 0; i < event_types_n; i++) {
@@ -432,6 +450,7 @@ int main(void)
 	tcase_add_test(tc, an_event_that_is_too_long_is_refused);
 	tcase_add_loop_test(tc, streams_follow_their_template, 0, (int)(sizeof(stream_cases) / sizeof(stream_cases[0])));
 	tcase_add_test(tc, an_upload_has_a_stream_of_its_own);
+	tcase_add_test(tc, names_not_given_are_not_claimed);
 	tcase_add_test(tc, every_type_can_be_found);
 	tcase_add_test(tc, once_keys_are_those_of_the_specification);
 	tcase_add_test(tc, an_unknown_type_keeps_its_envelope);

@@ -1,0 +1,696 @@
+/*
+ * Signing in and out: /api/auth as existing clients know it (functional-spec
+ * chapter 3), by the rules of integrity.md 20. The same under /api/v1/auth.
+ *
+ * Every attempt is an event. Somebody unknown, somebody without a password and
+ * a wrong password cost the same time and get the same answer.
+ */
+#include <assert.h>
+
+#include "app/accounts.h"
+#include "app/api.h"
+#include "app/principals.h"
+#include "app/tokens.h"
+#include "base/err.h"
+#include "crypto/password.h"
+#include "requests.gen.h"
+
+#define TARGET_WINDOW_MS (24 * 3600 * 1000LL) /* how long a wrong try is remembered against a name */
+#define TARGET_TRIES 5
+#define TARGET_DELAY_MS_MAX (15 * 60 * 1000LL)
+#define ADDRESS_WINDOW_MS (60 * 1000LL)
+#define ADDRESS_TRIES 20
+#define NETWORK_TRIES 100
+/* The hash of no password anybody knows: what unknown names are checked against, at the usual cost. */
+#define NOBODYS_HASH "$argon2id$v=19$m=65536,t=2,p=1$yFW2q4winWicP7wz30LNHg$QUXGCMGwFM4tyAWpCcoiCT6QkjG/0clbtj2BfI6bsNE"
+#define REUSE_GRACE_MS 10000 /* an answer that got lost is asked for again within this time */
+
+/* ---- login ------------------------------------------------------------------------------ */
+
+struct login {
+	struct action *c;
+	struct request_login body;
+	struct account_names names;
+	struct caller caller;
+	struct slice target, key; /* as typed; its one spelling */
+	struct slice claim;       /* digest of the key; also the name of the log-in's stream */
+	const char *kind, *login_type;
+	struct json_value account;
+	bool known;
+	struct id user;
+	struct slice user_text;
+};
+
+/* The kind of log-in says what they call themselves by; nothing else of the names is looked at. */
+static const struct login_kind {
+	const char *type, *kind, *login_type;
+	bool by_code;
+} kinds[] = {
+	{"username_password", "username", "USERNAME_PASSWORD", false},
+	{"email_password", "email", "EMAIL_PASSWORD", false},
+	{"phone_password", "phone", "PHONE_PASSWORD", false},
+	{"email_code", "email", "EMAIL_CODE", true},
+	{"phone_code", "phone", "PHONE_CODE", true},
+};
+
+static bool read_login(struct login *l)
+{
+	struct action *c = l->c;
+	const struct login_kind *kind = kinds;
+
+	if (!action_read(c, &schema_request_login, &l->body))
+		return false;
+	while (!slice_is(l->body.type, kind->type))
+		kind++; /* the schema knows no other */
+	l->kind = kind->kind;
+	l->login_type = kind->login_type;
+	if (!account_names_read(c, strcmp(kind->kind, "username") == 0 ? l->body.username : (struct slice){0},
+	        strcmp(kind->kind, "email") == 0 ? l->body.email : (struct slice){0}, l->body.country_code,
+	        strcmp(kind->kind, "phone") == 0 ? l->body.phone : (struct slice){0}, &l->names))
+		return false;
+	l->target = l->names.username.len > 0 ? l->names.username : l->names.email.len > 0 ? l->names.email : l->names.phone;
+	l->key = l->names.username_key.len > 0 ? l->names.username_key
+	    : l->names.email_key.len > 0      ? l->names.email_key
+	                                       : l->names.phone_key;
+	if (l->key.len == 0)
+		return action_fail(c, 400, "invalid", "Say who you are: the name that this type of log-in goes by is missing.",
+		    "请提供用户名、邮箱或手机号");
+	if (kind->by_code)
+		return action_fail(c, 400, "unsupported", "Signing in with a code is not possible yet.", "暂不支持验证码登录");
+	if (l->body.password.len == 0)
+		return action_fail(c, 400, "invalid", "The password is missing.", "密码不能为空");
+	l->claim = account_digest(c, l->kind, l->key);
+	if (l->claim.ptr == NULL)
+		return action_fail_err(c, ERR_NOMEM);
+	return caller_read(c, l->body.device_info, l->body.device_id, &l->caller);
+}
+
+static bool too_many(struct action *c, int64_t wait_ms, const char *zh)
+{
+	action_header(c, "Retry-After", arena_printf(c->arena, "%lld", (long long)((wait_ms + 999) / 1000)));
+	return action_fail(c, 429, "too_many_attempts", "Too many failed attempts; wait and try again.", zh);
+}
+
+/* integrity.md 20: from the fifth failure a growing delay against the name; limits against address and network. */
+static bool within_limits(struct login *l)
+{
+	struct action *c = l->c;
+	int64_t now_ms = clock_wall_ms(c->app->clock);
+	struct action_param of_target[] = {{"digest", l->claim, 0}, {"since", {0}, now_ms - TARGET_WINDOW_MS}};
+	struct action_param of_network[] = {{"address", l->caller.address_digest, 0},
+	    {"network", l->caller.network_digest, 0}, {"since", {0}, now_ms - ADDRESS_WINDOW_MS}};
+	struct json_value row;
+	int64_t failures, delay_ms, until_ms;
+	int rc = action_row(c, "failures_of_target", of_target, 2, &row);
+
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	failures = row_i64(row, "failures");
+	if (failures >= TARGET_TRIES) {
+		delay_ms = failures - TARGET_TRIES >= 10 ? TARGET_DELAY_MS_MAX : 1000LL << (failures - TARGET_TRIES);
+		if (delay_ms > TARGET_DELAY_MS_MAX)
+			delay_ms = TARGET_DELAY_MS_MAX;
+		until_ms = row_i64(row, "lastAt") + delay_ms;
+		if (now_ms < until_ms)
+			return too_many(c, until_ms - now_ms, "登录失败次数过多，请稍后再试");
+	}
+	rc = action_row(c, "failures_of_network", of_network, 3, &row);
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	if (row_i64(row, "address") >= ADDRESS_TRIES || row_i64(row, "network") >= NETWORK_TRIES)
+		return too_many(c, ADDRESS_WINDOW_MS, "该IP登录失败次数过多，请稍后再试");
+	return true;
+}
+
+static bool find_account(struct login *l)
+{
+	struct action_param by[] = {{"claim", l->claim, 0}};
+	int rc = action_row(l->c, "account_by_claim", by, 1, &l->account);
+
+	if (rc != 0 && rc != ERR_NOT_FOUND)
+		return action_fail_err(l->c, rc);
+	l->known = rc == 0;
+	if (l->known) {
+		l->user_text = row_text(l->c, l->account, "id");
+		if (id_parse(l->user_text, &l->user) != 0)
+			return action_fail_err(l->c, ERR_CORRUPT);
+	}
+	return true;
+}
+
+/* Why they may not come in, or NULL. The hash of nobody takes as long as anybody's. */
+static const char *verify(struct login *l, bool *ret_rehash, int *ret_rc)
+{
+	struct slice hash = l->known ? row_text(l->c, l->account, "passwordHash") : (struct slice){0};
+	int rc = password_verify(hash.len > 0 ? hash : SLICE(NOBODYS_HASH), l->body.password,
+	    &PASSWORD_COST_DEFAULT, ret_rehash);
+
+	*ret_rc = rc == ERR_NOMEM ? rc : 0;
+	if (!l->known)
+		return "UNKNOWN_USER";
+	if (hash.len == 0)
+		return "NO_PASSWORD";
+	if (rc != 0)
+		return "WRONG_PASSWORD";
+	if (row_bool(l->account, "deleted"))
+		return "DELETED";
+	return row_bool(l->account, "active") ? NULL : "DISABLED";
+}
+
+static void refuse_login(struct login *l, const char *reason)
+{
+	struct action *c = l->c;
+	struct action_events e = {.c = c};
+	struct event_login_failed data = {.target_digest = l->claim, .login_type = slice_str(l->login_type),
+	    .reason = slice_str(reason), .address_digest = l->caller.address_digest, .network_digest = l->caller.network_digest};
+	int rc;
+
+	if (l->known) {
+		data.user_id = l->user_text;
+		data.target = l->target;
+		data.ip = c->rq->address;
+		data.user_agent = l->caller.user_agent;
+		data.has_subjects = data.subjects.has_person = true;
+		data.subjects.person = (struct event_subject){.id = l->user_text};
+	}
+	action_event(&e, EVENT_LOGIN_FAILED, &data, l->known ? &l->user : NULL, NULL);
+	rc = action_append(&e);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else if (strcmp(reason, "DISABLED") == 0)
+		action_fail(c, 401, "disabled", "This account is disabled.", "账户已被禁用");
+	else
+		action_fail(c, 401, "bad_credentials", "The name or the password is wrong.", "用户名或密码错误");
+}
+
+static int add_rehash(struct login *l, struct action_events *e)
+{
+	char *hash = arena_alloc(l->c->arena, PASSWORD_HASH_SIZE);
+	struct event_user_password_set data = {.user_id = l->user_text, .how = SLICE("REHASH"), .has_subjects = true,
+	    .subjects = {.has_person = true, .person = {.id = l->user_text}}};
+	int rc = hash == NULL ? ERR_NOMEM
+	                      : password_hash(hash, l->body.password, &PASSWORD_COST_DEFAULT, l->c->app->rng);
+
+	if (rc != 0)
+		return rc;
+	data.hash = slice_str(hash);
+	action_event(e, EVENT_USER_PASSWORD_SET, &data, &l->user, NULL);
+	return 0;
+}
+
+static void let_in(struct login *l, bool rehash)
+{
+	struct action *c = l->c;
+	struct action_events e = {.c = c};
+	struct action_param who[] = {{"user", l->user_text, 0}, {"session", SLICE("-"), 0}}, by_id[] = {{"id", l->user_text, 0}};
+	struct event_login_succeeded data = {.target_digest = l->claim, .user_id = l->user_text, .target = l->target,
+	    .login_type = slice_str(l->login_type), .address_digest = l->caller.address_digest,
+	    .network_digest = l->caller.network_digest, .ip = c->rq->address, .user_agent = l->caller.user_agent,
+	    .device_info = l->caller.device_info, .device_id = l->caller.device_id, .has_subjects = true,
+	    .subjects = {.has_person = true, .person = {.id = l->user_text}}};
+	struct json_value principal, account, roles;
+	struct session session;
+	struct slice name;
+	int rc = action_row(c, "principal_of_user", who, 2, &principal);
+
+	if (rc == 0)
+		rc = action_row(c, "account_by_id", by_id, 1, &account);
+	if (rc == 0 && rehash)
+		rc = add_rehash(l, &e);
+	session_open(&e, &l->user, &l->caller, l->login_type, slice_is(l->body.client_type, "web"), &session);
+	data.session_id = session.id;
+	action_event(&e, EVENT_LOGIN_SUCCEEDED, &data, &l->user, NULL);
+	if (rc == 0)
+		rc = action_append(&e);
+	if (rc != 0 || !json_member(principal, "roles", &roles)) {
+		action_fail_err(c, rc != 0 ? rc : ERR_CORRUPT);
+		return;
+	}
+	name = row_text(c, account, "displayName");
+	session_answer(c, 200, &session, name.len > 0 ? name : l->target, roles.text);
+}
+
+static void run_login(struct action *c)
+{
+	struct login l = {.c = c};
+	bool rehash = false;
+	const char *reason;
+	int rc;
+
+	if (!read_login(&l) || !within_limits(&l) || !find_account(&l))
+		return;
+	reason = verify(&l, &rehash, &rc);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else if (reason != NULL)
+		refuse_login(&l, reason);
+	else
+		let_in(&l, rehash);
+}
+
+static void login(struct http_request *rq)
+{
+	action_start(rq, ACTION_HASHING, run_login);
+}
+
+/* ---- refresh ------------------------------------------------------------------------------- */
+
+static bool bad_refresh(struct action *c)
+{
+	return action_fail(c, 401, "invalid_token", "This refresh token is not good any more; sign in again.", "刷新令牌无效");
+}
+
+/* The presented token was used before. Within seconds by whoever lost the answer: the same successor. Else somebody has a copy. */
+static void refresh_again(struct action *c, uint64_t position, struct slice digest, const struct caller *caller,
+    struct session *s)
+{
+	struct event_session_rotated *first;
+	struct event_session_reused reused;
+	struct event_session_closed closed;
+	struct action_events e = {.c = c};
+	struct event event;
+	int64_t now_us = clock_wall_us(c->app->clock), at_us = 0;
+	struct id user;
+	int rc = action_event_at(c, position, &event, &at_us);
+
+	if (rc != 0 || event.data == NULL || event.type->id != EVENT_SESSION_ROTATED) {
+		action_fail_err(c, rc != 0 ? rc : ERR_CORRUPT);
+		return;
+	}
+	first = event.data;
+	if (now_us - at_us <= REUSE_GRACE_MS * 1000LL && first->successor.len > 0 &&
+	    slice_eq(first->user_agent, caller->user_agent) && slice_eq(first->device_id, caller->device_id)) {
+		struct action_param of[] = {{"digest", first->to_digest, 0}};
+		struct json_value row;
+
+		rc = action_row(c, "session_of_token", of, 1, &row);
+		if (rc == 0 && row_i64(row, "usedAt") == 0 && !row_bool(row, "closed")) {
+			s->refresh_token = first->successor;
+			s->expires_at_ms = first->expires_at_ms;
+			session_answer(c, 200, s, (struct slice){0}, (struct slice){0});
+			return;
+		}
+	}
+	if (id_parse(s->user_id, &user) != 0) {
+		action_fail_err(c, ERR_CORRUPT);
+		return;
+	}
+	reused = (struct event_session_reused){.session_id = s->id, .user_id = s->user_id, .digest = digest,
+	    .ip = c->rq->address, .user_agent = caller->user_agent, .device_info = caller->device_info,
+	    .device_id = caller->device_id, .has_subjects = true,
+	    .subjects = {.has_person = true, .person = {.id = s->user_id}}};
+	closed = (struct event_session_closed){.session_id = s->id, .user_id = s->user_id, .reason = SLICE("REUSE")};
+	action_event(&e, EVENT_SESSION_REUSED, &reused, &user, NULL);
+	action_event(&e, EVENT_SESSION_CLOSED, &closed, NULL, NULL);
+	rc = action_append(&e);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		bad_refresh(c);
+}
+
+static bool may_refresh(struct action *c, struct json_value row)
+{
+	int64_t now_ms = clock_wall_ms(c->app->clock);
+
+	return !row_bool(row, "closed") && row_bool(row, "active") && !row_bool(row, "deleted") &&
+	    row_i64(row, "expiresAt") > now_ms && row_i64(row, "until") > now_ms;
+}
+
+static void rotate(struct action *c, struct slice digest, int64_t until_ms, const struct caller *caller,
+    struct session *s)
+{
+	struct action_events e = {.c = c};
+	struct event_meta meta = action_meta(c);
+	struct event_session_rotated data;
+	struct id user;
+	int rc;
+
+	s->refresh_token = session_new_token(c);
+	s->expires_at_ms = clock_wall_ms(c->app->clock) + (int64_t)SESSION_IDLE_S * 1000;
+	if (s->expires_at_ms > until_ms)
+		s->expires_at_ms = until_ms;
+	if (s->refresh_token.ptr == NULL || id_parse(s->user_id, &user) != 0) {
+		action_fail_err(c, ERR_NOMEM);
+		return;
+	}
+	data = (struct event_session_rotated){.session_id = s->id, .user_id = s->user_id, .from_digest = digest,
+	    .to_digest = token_digest(c, s->refresh_token), .successor = s->refresh_token, .expires_at_ms = s->expires_at_ms,
+	    .ip = c->rq->address, .user_agent = caller->user_agent, .device_info = caller->device_info,
+	    .device_id = caller->device_id, .has_subjects = true,
+	    .subjects = {.has_person = true, .person = {.id = s->user_id}}};
+	/* One successor for one token: decided by the log's writer, whoever asks at the same time. */
+	meta.has_once = true;
+	event_once_key(meta.once, SLICE("refresh"), digest);
+	action_event(&e, EVENT_SESSION_ROTATED, &data, &user, &meta);
+	rc = action_append(&e);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else if (e.append.duplicate)
+		refresh_again(c, e.append.position, digest, caller, s);
+	else
+		session_answer(c, 200, s, (struct slice){0}, (struct slice){0});
+}
+
+static void run_refresh(struct action *c)
+{
+	struct request_refresh_token body;
+	struct session s = {0};
+	struct caller caller;
+	struct slice token, digest;
+	struct json_value row;
+	uint64_t known;
+	uint8_t once[ONCE_KEY_LEN];
+	int rc;
+
+	if (!action_read(c, &schema_request_refresh_token, &body) ||
+	    !caller_read(c, body.device_info, body.device_id, &caller))
+		return;
+	token = session_token_of(c, body.refresh_token);
+	if (token.len == 0) {
+		action_fail(c, 401, "invalid_token", "The refresh token is missing.", "刷新令牌不能为空");
+		return;
+	}
+	digest = token_digest(c, token);
+	if (digest.ptr == NULL) {
+		action_fail_err(c, ERR_NOMEM);
+		return;
+	}
+	rc = action_row(c, "session_of_token", (struct action_param[]){{"digest", digest, 0}}, 1, &row);
+	if (rc == ERR_NOT_FOUND || (rc == 0 && !may_refresh(c, row))) {
+		bad_refresh(c);
+		return;
+	}
+	if (rc != 0) {
+		action_fail_err(c, rc);
+		return;
+	}
+	s.id = row_text(c, row, "id");
+	s.user_id = row_text(c, row, "user");
+	s.is_web = slice_is(row_text(c, row, "clientType"), "web");
+	event_once_key(once, SLICE("refresh"), digest);
+	if (eventlog_find_once(c->app->log, once, &known) == 0)
+		refresh_again(c, known, digest, &caller, &s);
+	else
+		rotate(c, digest, row_i64(row, "until"), &caller, &s);
+}
+
+static void refresh_token(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_refresh);
+}
+
+/* ---- logout ---------------------------------------------------------------------------------- */
+
+static void close_session(struct action_events *e, struct slice session_id, struct slice user_id, const char *reason)
+{
+	struct event_session_closed data = {.session_id = session_id, .user_id = user_id, .reason = slice_str(reason)};
+
+	action_event(e, EVENT_SESSION_CLOSED, &data, NULL, NULL);
+}
+
+/* Which of the caller's own log-ins end: this one; those of a device; all. Another's is nobody's business (S13). */
+static int sessions_to_close(struct action *c, const struct principal *who, const struct request_logout *body,
+    struct action_events *e, unsigned *ret_n)
+{
+	struct action_param of[] = {{"user", slice_str(who->user_id), 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
+	struct json_value rows, row;
+	struct json_reader r;
+	int rc = action_rows(c, "sessions_of_user", of, 2, &rows);
+
+	*ret_n = 0;
+	if (rc != 0)
+		return rc;
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row) && e->n < ACTION_EVENTS_MAX) {
+		struct slice id = row_text(c, row, "id");
+		bool all = body->has_revoke_all_devices && body->revoke_all_devices;
+		bool device = body->device_id.len > 0 && slice_eq(row_text(c, row, "deviceId"), body->device_id);
+
+		if (!all && !device && !slice_is(id, who->session_id))
+			continue;
+		close_session(e, id, slice_str(who->user_id), all ? "LOGOUT_ALL" : "LOGOUT");
+		(*ret_n)++;
+	}
+	return 0;
+}
+
+static void answer_logout(struct action *c, bool all, bool device, unsigned n)
+{
+	struct json_writer w = action_answer(c, 200);
+	const char *text = "退出登录成功";
+
+	if (all)
+		text = arena_printf(c->arena, "退出登录成功，已撤销所有设备的 %u 个令牌", n);
+	else if (device)
+		text = arena_printf(c->arena, "退出登录成功，已撤销当前设备的 %u 个令牌", n);
+	json_begin_object(&w);
+	json_name(&w, "success");
+	json_put_bool(&w, true);
+	json_name(&w, "message");
+	json_put_str(&w, text);
+	json_name(&w, "details");
+	json_begin_object(&w);
+	json_name(&w, "accessTokenRevoked");
+	json_put_bool(&w, true);
+	json_name(&w, "refreshTokenRevoked");
+	json_put_bool(&w, n > 0);
+	json_name(&w, "allDevicesLoggedOut");
+	json_put_bool(&w, all);
+	json_name(&w, "revokedTokensCount");
+	json_put_u64(&w, n);
+	json_end_object(&w);
+	json_end_object(&w);
+}
+
+static void run_logout(struct action *c)
+{
+	const struct principal *who = c->rq->principal;
+	struct action_events e = {.c = c};
+	struct request_logout body = {0};
+	unsigned n = 0;
+	int rc;
+
+	if (c->rq->body.len > 0 && !action_read(c, &schema_request_logout, &body))
+		return;
+	if (who->session_id[0] == '\0') {
+		action_fail(c, 400, "invalid", "The operator's token is no log-in: there is nothing to end.", "当前凭证不是登录会话");
+		return;
+	}
+	rc = sessions_to_close(c, who, &body, &e, &n);
+	if (rc == 0 && e.n > 0)
+		rc = action_append(&e);
+	if (rc != 0) {
+		action_fail_err(c, rc);
+		return;
+	}
+	session_clear_cookie(c);
+	answer_logout(c, body.revoke_all_devices, body.device_id.len > 0, n);
+}
+
+static void logout(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_logout);
+}
+
+/* ---- who am I ---------------------------------------------------------------------------------- */
+
+static void put_text(struct action *c, struct json_writer *w, struct json_value row, const char *name)
+{
+	struct slice text = row_text(c, row, name);
+
+	if (text.len == 0)
+		return;
+	json_name(w, name);
+	json_put_string(w, text);
+}
+
+static void put_list(struct json_writer *w, const char *name, const char *const *texts)
+{
+	json_name(w, name);
+	json_begin_array(w);
+	for (; *texts != NULL; texts++)
+		json_put_str(w, *texts);
+	json_end_array(w);
+}
+
+static struct slice name_of(struct action *c, struct json_value account)
+{
+	static const char *const names[] = {"displayName", "username", "email", "phone"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct slice name = row_text(c, account, names[i]);
+
+		if (name.len > 0)
+			return name;
+	}
+	return SLICE("Unknown");
+}
+
+static void write_me(struct action *c, struct json_value account, const struct principal *who, bool all)
+{
+	struct json_writer w = action_answer(c, 200);
+
+	json_begin_object(&w);
+	json_name(&w, "id");
+	json_put_str(&w, who->user_id);
+	if (all) {
+		put_text(c, &w, account, "username");
+		json_name(&w, "email");
+		json_put_string(&w, row_text(c, account, "email"));
+		put_text(c, &w, account, "phone");
+		put_text(c, &w, account, "countryCode");
+	}
+	json_name(&w, "name");
+	json_put_string(&w, name_of(c, account));
+	put_list(&w, "roles", who->roles);
+	put_list(&w, "perm", who->permissions);
+	if (all) {
+		json_name(&w, "active");
+		json_put_bool(&w, row_bool(account, "active"));
+		json_name(&w, "emailVerified");
+		json_put_bool(&w, row_bool(account, "emailVerified"));
+		json_name(&w, "phoneVerified");
+		json_put_bool(&w, row_bool(account, "phoneVerified"));
+		put_text(c, &w, account, "createdAt");
+		put_text(c, &w, account, "lastLoginAt");
+	}
+	json_end_object(&w);
+}
+
+static void tell_me(struct action *c, bool all)
+{
+	const struct principal *who = c->rq->principal;
+	struct json_value account;
+	int rc;
+
+	if (who->user_id[0] == '\0') {
+		action_fail(c, 400, "invalid", "The operator's token belongs to no account.", "当前凭证不属于任何账户");
+		return;
+	}
+	rc = action_row(c, "account_by_id", (struct action_param[]){{"id", slice_str(who->user_id), 0}}, 1, &account);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		write_me(c, account, who, all);
+}
+
+static void run_me(struct action *c)
+{
+	tell_me(c, true);
+}
+
+static void run_permissions(struct action *c)
+{
+	tell_me(c, false);
+}
+
+static void me(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_me);
+}
+
+static void permissions(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_permissions);
+}
+
+/* ---- one's own log-ins -------------------------------------------------------------------------- */
+
+static void run_sessions(struct action *c)
+{
+	const struct principal *who = c->rq->principal;
+	struct action_param of[] = {{"user", slice_str(who->user_id), 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
+	struct json_value rows;
+	struct json_writer w;
+	int rc = action_rows(c, "sessions_of_user", of, 2, &rows);
+
+	if (rc != 0) {
+		action_fail_err(c, rc);
+		return;
+	}
+	w = action_answer(c, 200);
+	json_begin_object(&w);
+	json_name(&w, "data");
+	json_put_raw(&w, rows.text);
+	json_name(&w, "current");
+	json_put_str(&w, who->session_id);
+	json_end_object(&w);
+}
+
+static void sessions(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_sessions);
+}
+
+static void run_end_session(struct action *c)
+{
+	const struct principal *who = c->rq->principal;
+	struct slice wanted = http_request_param(c->rq, "id");
+	struct action_param of[] = {{"user", slice_str(who->user_id), 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
+	struct action_events e = {.c = c};
+	struct json_value rows, row;
+	struct json_reader r;
+	int rc = action_rows(c, "sessions_of_user", of, 2, &rows);
+
+	if (rc != 0) {
+		action_fail_err(c, rc);
+		return;
+	}
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row))
+		if (slice_eq(row_text(c, row, "id"), wanted))
+			close_session(&e, wanted, slice_str(who->user_id), "LOGOUT");
+	if (e.n == 0) {
+		action_fail(c, 404, "not_found", "You have no such log-in; GET /api/v1/auth/sessions lists them.", "登录会话不存在");
+		return;
+	}
+	rc = action_append(&e);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		c->status = 204;
+}
+
+static void end_session(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_end_session);
+}
+
+/* ---- the public keys ------------------------------------------------------------------------------ */
+
+static void jwks(struct http_request *rq)
+{
+	struct buf out = BUF_INIT(8192);
+	struct json_writer w = JSON_WRITER(&out);
+	int rc = tokens_write_jwks(app_of(rq)->tokens, &w);
+
+	if (rc != 0) {
+		buf_finish(&out);
+		http_problem_err(rq, rc, NULL);
+		return;
+	}
+	http_header(rq, "Cache-Control", SLICE("public, max-age=3600"));
+	http_respond(rq, 200, HTTP_JSON, &out);
+}
+
+#define TAG "auth"
+#define BOTH(method, path, handler, open, ...) \
+	{method, "/api/auth" path, handler, .flags = (open) | ROUTE_NO_ETAG, .tag = TAG, __VA_ARGS__}, \
+	{method, "/api/v1/auth" path, handler, .flags = (open) | ROUTE_NO_ETAG, .tag = TAG, __VA_ARGS__}
+
+const struct route api_auth_routes[] = {
+	BOTH(HTTP_POST, "/login", login, ROUTE_PUBLIC, .request = &schema_request_login, .answer = "object",
+	    .summary = "Sign in"),
+	BOTH(HTTP_POST, "/refresh-token", refresh_token, ROUTE_PUBLIC, .request = &schema_request_refresh_token,
+	    .answer = "object", .summary = "A new pair of tokens for the refresh token, which is used up"),
+	BOTH(HTTP_POST, "/logout", logout, 0, .request = &schema_request_logout, .answer = "object",
+	    .summary = "Sign out here, of a device, or everywhere"),
+	BOTH(HTTP_GET, "/me", me, 0, .answer = "object", .summary = "Who the caller is"),
+	BOTH(HTTP_GET, "/permissions", permissions, 0, .answer = "object", .summary = "What the caller may do"),
+	BOTH(HTTP_GET, "/sessions", sessions, 0, .answer = "object", .summary = "The caller's own log-ins"),
+	BOTH(HTTP_DELETE, "/sessions/{id}", end_session, 0, .success = "204", .summary = "End one of them"),
+	{HTTP_GET, "/.well-known/jwks.json", jwks, .flags = ROUTE_PUBLIC, .tag = TAG, .answer = "object",
+	    .summary = "The public keys of access tokens"},
+	{0},
+};

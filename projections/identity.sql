@@ -1,0 +1,196 @@
+-- Who has an account, how they sign in, and what they may do.
+--
+-- Names, addresses and hashes come unsealed from the log; of an erased person they are null and the row stays.
+-- What a caller may do is read here alone: the query principal_of_user.
+
+-- table
+create table users (
+	id text primary key,
+	username text, username_claim text,
+	email text, email_claim text,
+	phone text, country_code text, phone_claim text,
+	display_name text,
+	password_hash text,
+	password_set_at integer,
+	email_verified_at integer,
+	phone_verified_at integer,
+	active integer not null default 1,
+	deleted_at integer,
+	created_at integer not null,
+	updated_at integer not null,
+	last_login_at integer
+) strict, without rowid;
+create unique index users_username on users (username_claim) where username_claim is not null;
+create unique index users_email on users (email_claim) where email_claim is not null;
+create unique index users_phone on users (phone_claim) where phone_claim is not null;
+create index users_created on users (created_at, id);
+
+create table sessions (
+	id text primary key,
+	user text not null,
+	refresh_digest text not null,
+	login_type text,
+	client_type text not null,
+	device_info text, device_id text, user_agent text, ip text,
+	opened_at integer not null,
+	used_at integer not null,
+	expires_at integer not null,
+	until integer not null,
+	closed_at integer,
+	close_reason text
+) strict, without rowid;
+create index sessions_user on sessions (user, opened_at);
+
+/* Every refresh token there was, while its family lives: one used twice has to be known. */
+create table refresh_tokens (
+	digest text primary key,
+	session text not null,
+	used_at integer
+) strict, without rowid;
+
+create table logins (
+	id text primary key,
+	user text,
+	target text,
+	target_digest text not null,
+	address_digest text not null,
+	network_digest text not null,
+	login_type text not null,
+	success integer not null,
+	reason text,
+	ip text, user_agent text, device_id text,
+	at integer not null
+) strict, without rowid;
+create index logins_target on logins (target_digest, at);
+create index logins_address on logins (address_digest, at);
+create index logins_network on logins (network_digest, at);
+create index logins_user on logins (user, at);
+create index logins_at on logins (at, id);
+
+create table roles (
+	id text primary key,
+	org text,
+	code text not null,
+	name text not null,
+	description text,
+	type text not null,
+	level integer not null,
+	permissions text not null,
+	active integer not null default 1,
+	created_at integer not null
+) strict, without rowid;
+create index roles_code on roles (code);
+
+create table user_roles (
+	user text not null,
+	role text not null,
+	primary key (user, role)
+) strict, without rowid;
+
+-- on user.registered
+insert into users (id, username, username_claim, email, email_claim, phone, country_code, phone_claim, display_name,
+	email_verified_at, phone_verified_at, created_at, updated_at)
+values (:user_id, :username, :username_claim, :email, :email_claim, :phone, :country_code, :phone_claim, :display_name,
+	iif(:email_verified, :time, null), iif(:phone_verified, :time, null), :time, :time);
+
+-- on user.password_set
+update users set password_hash = :hash, password_set_at = :time,
+	updated_at = iif(:how = 'REHASH', updated_at, :time) where id = :user_id;
+
+-- on user.enabled, user.disabled
+update users set active = :type = 'user.enabled', updated_at = :time where id = :user_id;
+
+-- on session.opened
+insert into sessions (id, user, refresh_digest, login_type, client_type, device_info, device_id, user_agent, ip,
+	opened_at, used_at, expires_at, until)
+values (:session_id, :user_id, :refresh_digest, :login_type, :client_type, :device_info, :device_id, :user_agent, :ip,
+	:time, :time, :expires_at_ms, :until_ms);
+insert into refresh_tokens (digest, session) values (:refresh_digest, :session_id);
+
+-- on session.rotated
+update sessions set refresh_digest = :to_digest, used_at = :time, expires_at = :expires_at_ms,
+	device_info = coalesce(:device_info, device_info), user_agent = coalesce(:user_agent, user_agent),
+	ip = coalesce(:ip, ip)
+where id = :session_id;
+update refresh_tokens set used_at = :time where digest = :from_digest;
+insert into refresh_tokens (digest, session) values (:to_digest, :session_id);
+
+-- on session.closed
+update sessions set closed_at = coalesce(closed_at, :time), close_reason = coalesce(close_reason, :reason)
+where id = :session_id;
+
+-- on login.succeeded
+insert into logins (id, user, target, target_digest, address_digest, network_digest, login_type, success, ip,
+	user_agent, device_id, at)
+values (row_id('login', :position), :user_id, :target, :target_digest, :address_digest, :network_digest, :login_type, 1,
+	:ip, :user_agent, :device_id, :time);
+update users set last_login_at = :time where id = :user_id;
+
+-- on login.failed
+insert into logins (id, user, target, target_digest, address_digest, network_digest, login_type, success, reason, ip,
+	user_agent, at)
+values (row_id('login', :position), :user_id, :target, :target_digest, :address_digest, :network_digest, :login_type, 0,
+	:reason, :ip, :user_agent, :time);
+
+-- on role.created
+insert into roles (id, org, code, name, description, type, level, permissions, created_at)
+values (:role_id, :org_id, :code, :name, :description, :type, coalesce(:level, 1), :permissions, :time);
+
+-- on role.granted
+insert or ignore into user_roles (user, role) values (:user_id, :role_id);
+
+-- on role.revoked
+delete from user_roles where user = :user_id and role = :role_id;
+
+-- query account_by_claim
+/* A digest is of one kind of name, so at most one of the three can be meant. */
+select id, password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool"
+from users where username_claim = :claim or email_claim = :claim or phone_claim = :claim;
+
+-- query account_by_id
+select id, username, email, country_code as "countryCode", phone, display_name as "displayName",
+	password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool",
+	email_verified_at is not null as "emailVerified:bool", phone_verified_at is not null as "phoneVerified:bool",
+	last_login_at as "lastLoginAt:time", created_at as "createdAt:time"
+from users where id = :id;
+
+-- query failures_of_target
+/* Wrong tries since the last success, and when the last one was. */
+select count(*) as "failures:int", max(at) as "lastAt:int" from logins
+where target_digest = :digest and success = 0 and at > :since
+	and at > coalesce((select max(at) from logins where target_digest = :digest and success = 1), 0);
+
+-- query failures_of_network
+select (select count(*) from logins where address_digest = :address and success = 0 and at > :since) as "address:int",
+	(select count(*) from logins where network_digest = :network and success = 0 and at > :since) as "network:int";
+
+-- query session_of_token
+select s.id, s.user, s.closed_at is not null as "closed:bool", s.expires_at as "expiresAt:int", s.until as "until:int",
+	s.client_type as "clientType", s.device_id as "deviceId", t.used_at as "usedAt:int", u.active as "active:bool",
+	u.deleted_at is not null as "deleted:bool"
+from refresh_tokens as t join sessions as s on s.id = t.session join users as u on u.id = s.user
+where t.digest = :digest;
+
+-- query sessions_of_user
+select id, login_type as "loginType", client_type as "clientType", device_info as "deviceInfo", device_id as "deviceId",
+	user_agent as "userAgent", ip, opened_at as "createdAt:time", used_at as "lastUsedAt:time",
+	expires_at as "expiresAt:time"
+from sessions where user = :user and closed_at is null and expires_at > :now order by used_at desc, id;
+
+-- query principal_of_user
+/* With the session they come by: neither closed nor over. */
+select u.id, u.active and u.deleted_at is null as "active:bool", s.closed_at is not null as "closed:bool",
+	(select json_group_array(code) from (select r.code from user_roles as g join roles as r on r.id = g.role
+		where g.user = u.id and r.active order by r.level, r.code)) as "roles:json",
+	(select json_group_array(distinct p.value) from user_roles as g join roles as r on r.id = g.role,
+		json_each(r.permissions) as p where g.user = u.id and r.active) as "permissions:json"
+from users as u left join sessions as s on s.id = :session and s.user = u.id
+where u.id = :user;
+
+-- query role_by_code
+select id, code, name, type, level as "level:int", permissions as "permissions:json" from roles
+where code = :code and org is null;
+
+-- query counts_of_accounts
+select (select count(*) from users) as "users:int", (select count(*) from roles where type = 'SYSTEM') as "roles:int",
+	(select count(*) from user_roles as g join roles as r on r.id = g.role where r.code = 'SUPER_ADMIN') as "admins:int";
