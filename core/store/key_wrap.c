@@ -38,6 +38,8 @@ int key_unwrap(uint8_t ret[KEYRING_KEY_LEN], const uint8_t wrapped[KEY_WRAPPED_L
 {
 	uint8_t aad[64];
 
+	if (wrapped[0] != 0x01)
+		return ERR_BAD_KEY; /* a form that we do not know */
 	return xchacha_open(ret, slice_of(wrapped + 5 + XCHACHA_NONCE_LEN, SEALED_KEY_LEN),
 	    bound_to(aad, label, name, (uint32_t)key_get_be(wrapped + 1, 4)), wrapped + 5, with);
 }
