@@ -7,38 +7,17 @@ Skipped (77) where there is no Node, or no registry to fetch jose from.
 import base64
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
+sys.path[:0] = [os.path.join(HERE, "..", "e2e"), os.path.join(HERE, "..", "lib")]
 import harness  # noqa: E402
-
-
-def skip(why):
-    print("skipped:", why)
-    sys.exit(77)
-
-
-def jose_folder():
-    """Where jose is installed, beside the build; fetched once."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        skip("no Node here")
-    folder = os.path.join(os.path.dirname(os.path.abspath(harness.BINARY)), "tests", "jose_node")
-    if not os.path.isdir(os.path.join(folder, "node_modules", "jose")):
-        os.makedirs(folder, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(os.path.join(HERE, name), folder)
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, timeout=120,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            skip("jose could not be fetched: " + done.stderr.strip()[-200:])
-    return folder
+import npm  # noqa: E402
 
 
 def main():
-    folder = jose_folder()
+    folder = npm.fetched("jose", HERE, os.path.join(os.path.dirname(os.path.abspath(harness.BINARY)), "tests", "jose_node"))
     with harness.Server() as server:
         def call(method, path, body=None, token=None):
             return server.request(method, path, None if body is None else json.dumps(body).encode(), token=token,

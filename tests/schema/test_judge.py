@@ -9,11 +9,13 @@ Skipped (77) where there is no Node, or no registry to fetch ajv from.
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import npm  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SCHEMAS = os.path.join(ROOT, "schemas")
 BASE = "https://lulab.example/schemas/"
@@ -21,11 +23,6 @@ PER_SCHEMA = 60
 WORDS = ["", "a", "会议", "x" * 20, "x" * 70, "x" * 300, "0", "-1", "12", "1e3", "2026-11-23", "2026-13-01",
          "2026-11-23T22:39:15Z", "2026-11-23T22:39:15.5+08:00", "2026-11-23 22:39", "\"quoted\" \\ /", "a\nb", "AB12x",
          "A" * 43, "f" * 32, "🎉🎉🎉🎉🎉🎉🎉🎉", "on", "TENCENT_MEETING", "tencent", "ab,cd"]
-
-
-def skip(why):
-    print("skipped:", why)
-    sys.exit(77)
 
 
 class Definitions:
@@ -150,24 +147,8 @@ class Instances:
                 yield name, json.dumps(value, ensure_ascii=n % 2 == 0)
 
 
-def ajv_folder():
-    """Where ajv is installed, beside the build; fetched once."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        skip("no Node here")
-    folder = os.path.join(os.path.dirname(os.path.abspath(os.environ["SCHEMA_JUDGE"])), "schema_judge_node")
-    if not os.path.isdir(os.path.join(folder, "node_modules", "ajv")):
-        os.makedirs(folder, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(os.path.join(HERE, name), folder)
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, timeout=120,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            skip("ajv could not be fetched: " + done.stderr.strip()[-200:])
-    return folder
-
-
 def main():
-    folder = ajv_folder()
+    folder = npm.fetched("ajv", HERE, os.path.join(os.path.dirname(os.path.abspath(os.environ["SCHEMA_JUDGE"])), "schema_judge_node"))
     definitions = Definitions()
     schemas = os.path.join(folder, "schemas.json")
     with open(schemas, "w", encoding="utf-8") as f:
