@@ -160,6 +160,10 @@ select count(*) as "failures:int", max(at) as "lastAt:int" from logins
 where target_digest = :digest and success = 0 and at > :since
 	and at > coalesce((select max(at) from logins where target_digest = :digest and success = 1), 0);
 
+-- query device_seen
+/* A device that somebody signed in from with success: only they know what it calls itself. */
+select exists (select 1 from logins where user = :user and device_id = :device and success = 1) as "seen:bool";
+
 -- query failures_of_network
 select (select count(*) from logins where address_digest = :address and success = 0 and at > :since) as "address:int",
 	(select count(*) from logins where network_digest = :network and success = 0 and at > :since) as "network:int";

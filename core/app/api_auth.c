@@ -91,6 +91,22 @@ static bool too_many(struct action *c, int64_t wait_ms, const char *zh)
 	return action_fail(c, 429, "too_many_attempts", "Too many failed attempts; wait and try again.", zh);
 }
 
+/* Their own device, with the password, is let in however often others have guessed: nobody is locked out from outside. */
+static int is_known_device(struct login *l, bool *ret)
+{
+	struct action_param of[] = {{"user", l->user_text, 0}, {"device", l->body.device_id, 0}};
+	struct json_value row;
+	int rc;
+
+	*ret = false;
+	if (!l->known || l->body.device_id.len == 0)
+		return 0;
+	rc = action_row(l->c, "device_seen", of, 2, &row);
+	if (rc == 0)
+		*ret = row_bool(row, "seen");
+	return rc;
+}
+
 /* integrity.md 20: from the fifth failure a growing delay against the name; limits against address and network. */
 static bool within_limits(struct login *l)
 {
@@ -101,12 +117,15 @@ static bool within_limits(struct login *l)
 	    {"network", l->caller.network_digest, 0}, {"since", {0}, now_ms - ADDRESS_WINDOW_MS}};
 	struct json_value row;
 	int64_t failures, delay_ms, until_ms;
+	bool known_device;
 	int rc = action_row(c, "failures_of_target", of_target, 2, &row);
 
+	if (rc == 0)
+		rc = is_known_device(l, &known_device);
 	if (rc != 0)
 		return action_fail_err(c, rc);
 	failures = row_i64(row, "failures");
-	if (failures >= TARGET_TRIES) {
+	if (failures >= TARGET_TRIES && !known_device) {
 		delay_ms = failures - TARGET_TRIES >= 10 ? TARGET_DELAY_MS_MAX : 1000LL << (failures - TARGET_TRIES);
 		if (delay_ms > TARGET_DELAY_MS_MAX)
 			delay_ms = TARGET_DELAY_MS_MAX;
@@ -237,7 +256,7 @@ static void run_login(struct action *c)
 	const char *reason;
 	int rc;
 
-	if (!read_login(&l) || !within_limits(&l) || !find_account(&l))
+	if (!read_login(&l) || !find_account(&l) || !within_limits(&l))
 		return;
 	reason = verify(&l, &rehash, &rc);
 	if (rc != 0)

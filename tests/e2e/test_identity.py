@@ -91,6 +91,17 @@ class Identity(unittest.TestCase):
         self.assertTrue(1 <= int(refused.headers["Retry-After"]) <= 2)
         self.assertEqual(refused.json["statusCode"], 429)
 
+    def test_guessing_does_not_lock_out_the_owner(self):
+        """S8 of the systems replaced: anybody could lock anybody out."""
+        self.create(username="wei_shi")
+        self.login("wei_shi", deviceId="the owner's own telephone")
+        for _ in range(5):
+            self.login("wei_shi", "wrong horse battery", 401)
+        self.login("wei_shi", status=429)
+        self.login("wei_shi", status=429, deviceId="another")
+        self.login("wei_shi", "wrong horse battery", 401, deviceId="the owner's own telephone")
+        self.login("wei_shi", deviceId="the owner's own telephone")
+
     def test_bad_input_is_named(self):
         for body, code, text in (
                 ({"username": "ab"}, "invalid", "用户名至少3个字符"),
