@@ -17,7 +17,7 @@
 #define CHUNK_EVENTS 32
 #define CHUNK_BYTES ((size_t)128 << 10) /* of entries; after so much a chunk takes no further one */
 #define CHUNK_BYTES_MAX ((size_t)8 << 20)
-#define AHEAD_DEFAULT 2048 /* events: as many as are decoded while a batch of rows is written */
+#define AHEAD_DEFAULT 128 /* events; a rebuild, which has rows of thousands to write at once, asks for more */
 #define CHUNKS_BEHIND 8 /* the foremost reader, beyond one for each of them */
 #define WAIT_MS 200     /* bounds how long a stop takes */
 
