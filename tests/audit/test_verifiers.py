@@ -176,11 +176,12 @@ class Comparison(unittest.TestCase):
     def test_a_verifier_that_leaves_a_check_out_is_found(self):
         for bug, ways in PLANTED:
             with self.subTest(bug=bug):
-                whys = [self.pair.case(SEED, n, ways, os.environ["LULAB_PLANTED"], bug)[2] for n in range(8)]
-                self.assertTrue(any(whys), "not found in %d cases" % len(whys))
-                # The same cases by the whole verifier: it is the bug that is seen.
-                for n in range(8):
-                    self.assertIsNone(self.pair.case(SEED, n, ways)[2])
+                # Each log has keys of its own, so where the bug shows differs from run to run.
+                found = next((n for n in range(100)
+                              if self.pair.case(SEED, n, ways, os.environ["LULAB_PLANTED"], bug)[2]), None)
+                self.assertIsNotNone(found, "not found in 100 cases")
+                # The same case by the whole verifier: it is the bug that is seen.
+                self.assertIsNone(self.pair.case(SEED, found, ways)[2])
 
 
 if __name__ == "__main__":
