@@ -35,11 +35,13 @@ class Planted(unittest.TestCase):
     """Every trial of one kind of call, against a program in which its failure is not handled."""
 
     def finds(self, bug, kind, finding):
-        told, tempdir = io.StringIO(), tempfile.tempdir
+        told, tempdir, violations = io.StringIO(), tempfile.tempdir, []
         with tempfile.TemporaryDirectory(prefix="lulab-planted-") as tempfile.tempdir:
             try:
                 with contextlib.redirect_stdout(told):
-                    violations = calls.run("path", 1, only=[kind], planted=bug)
+                    # Whose call fails is a matter of how threads take turns: seldom none of the walk's hits the bug.
+                    for seed in range(1, 11):
+                        violations = violations or calls.run("path", seed, only=[kind], planted=bug)
             finally:
                 tempfile.tempdir = tempdir
         self.assertTrue(violations, told.getvalue())
