@@ -13,11 +13,18 @@ extern const struct route api_meetings_legacy_routes[];
 extern const struct route api_meetings_routes[];
 extern const struct route api_projections_routes[];
 extern const struct route api_recordings_routes[];
+extern const struct route api_sessions_routes[];
 extern const struct route api_users_routes[];
 extern const struct route api_webhooks_routes[];
 extern const struct route health_routes[];
 extern const struct route metrics_routes[];
 extern const struct route openapi_routes[];
+
+/* A route of log-ins at both places it has: where existing clients look, and under /api/v1. */
+#define AUTH_TAG "auth"
+#define AUTH_ROUTES(method, path, handler, open, ...) \
+	{method, "/api/auth" path, handler, .flags = (open) | ROUTE_NO_ETAG, .tag = AUTH_TAG, __VA_ARGS__}, \
+	{method, "/api/v1/auth" path, handler, .flags = (open) | ROUTE_NO_ETAG, .tag = AUTH_TAG, __VA_ARGS__}
 
 struct app;
 

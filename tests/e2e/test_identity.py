@@ -191,6 +191,15 @@ class Identity(unittest.TestCase):
         self.call("DELETE", "/api/auth/sessions/" + sid, token=two["accessToken"], status=204)
         self.call("GET", "/api/auth/me", token=two["accessToken"], status=401)
 
+    def test_logging_out_everywhere_ends_every_log_in(self):
+        """However many there are: more than one append takes."""
+        self.create(username="han_many")
+        tokens = [self.login("han_many").json["accessToken"] for _ in range(18)]
+        out = self.call("POST", "/api/auth/logout", {"revokeAllDevices": True}, tokens[0]).json
+        self.assertEqual(out["details"]["revokedTokensCount"], 18)
+        for token in tokens:
+            self.call("GET", "/api/auth/me", token=token, status=401)
+
     def test_tokens_of_others_are_refused(self):
         self.create(username="chen_one")
         good = self.login("chen_one").json["accessToken"]
