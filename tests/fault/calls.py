@@ -136,7 +136,7 @@ class Walk:
 class PathWalk(Walk):
     """The path of a webhook through a running service; one process for many trials."""
 
-    LEAK_REPEATS, LEAK_ROUNDS = 8, 3
+    LEAK_REPEATS, LEAK_ROUNDS = 8, 8  # more events than what the service keeps of the newest ones
 
     def begin(self):
         self.victim = Victim(**self.with_).start()

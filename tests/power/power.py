@@ -44,6 +44,7 @@ PLANTED = {            # what must be said of each; those with one word are left
 }
 PLANTED_WEBHOOKS = 24  # half of them are sent: one start is enough
 PLANTED_STATES = 3000
+RECORDINGS = 5         # at most, until a planted bug has shown
 STATES_OF_RUN = 150000 # at most, of one recording
 KEEP = False
 STARTED = 4            # states of each run that the program itself is started on
@@ -168,20 +169,33 @@ def states_found(said):
     return int(re.search(r"power: (\d+) states", said).group(1))
 
 
-def check_planted(place, seed):
-    """Each bug that is planted must be found; tells after how many states."""
+def found_planted(here, seed, bug, words):
+    """Records a run with the bug; what of `words` its states did not show."""
+    record(here, seed, PLANTED_WEBHOOKS, bug)
+    _, said = judge(here, PLANTED_STATES, seed, *(["--stop"] if len(PLANTED[bug]) == 1 else []))
     missed = []
+    for word in words:
+        found = re.search(r"violation: state \S+ \(after (\d+) others\): (.*(%s).*)" % word, said)
+        if found:
+            print("power: planted bug %s: found after %s states: %s" % (bug, found.group(1), found.group(2)), flush=True)
+        else:
+            missed.append(word)
+            print("power: planted bug %s: in %d states not found that %s" % (bug, states_found(said), word), flush=True)
+    return missed
+
+
+def check_planted(place, seed):
+    """Each bug that is planted must be found; tells after how many states. What a bug does to a run depends on
+    how its threads took turns while it was recorded, so a bug that did not show is recorded again."""
+    missed = {}
     for number, bug in enumerate(PLANTED):
-        here = os.path.join(place, bug)
-        record(here, seed + number, PLANTED_WEBHOOKS, bug)
-        _, said = judge(here, PLANTED_STATES, seed, *(["--stop"] if len(PLANTED[bug]) == 1 else []))
-        for words in PLANTED[bug]:
-            found = re.search(r"violation: state \S+ \(after (\d+) others\): (.*(%s).*)" % words, said)
-            if found:
-                print("power: planted bug %s: found after %s states: %s" % (bug, found.group(1), found.group(2)), flush=True)
-            else:
-                missed.append(bug)
-                print("power: planted bug %s: in %d states NOT found that %s" % (bug, states_found(said), words), flush=True)
+        words = PLANTED[bug]
+        for attempt in range(RECORDINGS):
+            words = found_planted(os.path.join(place, "%s-%d" % (bug, attempt)), seed + number + attempt, bug, words)
+            if not words:
+                break
+        else:
+            missed[bug] = words
     return missed
 
 
