@@ -11,6 +11,7 @@ extern const struct route api_event_stream_routes[];
 extern const struct route api_events_routes[];
 extern const struct route api_meetings_legacy_routes[];
 extern const struct route api_meetings_routes[];
+extern const struct route api_platform_identities_routes[];
 extern const struct route api_projections_routes[];
 extern const struct route api_recordings_routes[];
 extern const struct route api_sessions_routes[];

@@ -1,0 +1,73 @@
+-- Who people are on the meeting platforms, and whose account here that is.
+--
+-- An identity appears when a meeting event names it; its id is the subject id its fields are sealed under, the one
+-- attendance shows as ptUserId. Somebody links it to an account; the platforms do not say enough to do so safely.
+
+-- table
+create table identities (
+	id text primary key,
+	platform text not null,
+	user_id_latest text not null,
+	union_id_latest text not null,
+	name_latest text not null,
+	first_seen_at integer not null,
+	last_seen_at integer not null
+) strict;
+create index identities_seen on identities (last_seen_at, id);
+
+create table links (
+	identity text primary key,
+	user text not null,
+	linked_at integer not null
+) strict, without rowid;
+create index links_user on links (user);
+
+create view identity_rows as
+select i.id, i.platform, i.user_id_latest, i.union_id_latest, i.name_latest, l.user, l.linked_at, i.first_seen_at,
+	i.last_seen_at, iif(l.user is null, 'NO', 'YES') as linked
+from identities as i left join links as l on l.identity = i.id;
+
+-- on meeting.created, meeting.started, participant.joined, participant.waiting_for_host, participant.entered_waiting_room, participant.admitted
+insert into identities (id, platform, user_id_latest, union_id_latest, name_latest, first_seen_at, last_seen_at)
+select :operator_subject, :platform, latest(coalesce(:operate_at_ms, :time), :operator_userid),
+	latest(coalesce(:operate_at_ms, :time), :operator_uuid), latest(coalesce(:operate_at_ms, :time), :operator_user_name),
+	coalesce(:operate_at_ms, :time), coalesce(:operate_at_ms, :time)
+where :operator_subject is not null
+on conflict (id) do update set user_id_latest = max(user_id_latest, excluded.user_id_latest),
+	union_id_latest = max(union_id_latest, excluded.union_id_latest), name_latest = max(name_latest, excluded.name_latest),
+	first_seen_at = min(first_seen_at, excluded.first_seen_at), last_seen_at = max(last_seen_at, excluded.last_seen_at);
+
+-- on participant.admitted, participant.moved_to_waiting_room
+insert into identities (id, platform, user_id_latest, union_id_latest, name_latest, first_seen_at, last_seen_at)
+select :to_operator_subject, :platform, latest(coalesce(:operate_at_ms, :time), :to_operator_userid),
+	latest(coalesce(:operate_at_ms, :time), :to_operator_uuid),
+	latest(coalesce(:operate_at_ms, :time), :to_operator_user_name), coalesce(:operate_at_ms, :time),
+	coalesce(:operate_at_ms, :time)
+where :to_operator_subject is not null
+on conflict (id) do update set user_id_latest = max(user_id_latest, excluded.user_id_latest),
+	union_id_latest = max(union_id_latest, excluded.union_id_latest), name_latest = max(name_latest, excluded.name_latest),
+	first_seen_at = min(first_seen_at, excluded.first_seen_at), last_seen_at = max(last_seen_at, excluded.last_seen_at);
+
+-- on identity.linked
+insert into links (identity, user, linked_at) values (:identity_id, :user_id, :time)
+on conflict (identity) do update set user = excluded.user, linked_at = excluded.linked_at;
+
+-- on identity.unlinked
+delete from links where identity = :identity_id and user = :user_id;
+
+-- query platform_identity_by_id
+select id, platform, user_id_latest as "ptUserId:latest", union_id_latest as "ptUnionId:latest",
+	name_latest as "displayName:latest", user as "localUserId", linked_at as "linkedAt:time",
+	first_seen_at as "createdAt:time", last_seen_at as "lastSeenAt:time"
+from identity_rows where id = :id;
+
+-- list platform_identities
+--   filter platform TENCENT_MEETING|ZOOM|TEAMS|DINGTALK|FEISHU|WEBEX|VOOV|OTHER
+--   filter linked YES|NO
+--   filter localUserId = user
+--   range startDate..endDate = last_seen_at
+--   sort -lastSeenAt = last_seen_at, createdAt = first_seen_at
+select id, platform, user_id_latest as "ptUserId:latest", union_id_latest as "ptUnionId:latest",
+	name_latest as "displayName:latest", user as "localUserId", linked_at as "linkedAt:time",
+	first_seen_at as "createdAt:time", last_seen_at as "lastSeenAt:time"
+from identity_rows;
