@@ -66,6 +66,7 @@ create index logins_address on logins (address_digest, at);
 create index logins_network on logins (network_digest, at);
 create index logins_user on logins (user, at);
 create index logins_at on logins (at, id);
+create view login_rows as select *, iif(success, 'SUCCESS', 'FAILURE') as result from logins;
 
 create table roles (
 	id text primary key,
@@ -198,3 +199,11 @@ where code = :code and org is null;
 -- query counts_of_accounts
 select (select count(*) from users) as "users:int", (select count(*) from roles where type = 'SYSTEM') as "roles:int",
 	(select count(*) from user_roles as g join roles as r on r.id = g.role where r.code = 'SUPER_ADMIN') as "admins:int";
+
+-- list logins
+--   filter userId = user, loginType = login_type, result
+--   range startDate..endDate = at
+--   sort -createdAt = at
+select id, user as "userId", target, login_type as "loginType", success as "success:bool", ip, user_agent as "userAgent",
+	reason as "failReason", at as "createdAt:time"
+from login_rows;

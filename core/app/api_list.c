@@ -329,6 +329,17 @@ void api_list(struct http_request *rq, const char *list, const struct list_fixed
 		ask(l);
 }
 
+void api_list_own(struct http_request *rq, const char *list, const char *filter)
+{
+	const struct principal *who = rq->principal;
+	struct list_fixed own = {filter, slice_str(who->user_id)};
+
+	if (own.value.len == 0) /* which would filter nothing */
+		http_problem(rq, 400, "invalid", "The operator's token belongs to no account.", NULL, 0);
+	else
+		api_list(rq, list, &own, 1, LIST_SHAPE_PAGE);
+}
+
 /* --- one row ------------------------------------------------------------------ */
 
 struct lookup {

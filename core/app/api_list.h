@@ -33,6 +33,9 @@ enum list_shape {
 void api_list(struct http_request *rq, const char *list, const struct list_fixed *fixed, size_t n_fixed,
     enum list_shape shape);
 
+/* The rows of a list that are the caller's own: those whose filter names their account. 400 to callers without one. */
+void api_list_own(struct http_request *rq, const char *list, const char *filter);
+
 /* Answers with the one row of a named query whose parameter `id` is that, or 404 with `missing`. */
 void api_one(struct http_request *rq, const char *query, struct slice id, const char *missing, bool bare);
 

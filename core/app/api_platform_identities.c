@@ -14,18 +14,6 @@ static void list_identities(struct http_request *rq)
 	api_list(rq, "platform_identities", NULL, 0, LIST_SHAPE_PAGE);
 }
 
-static void list_own(struct http_request *rq)
-{
-	const struct principal *who = rq->principal;
-	struct list_fixed own = {"localUserId", slice_str(who->user_id)};
-
-	if (own.value.len == 0) { /* which would filter nothing */
-		http_problem(rq, 400, "invalid", "The operator's token belongs to no account.", NULL, 0);
-		return;
-	}
-	api_list(rq, "platform_identities", &own, 1, LIST_SHAPE_PAGE);
-}
-
 static void list_of_user(struct http_request *rq)
 {
 	struct list_fixed theirs = {"localUserId", http_request_param(rq, "id")};
@@ -148,6 +136,11 @@ static void unlink_identity(struct http_request *rq)
 }
 
 static const struct api_list_doc all_doc = {"platform_identities", NULL}, own_doc = {"platform_identities", "localUserId"};
+
+static void list_own(struct http_request *rq)
+{
+	api_list_own(rq, "platform_identities", own_doc.fixed);
+}
 
 const struct route api_platform_identities_routes[] = {
 	{HTTP_GET, PATH, list_identities, "identities:read", .answer = "PlatformIdentityList", .tag = "identities",

@@ -5,6 +5,7 @@
 
 #include "app/answer.h"
 #include "app/app.h"
+#include "app/auth.h"
 #include "base/err.h"
 #include "crypto/crypto.h"
 #include "store/projector.h"
@@ -54,19 +55,34 @@ void known_destroy(struct known *k)
 	free(k);
 }
 
-/* Who asks is part of the question: what one may see, another may not. */
+static void add(uint8_t question[SIPHASH_LEN], struct slice part)
+{
+	uint8_t key[SIPHASH_KEY_LEN];
+
+	memcpy(key, question, sizeof(key));
+	siphash(question, key, part);
+}
+
+/*
+ * Who asks is part of the question, whatever they prove it with, and so is what they may: what one may see,
+ * another may not, nor the same one once a right is gone.
+ */
 static struct entry *entry_of(const struct http_request *rq, enum query_format format, uint8_t ret_key[SIPHASH_LEN])
 {
 	struct known *k = loop_of(rq)->known;
-	struct slice caller;
-	uint8_t question[2 * SIPHASH_LEN + 1];
+	const struct principal *who = rq->principal;
+	uint8_t form = (uint8_t)format;
 	uint64_t place;
 
-	http_request_field(rq, "authorization", &caller);
-	siphash(question, k->secret, rq->target);
-	siphash(question + SIPHASH_LEN, k->secret, caller);
-	question[2 * SIPHASH_LEN] = (uint8_t)format;
-	siphash(ret_key, k->secret, slice_of(question, sizeof(question)));
+	memcpy(ret_key, k->secret, SIPHASH_LEN);
+	add(ret_key, rq->target);
+	add(ret_key, slice_of(&form, sizeof(form)));
+	if (who != NULL) {
+		add(ret_key, slice_str(who->id));
+		add(ret_key, slice_str(who->user_id));
+		for (size_t i = 0; who->permissions[i] != NULL; i++)
+			add(ret_key, slice_str(who->permissions[i]));
+	}
 	memcpy(&place, ret_key, sizeof(place));
 	return &k->entries[place % ENTRIES];
 }

@@ -6,7 +6,7 @@ import concurrent.futures
 import json
 import unittest
 
-from harness import Server, lulab
+from harness import Server, eventually, lulab
 
 PASSWORD = "correct horse battery"
 
@@ -211,6 +211,27 @@ class Identity(unittest.TestCase):
         keys = self.call("GET", "/.well-known/jwks.json").json["keys"]
         header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
         self.assertIn(header["kid"], [k["kid"] for k in keys])
+
+    def test_tries_to_sign_in_can_be_read(self):
+        users = [self.create(username=name).json["id"] for name in ("reader_a", "reader_b")]
+        tokens = []
+        for name in ("reader_a", "reader_b"):
+            self.login(name, "wrong " + PASSWORD, status=401)
+            tokens.append(self.login(name).json["accessToken"])
+
+        def tries(path, token, n):
+            def there():
+                rows = self.call("GET", path, token=token).json["data"]
+                return rows if len(rows) >= n else None
+            return eventually(there)
+        for _ in range(3):  # an answer that is kept is given to nobody else
+            for user, token in zip(users, tokens):
+                rows = tries("/api/v1/auth/logins", token, 2)
+                self.assertEqual([(r["userId"], r["success"]) for r in rows], [(user, True), (user, False)])
+        rows = tries("/api/v1/logins?result=FAILURE&userId=" + users[0], self.server.admin_token(), 1)
+        self.assertEqual([(r["target"], r["loginType"]) for r in rows], [("reader_a", "USERNAME_PASSWORD")])
+        self.call("GET", "/api/v1/logins", token=tokens[0], status=403)
+        self.call("GET", "/api/v1/auth/logins", token=self.server.admin_token(), status=400)
 
     def test_nothing_personal_and_no_secret_is_in_the_log(self):
         self.create(username="secretive", email="very.secret@example.com", displayName="Quite Private")
