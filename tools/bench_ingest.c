@@ -15,6 +15,8 @@
 #include "bench_server.h"
 #include "bench_webhook.h"
 #include "bench_work.h"
+#include "store/projection.h"
+#include "store/projector.h"
 
 #define WARMUP_SECONDS 1.0
 #define IDLE_CONNECTIONS 1000
@@ -93,6 +95,89 @@ static void compare_times(struct bench_row *row, const struct bench_row *commit)
 	row->ratio = (double)row->p50_us / (double)commit->p50_us;
 	snprintf(row->note, sizeof(row->note), "ratio of p50; of p99 %.2f; p99 to its p50 %.2f",
 	    (double)row->p99_us / (double)commit->p99_us, (double)row->p99_us / (double)commit->p50_us);
+}
+
+/* ---- how late read models are ------------------------------------------------------------------- */
+
+#define MODELS_MAX 16
+
+struct delays {
+	double counts[MODELS_MAX][DELAY_BUCKETS]; /* cumulative over the buckets of a model */
+};
+
+static bool read_delays(struct bench_server *s, struct delays *ret)
+{
+	bool all = true;
+
+	for (unsigned m = 0; all && projections[m] != NULL && m < MODELS_MAX; m++) {
+		for (unsigned i = 0; all && i < DELAY_BUCKETS; i++) {
+			char bound[32] = "+Inf", name[160];
+
+			if (i < DELAY_BUCKETS - 1)
+				snprintf(bound, sizeof(bound), "%g", (double)delay_bounds_us[i] * 1e-6);
+			snprintf(name, sizeof(name), BENCH_METRIC_DELAY "_bucket{read_model=\"%s\",le=\"%s\"}", projections[m]->name,
+			    bound);
+			all = bench_server_metric(s, name, &ret->counts[m][i]);
+		}
+	}
+	return all;
+}
+
+/* The bucket that holds a share of what was counted between two looks; DELAY_BUCKETS when nothing was. */
+static unsigned bucket_of(const double before[DELAY_BUCKETS], const double after[DELAY_BUCKETS], double share)
+{
+	double n = after[DELAY_BUCKETS - 1] - before[DELAY_BUCKETS - 1];
+
+	for (unsigned i = 0; n > 0 && i < DELAY_BUCKETS; i++)
+		if (after[i] - before[i] >= share * n)
+			return i;
+	return DELAY_BUCKETS;
+}
+
+/* From recorded to readable, of the read model that is latest; what a bucket holds counts as its upper bound. */
+static void compare_delays(struct ingest *in, const struct delays *before, const struct delays *after)
+{
+	struct bench_row *row = bench_row(in->b, "from recorded to readable, at that rate");
+	unsigned latest = 0, p50, p99 = 0;
+
+	row->unit = "webhooks";
+	for (unsigned m = 0; projections[m] != NULL && m < MODELS_MAX; m++) {
+		unsigned bucket = bucket_of(before->counts[m], after->counts[m], 0.99);
+
+		if (bucket < DELAY_BUCKETS && bucket >= p99) {
+			latest = m;
+			p99 = bucket;
+		}
+	}
+	p50 = bucket_of(before->counts[latest], after->counts[latest], 0.5);
+	row->n = (uint64_t)(after->counts[latest][DELAY_BUCKETS - 1] - before->counts[latest][DELAY_BUCKETS - 1]);
+	if (row->n == 0)
+		return;
+	row->p50_us = p50 < DELAY_BUCKETS - 1 ? delay_bounds_us[p50] : UINT64_MAX;
+	row->p99_us = row->max_us = p99 < DELAY_BUCKETS - 1 ? delay_bounds_us[p99] : UINT64_MAX;
+	snprintf(row->note, sizeof(row->note), "upper bounds, of the latest read model: %s", projections[latest]->name);
+}
+
+/* Half of the peak rate, whatever the answers take: the time of a webhook, and until it can be read. */
+static int measure_half(struct ingest *in, double peak, const struct bench_row *commit)
+{
+	struct delays before, after;
+	struct bench_row *row;
+	bool has_delays;
+	int rc = bench_server_catch_up(&in->server, in->b, NULL);
+
+	if (rc != 0)
+		return rc;
+	has_delays = read_delays(&in->server, &before);
+	row = measure(in, 256, peak / 2, &rc);
+	if (rc != 0)
+		return rc;
+	compare_times(row, commit);
+	note_failures(row, &in->result);
+	rc = bench_server_catch_up(&in->server, in->b, NULL);
+	if (rc == 0 && has_delays && read_delays(&in->server, &after))
+		compare_delays(in, &before, &after);
+	return rc;
 }
 
 /* What connections cost that say nothing. */
@@ -174,11 +259,9 @@ static int measure_all(struct ingest *in, const struct bench_row *commit)
 			peak = row->rate;
 	}
 	if (peak > 0) {
-		row = measure(in, 256, peak / 2, &rc);
+		rc = measure_half(in, peak, commit);
 		if (rc != 0)
 			return rc;
-		compare_times(row, commit);
-		note_failures(row, &in->result);
 	}
 	row = bench_row(in->b, "memory of the server after all this, maps not counted");
 	row->unit = "MiB";

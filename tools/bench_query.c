@@ -6,7 +6,6 @@
  * with a demand that makes it read the rows every time.
  */
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,7 +18,6 @@
 #define CONNECTIONS 64
 #define WARMUP_SECONDS 1.0
 #define FILL_SECONDS 600.0
-#define CATCH_UP_US 120000000
 #define IDS_MAX 100
 #define ID_TEXT_MAX 128
 /* Any position will do, but it has to be looked up, with the rows. */
@@ -45,8 +43,7 @@ int bench_fill(struct bench *b, struct bench_server *s, struct webhook_maker *ma
 {
 	struct load_result *r = calloc(1, sizeof(*r));
 	struct bench_row *row;
-	double lag = 1;
-	int64_t start_us;
+	int64_t took_us;
 	int rc;
 
 	if (r == NULL)
@@ -58,19 +55,13 @@ int bench_fill(struct bench *b, struct bench_server *s, struct webhook_maker *ma
 	if (rc == 0 && r->ok_all < n)
 		rc = ERR_UNAVAILABLE;
 	free(r);
-	start_us = bench_now_us(b);
-	while (rc == 0 && bench_server_metric(s, BENCH_METRIC_LAG, &lag) && lag > 0) {
-		if (command_interrupted())
-			return ERR_CANCELLED;
-		if (bench_now_us(b) > start_us + CATCH_UP_US)
-			return ERR_TIMEOUT;
-		poll(NULL, 0, 20);
-	}
+	if (rc == 0)
+		rc = bench_server_catch_up(s, b, &took_us);
 	if (rc == 0) {
 		row = bench_row(b, "read models caught up after the last webhook");
 		row->n = n;
 		row->unit = "webhooks";
-		row->p50_us = row->max_us = (uint64_t)(bench_now_us(b) - start_us);
+		row->p50_us = row->max_us = (uint64_t)took_us;
 	}
 	return rc;
 }

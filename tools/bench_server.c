@@ -15,7 +15,9 @@
 
 #include "base/io.h"
 #include "bench_webhook.h"
+#include "bench_work.h"
 
+#define CATCH_UP_US 120000000
 #define READY_US 30000000
 #define STOP_US 20000000
 #define POLL_MS 10
@@ -236,6 +238,23 @@ bool bench_server_metric(struct bench_server *s, const char *name, double *ret_v
 	}
 	http_result_finish(&result);
 	return found;
+}
+
+int bench_server_catch_up(struct bench_server *s, const struct bench *b, int64_t *ret_took_us)
+{
+	int64_t start_us = bench_now_us(b);
+	double lag = 1;
+
+	while (bench_server_metric(s, BENCH_METRIC_LAG, &lag) && lag > 0) {
+		if (command_interrupted())
+			return ERR_CANCELLED;
+		if (bench_now_us(b) > start_us + CATCH_UP_US)
+			return ERR_TIMEOUT;
+		poll(NULL, 0, 20);
+	}
+	if (ret_took_us != NULL)
+		*ret_took_us = bench_now_us(b) - start_us;
+	return 0;
 }
 
 int64_t bench_server_cpu_us(const struct bench_server *s)

@@ -35,6 +35,10 @@ int bench_server_get(struct bench_server *s, const char *path, struct http_resul
 /* The sum of a metric's samples at this moment; false when there is none of that name. */
 bool bench_server_metric(struct bench_server *s, const char *name, double *ret_value);
 
+/* Waits until its read models have all events; *ret_took_us: how long that took, or NULL. ERR_TIMEOUT after some
+ * minutes, ERR_CANCELLED. */
+int bench_server_catch_up(struct bench_server *s, const struct bench *b, int64_t *ret_took_us);
+
 /* Processor time it has used so far, all threads; steadier than rates on a busy machine. */
 int64_t bench_server_cpu_us(const struct bench_server *s);
 

@@ -8,6 +8,7 @@
 #define BENCH_METRIC_COMMITS "lulab_log_commit_duration_seconds_count"
 #define BENCH_METRIC_EVENTS "lulab_log_events"
 #define BENCH_METRIC_LAG "lulab_projection_lag_events"
+#define BENCH_METRIC_DELAY "lulab_projection_delay_seconds"
 
 struct bench_server;
 struct webhook_maker;

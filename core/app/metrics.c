@@ -174,6 +174,20 @@ static void write_models(struct buf *out, struct app *app)
 	}
 }
 
+static void write_delays(struct buf *out, struct app *app)
+{
+	static const char name[] = "lulab_projection_delay_seconds";
+	struct projection_status s;
+
+	metric_head(out, name, "histogram", "From the moment an event was recorded until a live read model had it.");
+	for (unsigned i = 0; projector_status(app->projector, i, &s); i++) {
+		char labels[PROJECTION_NAME_MAX + 32];
+
+		snprintf(labels, sizeof(labels), "read_model=\"%s\"", s.model->name);
+		plain_histogram(out, name, labels, s.delays, delay_bounds_us, DELAY_BUCKETS, (double)s.delay_us, 1e-6);
+	}
+}
+
 static void write_server(struct buf *out, struct app *app)
 {
 	struct metrics_http *loops[APP_LOOPS_MAX];
@@ -223,6 +237,7 @@ static void metrics(struct http_request *rq)
 	write_log(&body, app);
 	write_verification(&body, app);
 	write_models(&body, app);
+	write_delays(&body, app);
 	write_keys(&body, app);
 	app_memory(app, &used, &limit);
 	gauge(&body, "process_resident_memory_bytes", "Resident memory.", used);

@@ -194,7 +194,7 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, struct wan
 		if (rc != 0)
 			break;
 		*e = (struct fed_event){.position = record.position,
-		    .place = LOG_PLACE(feed->options.number, record.position), .type = record.type,
+		    .place = LOG_PLACE(feed->options.number, record.position), .time_us = record.time_us, .type = record.type,
 		    .stream_version = record.stream_version};
 		if (is_handled(wanted->models, record.type)) {
 			e->decoded = true;

@@ -46,6 +46,7 @@ void event_feed_close(struct event_feed *feed);
 struct fed_event {
 	uint64_t position;
 	uint64_t place;     /* the same, told apart from the events of other logs */
+	int64_t time_us;    /* when it was recorded */
 	uint16_t type;
 	uint32_t stream_version;
 	int rc;             /* of decoding it; event is then not to be looked at */

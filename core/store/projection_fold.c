@@ -196,6 +196,7 @@ static int apply_some(struct fold *f, uint64_t until)
 {
 	const struct fed_event *event;
 	struct feed_reader *reader;
+	uint64_t first = projection_file_position(f->file);
 	int rc = reader_of(f, until, &reader);
 
 	if (rc != 0)
@@ -204,6 +205,8 @@ static int apply_some(struct fold *f, uint64_t until)
 		rc = feed_reader_at(reader, LOG_PLACE_POSITION(projection_file_position(f->file)), &event);
 		if (rc != 0)
 			return log_error(f, rc);
+		if (projection_file_position(f->file) == first)
+			f->oldest_us = event->time_us;
 		if (PLANTED(skip_event) && event->position % 100 == 99) {
 			projection_file_skip(f->file);
 			continue;

@@ -20,6 +20,7 @@ struct fold {
 	struct eventlog *log;
 	struct sealer *sealer; /* that of the log; what logs before it sealed is opened with its keys */
 	struct feed_reader reader;
+	int64_t oldest_us; /* when the oldest event of the last batch was recorded, wall clock */
 	/* After ERR_*: which event, why in words for people (set the buffer before). */
 	uint64_t err_position;
 	bool log_failed; /* the log could not be read: nothing is wrong with the file */

@@ -313,6 +313,24 @@ static void come_alive(struct model *m)
 	tell(m);
 }
 
+const uint32_t delay_bounds_us[DELAY_BUCKETS - 1] = {5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000, 5000000,
+	30000000};
+
+/* Behind the lock. A clock that was set back makes no negative delay. */
+static void note_delay(struct model *m, uint64_t applied)
+{
+	struct projection_status *s = &m->status;
+	int64_t delay_us = s->applied_at_us - m->fold.oldest_us;
+	unsigned bucket = 0;
+
+	if (delay_us < 0)
+		delay_us = 0;
+	while (bucket < DELAY_BUCKETS - 1 && delay_us > (int64_t)delay_bounds_us[bucket])
+		bucket++;
+	s->delays[bucket] += applied;
+	s->delay_us += (uint64_t)delay_us * applied;
+}
+
 static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
 {
 	struct projection_status *s = &m->status;
@@ -330,6 +348,8 @@ static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
 		s->serving_position = position;
 	s->applied += applied;
 	s->applied_at_us = clock_wall_us(m->p->options.clock);
+	if (s->state == PROJECTION_LIVE)
+		note_delay(m, applied);
 	if (s->state == PROJECTION_BUILDING && m->fold_us > 0)
 		s->rate = (double)m->fold_events * 1e6 / (double)m->fold_us;
 	uv_cond_broadcast(&m->p->changed);

@@ -52,6 +52,10 @@ enum projection_state {
 };
 const char *projection_state_name(enum projection_state state); /* "building", "live", ... */
 
+/* How long after it was recorded an event is in the rows of a live read model: bounds of the counts of a histogram. */
+#define DELAY_BUCKETS 11
+extern const uint32_t delay_bounds_us[DELAY_BUCKETS - 1];
+
 struct projection_status {
 	const struct projection *model;
 	enum projection_state state;
@@ -65,6 +69,9 @@ struct projection_status {
 	uint64_t applied;          /* since start */
 	uint64_t rebuilds;         /* since start: files set aside or made anew */
 	int64_t applied_at_us;     /* wall clock of the newest commit; 0 = none yet */
+	/* While live: bucket i counts events up to delay_bounds_us[i], the last one the rest; not cumulative. Events that
+	 * are folded together count with the delay of the oldest. */
+	uint64_t delays[DELAY_BUCKETS], delay_us;
 	double rate;               /* events a second while last catching up */
 	int err;                   /* why it stopped or failed, else 0 */
 	uint64_t err_position;

@@ -338,6 +338,10 @@ class Api(unittest.TestCase):
                      "# TYPE db_query_duration_seconds histogram", "active_users", 'queue_length{queue_name="append"}',
                      "lulab_log_events", "lulab_log_commit_duration_seconds_bucket", "lulab_projection_lag_events"):
             self.assertIn(name, text.decode())
+        delays = dict(re.findall(r'lulab_projection_delay_seconds_(count|bucket){read_model="meetings"(?:,le="\+Inf")?} (\d+)',
+                                 text.decode()))
+        self.assertGreaterEqual(int(delays["count"]), 1)
+        self.assertEqual(delays["bucket"], delays["count"])
         for table in ("meetings", "webhooks"):  # every question is in the histogram, whatever became of it
             counts = dict(re.findall(r'db_query_duration_seconds_(count|bucket){table="%s"(?:,le="\+Inf")?} (\d+)'
                                      % table, text.decode()))
@@ -370,7 +374,7 @@ class Api(unittest.TestCase):
         for path, operations in api["paths"].items():
             names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
             for method, operation in operations.items():
-                self.assertIn(method, ("get", "post", "delete"), path)
+                self.assertIn(method, ("get", "post", "put", "patch", "delete"), path)
                 self.assertTrue(operation["summary"], path)
                 self.assertTrue({"200", "201", "204"} & set(operation["responses"]), path)
                 given = [(p["name"], p["in"]) for p in operation["parameters"]]
@@ -391,7 +395,7 @@ class Api(unittest.TestCase):
         self.assertEqual(health["status"], "ok")
         for part in ("log", "readModels", "memory", "disk"):
             self.assertIn(part, health["checks"])
-        self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "identity", "meetings", "recordings", "webhooks"])
+        self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "identity", "meetings", "platform_identities", "recordings", "webhooks"])
         self.assertIn("[ok] log", self.server.get("/readyz?verbose", token=None).body.decode())
         self.assertIn(b"Welcome to LULAB", self.server.get("/", token=None).body)
 
