@@ -88,6 +88,29 @@ create table user_roles (
 	primary key (user, role)
 ) strict, without rowid;
 
+/* API keys. Of a key that took another's place `rotated_from` says which. */
+create table api_keys (
+	id text primary key,
+	user text not null,
+	prefix text not null,
+	digest text not null,
+	last4 text not null,
+	name text,
+	scopes text not null,
+	expires_at integer not null,
+	rate_limit integer not null,
+	restricted integer not null,
+	allowed text,
+	rotated_from text,
+	revoked_at integer,
+	last_used_at integer,
+	created_at integer not null,
+	updated_at integer not null,
+	version integer not null
+) strict, without rowid;
+create unique index api_keys_prefix on api_keys (prefix);
+create index api_keys_user on api_keys (user, created_at, id);
+
 -- on user.registered
 insert into users (id, username, username_claim, email, email_claim, phone, country_code, phone_claim, display_name,
 	email_verified_at, phone_verified_at, created_at, updated_at)
@@ -143,6 +166,31 @@ insert or ignore into user_roles (user, role) values (:user_id, :role_id);
 -- on role.revoked
 delete from user_roles where user = :user_id and role = :role_id;
 
+-- on api_key.created
+insert into api_keys (id, user, prefix, digest, last4, name, scopes, expires_at, rate_limit, restricted, allowed,
+	created_at, updated_at, version)
+values (:key_id, :user_id, :prefix, :digest, :last4, :name, :scopes, :expires_at_ms, :rate_limit, :restricted, :allowed,
+	:time, :time, :version);
+
+-- on api_key.rotated
+insert into api_keys (id, user, prefix, digest, last4, name, scopes, expires_at, rate_limit, restricted, allowed,
+	rotated_from, created_at, updated_at, version)
+select :key_id, user, :prefix, :digest, :last4, name, scopes, expires_at, rate_limit, restricted, allowed, id, :time,
+	:time, :version
+from api_keys where id = :from_key_id;
+update api_keys set revoked_at = coalesce(revoked_at, :time), updated_at = :time where id = :from_key_id;
+
+-- on api_key.revoked
+update api_keys set revoked_at = coalesce(revoked_at, :time), updated_at = :time, version = :version where id = :key_id;
+
+-- on api_key.used_first, api_key.used
+update api_keys set last_used_at = max(coalesce(last_used_at, 0), :used_at_ms), version = :version where id = :key_id;
+
+-- on api_key.changed
+update api_keys set name = :name, scopes = :scopes, expires_at = :expires_at_ms, rate_limit = :rate_limit,
+	restricted = :restricted, allowed = :allowed, updated_at = :time, version = :version
+where id = :key_id;
+
 -- query account_by_claim
 /* A digest is of one kind of name, so at most one of the three can be meant. */
 select id, password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool"
@@ -191,6 +239,36 @@ select u.id, u.active and u.deleted_at is null as "active:bool", s.closed_at is 
 		json_each(r.permissions) as p where g.user = u.id and r.active) as "permissions:json"
 from users as u left join sessions as s on s.id = :session and s.user = u.id
 where u.id = :user;
+
+-- query api_key_by_prefix
+/* For who calls with it. Whose rights it has is the question principal_of_user. */
+select id, user, digest, scopes as "scopes:json", expires_at as "expiresAt:int", rate_limit as "rateLimit:int",
+	restricted as "restricted:bool", allowed, revoked_at is not null as "revoked:bool", last_used_at as "lastUsedAt:int"
+from api_keys where prefix = :prefix;
+
+-- query api_key_by_id
+select id, user as "userId", name, prefix, last4,
+	case when revoked_at is not null then 'REVOKED' when expires_at <= :now then 'EXPIRED' else 'ACTIVE' end as status,
+	scopes as "scopes:json", expires_at as "expiresAt:time", rate_limit as "rateLimit:int", allowed as "allowedIps",
+	restricted as "restricted:bool", rotated_from as "rotatedFromId", revoked_at as "revokedAt:time",
+	last_used_at as "lastUsedAt:time", created_at as "createdAt:time", expires_at as "expiresAtMs:int",
+	version as "version:int"
+from api_keys where id = :id;
+
+-- query api_keys_of_user
+/* '' is anybody, and any status. */
+select id, user as "userId", name, prefix, last4, status, scopes as "scopes:json", expires_at as "expiresAt:time",
+	rate_limit as "rateLimit:int", allowed as "allowedIps", rotated_from as "rotatedFromId",
+	revoked_at as "revokedAt:time", last_used_at as "lastUsedAt:time", created_at as "createdAt:time"
+from (select *, case when revoked_at is not null then 'REVOKED' when expires_at <= :now then 'EXPIRED' else 'ACTIVE' end
+	as status from api_keys where :user = '' or user = :user)
+where :status = '' or status = :status
+order by created_at desc, id desc limit :limit offset :offset;
+
+-- query count_of_api_keys
+select count(*) as "total:int" from (select case when revoked_at is not null then 'REVOKED'
+	when expires_at <= :now then 'EXPIRED' else 'ACTIVE' end as status from api_keys where :user = '' or user = :user)
+where :status = '' or status = :status;
 
 -- query role_by_code
 select id, code, name, type, level as "level:int", permissions as "permissions:json" from roles

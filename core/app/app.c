@@ -5,13 +5,16 @@
 #include <stdlib.h>
 
 #include "app/app_http.h"
+#include "app/caller_notes.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "domain/event.h"
 #include "domain/note.h"
+#include "net/peers.h"
 
 #define TICK_MS 5000
+#define KEY_RATES 8192 /* API keys in use at a time whose requests are counted; the quietest makes room */
 #define WITNESS_WAIT_MS 3000 /* at the start; one that is slower is heard later */
 #define COMMAND_THREADS 4
 #define COMMANDS_WAITING_MAX 1024
@@ -57,7 +60,11 @@ static void tick_adapters(struct app *app, bool last)
 
 static void on_tick(uv_timer_t *timer)
 {
-	tick_adapters(timer->data, false);
+	struct app *app = timer->data;
+
+	tick_adapters(app, false);
+	if (app->caller_notes != NULL)
+		caller_notes_write(app->caller_notes, app->log, app->clock, app->rng, false);
 }
 
 static void on_wake(uv_async_t *async)
@@ -378,6 +385,13 @@ static int start_identity(struct app *app, struct buf *problem)
 {
 	int rc = tokens_open(&app->tokens, app->keyring, app->origin, app->clock, app->rng);
 
+	/* What changed anybody's rights may be the last event there is: nobody is believed by older rows. */
+	atomic_store(&app->access_epoch, eventlog_size(app->log));
+	app->key_rates = peers_create(KEY_RATES, app->rng);
+	if (rc == 0 && app->key_rates == NULL)
+		rc = ERR_NOMEM;
+	if (rc == 0)
+		rc = caller_notes_create(&app->caller_notes);
 	if (rc == 0)
 		rc = job_pool_open(&app->commands, "lulab-command", COMMAND_THREADS, COMMANDS_WAITING_MAX);
 	if (rc == 0)
@@ -468,6 +482,8 @@ void app_stop(struct app *app)
 		metrics_http_destroy(atomic_exchange(&app->loop_metrics[i], NULL));
 	if (!failed)
 		tick_adapters(app, true);
+	if (!failed && app->caller_notes != NULL && app->log != NULL)
+		caller_notes_write(app->caller_notes, app->log, app->clock, app->rng, true);
 	while (app->n_adapters_started > 0) {
 		unsigned i = --app->n_adapters_started;
 
@@ -487,12 +503,16 @@ void app_stop(struct app *app)
 	eventlog_close(app->log);
 	sealer_destroy(app->sealer);
 	tokens_close(app->tokens);
+	caller_notes_destroy(app->caller_notes);
+	peers_destroy(app->key_rates);
 	keyring_close(app->keyring);
 	app_cors_finish(app);
 	auth_close(&app->auth);
 	loop_finish(app);
 	app->hashings = app->commands = NULL;
 	app->tokens = NULL;
+	app->caller_notes = NULL;
+	app->key_rates = NULL;
 	app->queries = NULL;
 	app->projector = NULL;
 	app->log_check = NULL;

@@ -77,6 +77,8 @@ struct app {
 	struct query_pool *queries;
 	struct tokens *tokens;
 	struct job_pool *commands, *hashings;
+	struct peers *key_rates;            /* requests of API keys */
+	struct caller_notes *caller_notes;
 	_Atomic uint64_t access_epoch; /* events there were when rights last changed; see principals.h */
 	const struct adapter *const *adapters;
 	void *adapter_states[APP_ADAPTERS_MAX];

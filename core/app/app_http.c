@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/api.h"
+#include "app/caller_notes.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -215,12 +216,24 @@ static void tell_adapter(struct app *app, const struct route *route, int status)
 	}
 }
 
+/* Refused for who they are, here or by the handler. A log-in that fails is an event of its own. */
+static void note_denial(struct app *app, const struct http_request *rq, const struct http_outcome *outcome)
+{
+	const struct principal *who = rq->principal;
+
+	if ((outcome->status != 401 && outcome->status != 403) || rq->route == NULL ||
+	    (rq->route->flags & ROUTE_PUBLIC) != 0)
+		return;
+	caller_notes_denied(app->caller_notes, who == NULL ? NULL : who->id, rq->route, clock_wall_ms(app->clock));
+}
+
 static void on_answered(void *arg, const struct http_request *rq, const struct http_outcome *outcome)
 {
 	struct app_loop *l = rq->loop_data;
 
 	if (!outcome->handled && outcome->status >= 400 && rq->route != NULL)
 		tell_adapter(arg, rq->route, outcome->status);
+	note_denial(arg, rq, outcome);
 	if (l == NULL)
 		return;
 	metrics_http_count(l->metrics, rq, outcome);

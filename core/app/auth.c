@@ -115,7 +115,7 @@ int auth_check(const struct auth *auth, struct http_request *rq, const char **re
 
 	if (!http_request_bearer(rq, &token)) {
 		http_header(rq, "WWW-Authenticate", SLICE("Bearer realm=\"lulab\""));
-		*ret_detail = "Send an access token: the header Authorization: Bearer <token>. The operator's token "
+		*ret_detail = "Send an access token or an API key: the header Authorization: Bearer <token>. The operator's token "
 		              "is in the file admin.token of the data directory.";
 		return 401;
 	}
@@ -126,11 +126,11 @@ int auth_check(const struct auth *auth, struct http_request *rq, const char **re
 		              "this server.";
 		return 401;
 	}
+	rq->principal = (void *)(uintptr_t)who;
 	if (!principal_may(who, rq->route->permission)) {
 		*ret_detail = arena_printf(rq->arena, "This needs the permission %s.", rq->route->permission);
 		return 403;
 	}
-	rq->principal = (void *)(uintptr_t)who;
 	return 0;
 }
 

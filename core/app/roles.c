@@ -8,7 +8,7 @@
 
 static const char *const all[] = {"*", NULL};
 static const char *const of_admins[] = {"meetings:read", "personal:read", "events:read", "recordings:read",
-    "webhooks:read", "metrics:read", "projections:write", "users:read", "users:write", "roles:read", "roles:grant", "identities:read", "identities:write", NULL};
+    "webhooks:read", "metrics:read", "projections:write", "users:read", "users:write", "roles:read", "roles:grant", "identities:read", "identities:write", "api_keys:manage", NULL};
 static const char *const of_members[] = {"meetings:read", "recordings:read", NULL};
 /* Events and proofs, and no names in them. */
 static const char *const of_auditors[] = {"events:read", NULL};

@@ -55,6 +55,7 @@ enum route_rate {
 #define ROUTE_REPEATS 4u     /* a query parameter may occur more than once */
 #define ROUTE_HIDDEN 8u      /* not in the OpenAPI document */
 #define ROUTE_NO_ETAG 16u    /* answers differ every time: metrics, health */
+#define ROUTE_KEYS 64u       /* asks for no permission, and API keys are welcome: what it tells is about the caller alone */
 #define ROUTE_DISCARD_BODY 32u /* a request body is read and dropped, unused */
 
 /* One row of a routing table; a row with .method HTTP_NONE ends the table. */
@@ -288,7 +289,7 @@ struct http_options {
 	void (*on_loop_stop)(void *app, void *loop_data);
 	/*
 	 * May this caller do this? After the head, before the body is read. 0, or
-	 * the status to answer (401, 403, 503) with *ret_detail (static or arena).
+	 * the status to answer (401, 403, 429, 503) with *ret_detail (static or arena).
 	 * HTTP_AUTHORIZE_LATER: not yet known. Not asked for ROUTE_PUBLIC.
 	 */
 	int (*authorize)(void *app, struct http_request *rq, const char **ret_detail);

@@ -599,7 +599,7 @@ void answer_options(struct exchange *x)
 		http_header(&x->rq, "Access-Control-Allow-Methods", allow);
 		http_header(&x->rq, "Access-Control-Allow-Headers",
 		    SLICE("Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "
-			  "Lulab-Min-Position, X-No-Compression, X-Request-Id, traceparent"));
+			  "Lulab-Min-Position, X-API-Key, X-No-Compression, X-Request-Id, traceparent"));
 		http_header(&x->rq, "Access-Control-Max-Age", SLICE("600"));
 	}
 	http_respond(&x->rq, 204, NULL, NULL);

@@ -118,7 +118,7 @@ static bool shed(struct exchange *x)
 		return false;
 	if (!essential && l->n_lagging < 2 && !worst)
 		return false;
-	if (!essential && !worst && field(x, "authorization").len > 0)
+	if (!essential && !worst && (field(x, "authorization").len > 0 || field(x, "x-api-key").len > 0))
 		return false;
 	COUNT(l->n_by_load, 1);
 	/* Refusing costs a fifth of a webhook: who hammers on is not read before he was told to come back. */
@@ -154,7 +154,16 @@ static bool over_rate(struct exchange *x)
 
 static const char *code_of_refusal(int status)
 {
-	return status == 401 ? "unauthorized" : status == 403 ? "forbidden" : "unavailable";
+	switch (status) {
+	case 401:
+		return "unauthorized";
+	case 403:
+		return "forbidden";
+	case 429:
+		return "too_many_requests";
+	default:
+		return "unavailable";
+	}
 }
 
 static bool not_permitted(struct exchange *x)

@@ -1,0 +1,629 @@
+/*
+ * API keys (functional-spec 13.7): for programs, made by the people whose
+ * rights they carry. A key has no right that its maker lacks when it is made,
+ * nor any that its owner lacks when it is used (principals.c). It is shown once; the log
+ * has its SHA-256.
+ *
+ * Everybody who is signed in has keys of their own; those of others need
+ * api_keys:manage. A key makes no keys: a log-in does.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "app/accounts.h"
+#include "app/api.h"
+#include "app/api_key.h"
+#include "base/err.h"
+#include "net/address.h"
+#include "requests.gen.h"
+#include "params.gen.h"
+
+#define MANAGE "api_keys:manage"
+#define LIFE_MAX_MS (366LL * 86400 * 1000) /* integrity.md 20: at most a year */
+#define RATE_DEFAULT 600
+#define LIMIT_DEFAULT 10
+#define LAST_LEN 4
+
+/* The members that its owner decides on. */
+struct key_terms {
+	struct slice name;
+	struct slice *scopes;
+	size_t n_scopes;
+	int64_t expires_at_ms, rate_limit;
+	bool restricted;
+	struct slice allowed; /* ranges, separated by commas */
+};
+
+/* ---- terms ------------------------------------------------------------------------------ */
+
+static bool fail_at(struct action *c, const char *path, const char *en, const char *zh)
+{
+	problems_add(&c->problems, path, "invalid", "%s", en);
+	return action_fail(c, 400, "invalid", en, zh);
+}
+
+static bool read_expiry(struct action *c, struct slice text, int64_t *ret_ms)
+{
+	int64_t now_ms = clock_wall_ms(c->app->clock), at_us;
+
+	if (text.len == 0)
+		return true;
+	if (time_parse_us(text, &at_us) != 0)
+		return fail_at(c, "/expiresAt", "expiresAt is no instant, as 2026-11-23T00:00:00Z.", "过期时间格式不正确");
+	*ret_ms = at_us / 1000;
+	if (*ret_ms <= now_ms)
+		return fail_at(c, "/expiresAt", "The key would have expired already.", "Expiration date must be in the future");
+	if (*ret_ms > now_ms + LIFE_MAX_MS)
+		return fail_at(c, "/expiresAt", "A key lives for a year at most.", "过期时间不能超过一年");
+	return true;
+}
+
+/* Nobody gives more than they have: not the caller, nor the owner. */
+static bool check_scopes(struct action *c, const struct key_terms *t, const char *const *owners)
+{
+	const struct principal owner = {.permissions = owners};
+	const char *missing = NULL;
+
+	for (size_t i = 0; i < t->n_scopes; i++) {
+		const char *scope = arena_printf(c->arena, "%.*s", SLICE_ARG(t->scopes[i]));
+
+		if (scope == NULL)
+			return action_fail_err(c, ERR_NOMEM);
+		if (principal_may(c->rq->principal, scope) && (owners == NULL || principal_may(&owner, scope)))
+			continue;
+		missing = missing == NULL ? scope : arena_printf(c->arena, "%s, %s", missing, scope);
+	}
+	if (missing == NULL)
+		return true;
+	return action_fail(c, 403, "forbidden", arena_printf(c->arena, "A key cannot have what you do not: %s.", missing),
+	    arena_printf(c->arena, "没有以下权限: %s", missing));
+}
+
+static bool read_allowed(struct action *c, const struct slice *items, size_t n, struct key_terms *t)
+{
+	struct buf text = BUF_INIT(2000);
+	struct address_ranges ranges;
+
+	t->restricted = n > 0;
+	for (size_t i = 0; i < n; i++) {
+		if (memchr(items[i].ptr, ',', items[i].len) != NULL || address_ranges_parse(items[i], &ranges) != 0) {
+			buf_finish(&text);
+			return fail_at(c, arena_printf(c->arena, "/allowedIps/%zu", i),
+			    "This is no address and no range of addresses, as 10.0.0.0/8.", "IP地址格式不正确");
+		}
+		if (i > 0)
+			buf_append(&text, SLICE(","));
+		buf_append(&text, items[i]);
+	}
+	t->allowed = text.len > 0 ? arena_dup(c->arena, buf_slice(&text)) : (struct slice){0};
+	buf_finish(&text);
+	return (n == 0 || t->allowed.ptr != NULL) ? true : action_fail_err(c, ERR_NOMEM);
+}
+
+/* A log-in is needed: neither a key nor the operator's token owns keys. The operator names whose it is. */
+static bool is_signed_in(struct action *c)
+{
+	const struct principal *who = c->rq->principal;
+
+	return who->user_id[0] != '\0' ||
+	    action_fail(c, 400, "invalid", "The operator's token belongs to no account: say userId.", "当前凭证不属于任何账户");
+}
+
+/* The row of a key that the caller may see. */
+static bool find_key(struct action *c, struct json_value *ret_row)
+{
+	const struct principal *who = c->rq->principal;
+	struct action_param of[] = {{"id", http_request_param(c->rq, "id"), 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
+	int rc = action_row(c, "api_key_by_id", of, 2, ret_row);
+
+	if (rc == 0 && !slice_is(row_text(c, *ret_row, "userId"), who->user_id) && !principal_may(who, MANAGE))
+		rc = ERR_NOT_FOUND;
+	if (rc == ERR_NOT_FOUND)
+		return action_fail(c, 404, "not_found", "There is no such API key.", "API Key not found");
+	return rc == 0 || action_fail_err(c, rc);
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+static void put_allowed(struct json_writer *w, struct slice ranges)
+{
+	struct slice one;
+
+	json_begin_array(w);
+	while (ranges.len > 0) {
+		slice_cut(ranges, ',', &one, &ranges);
+		json_put_string(w, one);
+	}
+	json_end_array(w);
+}
+
+/* What a row tells. Its version and the like are ours. */
+static void put_row(struct action *c, struct json_writer *w, struct json_value row)
+{
+	static const char *const names[] = {"id", "userId", "name", "prefix", "last4", "status", "scopes", "expiresAt",
+	    "rateLimit", "rotatedFromId", "revokedAt", "lastUsedAt", "createdAt"};
+	struct json_value v;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!json_member(row, names[i], &v))
+			continue;
+		json_name(w, names[i]);
+		json_put_raw(w, v.text);
+	}
+	json_name(w, "allowedIps");
+	put_allowed(w, row_text(c, row, "allowedIps"));
+}
+
+/* The key as it stands now; with its text when it was just made. */
+static void answer_key(struct action *c, int status, struct slice id, const char *key, const char *old_id)
+{
+	struct action_param of[] = {{"id", id, 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
+	struct json_value row;
+	struct json_writer w;
+	int rc = action_row(c, "api_key_by_id", of, 2, &row);
+
+	if (rc != 0) {
+		action_fail_err(c, rc);
+		return;
+	}
+	w = action_answer(c, status);
+	json_begin_object(&w);
+	put_row(c, &w, row);
+	if (key != NULL) {
+		json_name(&w, "key");
+		json_put_str(&w, key);
+	}
+	if (old_id != NULL) {
+		json_name(&w, "oldKeyId");
+		json_put_str(&w, old_id);
+	}
+	json_end_object(&w);
+}
+
+/* ---- create ----------------------------------------------------------------------------------- */
+
+/* A key that is being made. */
+struct making {
+	char text[API_KEY_LEN + 1];
+	struct slice id, prefix, digest, last4;
+};
+
+static bool make(struct action *c, struct making *m)
+{
+	struct id id = id_ordered(c->app->rng, clock_wall_ms(c->app->clock));
+	char *id_text = arena_alloc(c->arena, ID_TEXT_LEN + 1);
+
+	if (id_text == NULL)
+		return action_fail_err(c, ERR_NOMEM);
+	id_format(id_text, &id);
+	m->id = slice_of(id_text, ID_TEXT_LEN);
+	api_key_make(m->text, c->app->rng);
+	api_key_parse(slice_str(m->text), &m->prefix);
+	m->last4 = slice_of(m->text + API_KEY_LEN - LAST_LEN, LAST_LEN);
+	m->digest = token_digest(c, slice_str(m->text));
+	return m->digest.ptr != NULL || action_fail_err(c, ERR_NOMEM);
+}
+
+/* Of another's key: who they are and what they may. NULL and the failure is set. */
+static const char *const *permissions_of(struct action *c, struct slice user)
+{
+	struct action_param who[] = {{"user", user, 0}, {"session", SLICE("-"), 0}};
+	struct json_value row, permissions, one;
+	struct json_reader r;
+	const char **list;
+	size_t n = 0;
+	int rc = action_row(c, "principal_of_user", who, 2, &row);
+
+	if (rc == ERR_NOT_FOUND || (rc == 0 && !row_bool(row, "active"))) {
+		action_fail(c, 404, "not_found", "There is no such account, or it may not be used.", "用户不存在");
+		return NULL;
+	}
+	if (rc != 0 || !json_member(row, "permissions", &permissions)) {
+		action_fail_err(c, rc != 0 ? rc : ERR_CORRUPT);
+		return NULL;
+	}
+	json_enter(&r, permissions);
+	while (json_next(&r, NULL, &one))
+		n++;
+	list = arena_calloc(c->arena, n + 1, sizeof(*list));
+	if (list == NULL) {
+		action_fail_err(c, ERR_NOMEM);
+		return NULL;
+	}
+	json_enter(&r, permissions);
+	for (n = 0; json_next(&r, NULL, &one);) {
+		struct slice text;
+
+		if (one.type == JSON_STRING && json_string(one, c->arena, &text) == 0)
+			list[n++] = arena_printf(c->arena, "%.*s", SLICE_ARG(text));
+	}
+	return list;
+}
+
+static bool read_creation(struct action *c, struct request_api_key_create *body, struct key_terms *t,
+    struct slice *ret_owner)
+{
+	const struct principal *who = c->rq->principal;
+	const char *const *owners = NULL;
+
+	if (!action_read(c, &schema_request_api_key_create, body))
+		return false;
+	*ret_owner = body->user_id.len > 0 ? body->user_id : slice_str(who->user_id);
+	if (body->user_id.len == 0 && !is_signed_in(c))
+		return false;
+	*t = (struct key_terms){.name = body->name, .scopes = body->scopes.items, .n_scopes = body->scopes.n,
+	    .expires_at_ms = clock_wall_ms(c->app->clock) + LIFE_MAX_MS,
+	    .rate_limit = body->has_rate_limit ? body->rate_limit : RATE_DEFAULT};
+	if (!slice_is(*ret_owner, who->user_id)) {
+		if (!principal_may(who, MANAGE))
+			return action_fail(c, 403, "forbidden", "A key for somebody else needs the permission " MANAGE ".", "没有权限");
+		owners = permissions_of(c, *ret_owner);
+		if (owners == NULL)
+			return false;
+	}
+	return read_expiry(c, body->expires_at, &t->expires_at_ms) && check_scopes(c, t, owners) &&
+	    read_allowed(c, body->allowed_ips.items, body->allowed_ips.n, t);
+}
+
+static void run_create(struct action *c)
+{
+	struct request_api_key_create body;
+	struct event_api_key_created data;
+	struct action_events e = {.c = c};
+	struct making m;
+	struct key_terms t;
+	struct slice owner, none[1] = {{0}};
+	struct id person;
+	int rc;
+
+	if (!read_creation(c, &body, &t, &owner) || !make(c, &m))
+		return;
+	data = (struct event_api_key_created){.key_id = m.id, .user_id = owner, .prefix = m.prefix, .digest = m.digest,
+	    .last4 = m.last4, .name = t.name, .expires_at_ms = t.expires_at_ms, .rate_limit = t.rate_limit,
+	    .restricted = t.restricted, .allowed = t.allowed, .has_subjects = true,
+	    .subjects = {.has_person = true, .person = {.id = owner}}};
+	data.scopes.items = t.n_scopes > 0 ? t.scopes : none;
+	data.scopes.n = t.n_scopes;
+	rc = id_parse(owner, &person);
+	if (rc == 0) {
+		action_event(&e, EVENT_API_KEY_CREATED, &data, &person, NULL);
+		rc = action_append(&e);
+	}
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		answer_key(c, 201, m.id, m.text, NULL);
+	crypto_wipe(m.text, sizeof(m.text));
+}
+
+static void create(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_create);
+}
+
+/* ---- list and one ---------------------------------------------------------------------------------- */
+
+static bool is_legacy(const struct action *c)
+{
+	return slice_starts_with(slice_str(c->rq->route->path), SLICE("/admin/"));
+}
+
+static void put_page(struct json_writer *w, const char *limit_name, int64_t page, int64_t limit, int64_t total)
+{
+	json_name(w, "page");
+	json_put_i64(w, page);
+	json_name(w, limit_name);
+	json_put_i64(w, limit);
+	json_name(w, "total");
+	json_put_i64(w, total);
+	json_name(w, "totalPages");
+	json_put_i64(w, (total + limit - 1) / limit);
+}
+
+/* {items, total, page, pageSize, totalPages} as existing clients know it, or {data, pagination}. */
+static void write_list(struct action *c, struct json_value rows, int64_t page, int64_t limit, int64_t total)
+{
+	struct json_writer w = action_answer(c, 200);
+	struct json_value row;
+	struct json_reader r;
+
+	json_begin_object(&w);
+	json_name(&w, is_legacy(c) ? "items" : "data");
+	json_begin_array(&w);
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row)) {
+		json_begin_object(&w);
+		put_row(c, &w, row);
+		json_end_object(&w);
+	}
+	json_end_array(&w);
+	if (is_legacy(c)) {
+		put_page(&w, "pageSize", page, limit, total);
+	} else {
+		json_name(&w, "pagination");
+		json_begin_object(&w);
+		put_page(&w, "limit", page, limit, total);
+		json_name(&w, "nextCursor");
+		json_put_null(&w);
+		json_end_object(&w);
+	}
+	json_end_object(&w);
+}
+
+static void run_list(struct action *c)
+{
+	const struct params_api_keys *p = c->rq->data;
+	const struct principal *who = c->rq->principal;
+	bool all = principal_may(who, MANAGE) && (p->user_id.len > 0 || who->user_id[0] == '\0');
+	int64_t limit = p->has_limit ? p->limit : p->has_page_size ? p->page_size : LIMIT_DEFAULT;
+	struct slice status = p->status.len > 0 ? p->status : SLICE("");
+	struct slice user = all ? (p->user_id.len > 0 ? p->user_id : SLICE("")) : slice_str(who->user_id);
+	struct action_param of[] = {{"user", user, 0}, {"status", status, 0}, {"now", {0}, clock_wall_ms(c->app->clock)},
+	    {"limit", {0}, limit}, {"offset", {0}, (p->page - 1) * limit}};
+	struct json_value rows, count;
+	int rc;
+
+	if (p->user_id.len > 0 && !all && !slice_is(p->user_id, who->user_id)) {
+		action_fail(c, 403, "forbidden", "The keys of others need the permission " MANAGE ".", "没有权限");
+		return;
+	}
+	rc = action_rows(c, "api_keys_of_user", of, 5, &rows);
+	if (rc == 0)
+		rc = action_row(c, "count_of_api_keys", of, 3, &count);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		write_list(c, rows, p->page, limit, row_i64(count, "total"));
+}
+
+static void list(struct http_request *rq)
+{
+	struct params_api_keys *params = arena_alloc(rq->arena, sizeof(*params));
+
+	if (params == NULL) {
+		http_problem_err(rq, ERR_NOMEM, NULL);
+		return;
+	}
+	if (!api_decode_params(rq, &schema_params_api_keys, params))
+		return;
+	rq->data = params;
+	action_start(rq, ACTION_QUICK, run_list);
+}
+
+static void run_show(struct action *c)
+{
+	struct json_value row;
+
+	if (find_key(c, &row))
+		answer_key(c, 200, http_request_param(c->rq, "id"), NULL, NULL);
+}
+
+static void show(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_show);
+}
+
+/* ---- change ------------------------------------------------------------------------------------------ */
+
+static bool is_given(const struct action *c, const char *name)
+{
+	struct json_value v;
+
+	return json_member(json_root(c->rq->body), name, &v) && v.type != JSON_NULL;
+}
+
+static bool scopes_of_row(struct action *c, struct json_value row, struct key_terms *t)
+{
+	struct json_value scopes, one;
+	struct json_reader r;
+	size_t n = 0;
+
+	if (!json_member(row, "scopes", &scopes) || scopes.type != JSON_ARRAY)
+		return action_fail_err(c, ERR_CORRUPT);
+	json_enter(&r, scopes);
+	while (json_next(&r, NULL, &one))
+		n++;
+	t->scopes = arena_calloc(c->arena, n + 1, sizeof(*t->scopes));
+	if (t->scopes == NULL)
+		return action_fail_err(c, ERR_NOMEM);
+	json_enter(&r, scopes);
+	while (json_next(&r, NULL, &one))
+		if (json_string(one, c->arena, &t->scopes[t->n_scopes++]) != 0)
+			return action_fail_err(c, ERR_NOMEM);
+	return true;
+}
+
+/* What the body does not name stays. Scopes are looked at only when they are given: a key may outlive its owner's rights. */
+static bool merge(struct action *c, struct json_value row, const struct request_api_key_change *body,
+    struct key_terms *t)
+{
+	const struct principal *who = c->rq->principal;
+	const char *const *owners = NULL;
+
+	*t = (struct key_terms){.name = body->name.len > 0 ? body->name : row_text(c, row, "name"),
+	    .expires_at_ms = row_i64(row, "expiresAtMs"),
+	    .rate_limit = body->has_rate_limit ? body->rate_limit : row_i64(row, "rateLimit"),
+	    .restricted = row_bool(row, "restricted"), .allowed = row_text(c, row, "allowedIps")};
+	if (!read_expiry(c, body->expires_at, &t->expires_at_ms))
+		return false;
+	if (is_given(c, "scopes")) {
+		t->scopes = body->scopes.items;
+		t->n_scopes = body->scopes.n;
+		if (!slice_is(row_text(c, row, "userId"), who->user_id)) {
+			owners = permissions_of(c, row_text(c, row, "userId"));
+			if (owners == NULL)
+				return false;
+		}
+		if (!check_scopes(c, t, owners))
+			return false;
+	} else if (!scopes_of_row(c, row, t)) {
+		return false;
+	}
+	return !is_given(c, "allowedIps") || read_allowed(c, body->allowed_ips.items, body->allowed_ips.n, t);
+}
+
+/* Nothing of a revoked key is changed, and of two who change it at once one is told to look again. */
+static void run_change(struct action *c)
+{
+	struct request_api_key_change body;
+	struct event_meta meta = action_meta(c);
+	struct event_api_key_changed data;
+	struct action_events e = {.c = c};
+	struct slice id = http_request_param(c->rq, "id"), none[1] = {{0}}, owner;
+	struct json_value row;
+	struct key_terms t;
+	struct id person;
+	int rc;
+
+	if (!action_read(c, &schema_request_api_key_change, &body) || !find_key(c, &row) || !merge(c, row, &body, &t))
+		return;
+	if (slice_is(row_text(c, row, "status"), "REVOKED")) {
+		action_fail(c, 400, "revoked", "A revoked API key cannot be changed.", "API Key 已被撤销");
+		return;
+	}
+	owner = row_text(c, row, "userId");
+	data = (struct event_api_key_changed){.key_id = id, .user_id = owner, .name = t.name,
+	    .expires_at_ms = t.expires_at_ms, .rate_limit = t.rate_limit, .restricted = t.restricted, .allowed = t.allowed,
+	    .has_subjects = true, .subjects = {.has_person = true, .person = {.id = owner}}};
+	data.scopes.items = t.n_scopes > 0 ? t.scopes : none;
+	data.scopes.n = t.n_scopes;
+	meta.expect = row_i64(row, "version");
+	rc = id_parse(owner, &person);
+	if (rc == 0) {
+		action_event(&e, EVENT_API_KEY_CHANGED, &data, &person, &meta);
+		rc = action_append(&e);
+	}
+	if (rc == ERR_CONFLICT)
+		action_fail(c, 409, "conflict", "The key was changed or used meanwhile; look again and repeat.", "请重试");
+	else if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		answer_key(c, 200, id, NULL, NULL);
+}
+
+static void change(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_change);
+}
+
+/* ---- revoke and rotate ------------------------------------------------------------------------------------ */
+
+/* Again is fine: what is wanted is the case. */
+static void run_revoke(struct action *c)
+{
+	const struct principal *who = c->rq->principal;
+	struct action_events e = {.c = c};
+	struct event_api_key_revoked data;
+	struct json_value row;
+	int rc = 0;
+
+	if (!find_key(c, &row))
+		return;
+	data = (struct event_api_key_revoked){.key_id = http_request_param(c->rq, "id"),
+	    .user_id = row_text(c, row, "userId")};
+	data.reason = slice_is(data.user_id, who->user_id) ? SLICE("OWNER") : SLICE("OPERATOR");
+	if (!slice_is(row_text(c, row, "status"), "REVOKED")) {
+		action_event(&e, EVENT_API_KEY_REVOKED, &data, NULL, NULL);
+		rc = action_append(&e);
+	}
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		c->status = 204;
+}
+
+static void end_key(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_revoke);
+}
+
+/* One successor, whoever asks at the same time; the old key ends with the event that makes the new one. */
+static void run_rotate(struct action *c)
+{
+	struct event_meta meta = action_meta(c);
+	struct action_events e = {.c = c};
+	struct slice id = http_request_param(c->rq, "id");
+	struct event_api_key_rotated data;
+	struct json_value row;
+	struct making m;
+	int rc;
+
+	if (!find_key(c, &row))
+		return;
+	if (!slice_is(row_text(c, row, "status"), "ACTIVE")) {
+		action_fail(c, 400, "not_active", "This API key is revoked or has expired; make a new one.", "API Key 已失效");
+		return;
+	}
+	if (!make(c, &m))
+		return;
+	data = (struct event_api_key_rotated){.key_id = m.id, .from_key_id = id, .user_id = row_text(c, row, "userId"),
+	    .prefix = m.prefix, .digest = m.digest, .last4 = m.last4};
+	meta.has_once = true;
+	event_once_key(meta.once, SLICE("api-key-rotate"), id);
+	action_event(&e, EVENT_API_KEY_ROTATED, &data, NULL, &meta);
+	rc = action_append(&e);
+	if (rc != 0)
+		action_fail_err(c, rc);
+	else if (e.append.duplicate)
+		action_fail(c, 409, "conflict", "This API key was rotated by somebody else at the same time.", "API Key 已被轮换");
+	else
+		answer_key(c, 201, m.id, m.text, arena_printf(c->arena, "%.*s", SLICE_ARG(id)));
+	crypto_wipe(m.text, sizeof(m.text));
+}
+
+static void rotate(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_rotate);
+}
+
+/* ---- who am I, for a key ---------------------------------------------------------------------------------------- */
+
+static void me(struct http_request *rq)
+{
+	const struct principal *who = rq->principal;
+	struct buf out = BUF_INIT(64 * 1024);
+	struct json_writer w = JSON_WRITER(&out);
+
+	json_begin_object(&w);
+	json_name(&w, "apiKeyId");
+	if (who->key_id[0] != '\0')
+		json_put_str(&w, who->key_id);
+	else
+		json_put_null(&w);
+	json_name(&w, "userId");
+	if (who->user_id[0] != '\0')
+		json_put_str(&w, who->user_id);
+	else
+		json_put_null(&w);
+	json_name(&w, "scopes");
+	json_begin_array(&w);
+	for (const char *const *p = who->permissions; *p != NULL; p++)
+		json_put_str(&w, *p);
+	json_end_array(&w);
+	json_end_object(&w);
+	http_respond(rq, 200, HTTP_JSON, &out);
+}
+
+#define KEY_ROUTES(method, path, handler, ...) \
+	{method, "/admin/api-keys" path, handler, .flags = ROUTE_NO_ETAG, .tag = "api keys", __VA_ARGS__}, \
+	{method, "/api/v1/api-keys" path, handler, .flags = ROUTE_NO_ETAG, .tag = "api keys", __VA_ARGS__}
+#define ME_ROUTE(path) \
+	{HTTP_GET, path, me, .flags = ROUTE_NO_ETAG | ROUTE_KEYS, .tag = "api keys", .answer = "object", \
+	    .summary = "What the caller's API key or token may do"}
+
+const struct route api_keys_routes[] = {
+	KEY_ROUTES(HTTP_POST, "", create, .request = &schema_request_api_key_create, .answer = "object", .success = "201",
+	    .summary = "Make an API key, which is shown this once"),
+	KEY_ROUTES(HTTP_GET, "", list, .params = &schema_params_api_keys, .answer = "object",
+	    .summary = "The caller's API keys, or with " MANAGE " anybody's"),
+	KEY_ROUTES(HTTP_GET, "/{id}", show, .answer = "object", .summary = "One API key"),
+	KEY_ROUTES(HTTP_PATCH, "/{id}", change, .request = &schema_request_api_key_change, .answer = "object",
+	    .summary = "Change what an API key may do"),
+	KEY_ROUTES(HTTP_POST, "/{id}/revoke", end_key, .success = "204", .summary = "Revoke an API key, from now on"),
+	KEY_ROUTES(HTTP_DELETE, "/{id}", end_key, .success = "204", .summary = "Revoke an API key, from now on"),
+	KEY_ROUTES(HTTP_POST, "/{id}/rotate", rotate, .answer = "object", .success = "201",
+	    .summary = "A new API key in place of this one, which ends"),
+	ME_ROUTE("/v1/me"),
+	ME_ROUTE("/api/v1/me"),
+	{0},
+};

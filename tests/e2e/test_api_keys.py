@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+"""API keys: made, used, limited, changed, rotated, revoked; and what is noted of refusals."""
+
+import concurrent.futures
+import hashlib
+import json
+import base64
+import os
+import unittest
+
+from harness import Server, eventually, lulab
+
+PASSWORD = "correct horse battery"
+
+
+class Base(unittest.TestCase):
+    env = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(env=cls.env).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+
+    def call(self, method, path, body=None, token=None, headers=None, status=200):
+        answer = self.server.request(method, path, None if body is None else json.dumps(body).encode(), token=token,
+                                     headers={"Content-Type": "application/json", **(headers or {})})
+        self.assertEqual(answer.status, status, answer.body)
+        answer.json = json.loads(answer.body) if answer.body else None
+        return answer
+
+    def person(self, username, role):
+        """Their access token."""
+        self.call("POST", "/api/v1/users", {"username": username, "password": PASSWORD, "role": role},
+                  self.server.admin_token(), status=201)
+        return self.login(username)["accessToken"]
+
+    def login(self, username, **more):
+        return self.call("POST", "/api/auth/login", {"type": "username_password", "username": username,
+                                                     "password": PASSWORD, **more}).json
+
+    def make(self, token, status=201, path="/api/v1/api-keys", **body):
+        return self.call("POST", path, {"name": "a key", **body}, token, status=status).json
+
+    def events(self, kind):
+        return self.call("GET", "/api/v1/events?type=%s&limit=100" % kind, token=self.server.admin_token()).json["data"]
+
+
+class ApiKeys(Base):
+    def test_a_key_is_shown_once_and_used_until_it_is_revoked(self):
+        token = self.person("zhang_keys", "MEMBER")
+        made = self.make(token, scopes=["meetings:read"], name="我的脚本")
+        key = made["key"]
+        self.assertRegex(key, r"^sk_[A-Za-z0-9_-]{10}\.[A-Za-z0-9_-]{43}$")
+        self.assertEqual((made["prefix"], made["last4"]), (key[3:13], key[-4:]))
+        self.assertEqual((made["name"], made["status"], made["scopes"], made["lastUsedAt"], made["allowedIps"]),
+                         ("我的脚本", "ACTIVE", ["meetings:read"], None, []))
+        one = self.call("GET", "/api/v1/api-keys/" + made["id"], token=token).json
+        self.assertNotIn("key", one)
+        self.assertNotIn("digest", one)
+        # Either header, on the routes its scopes name and on no other.
+        self.call("GET", "/api/v1/meetings", token=key)
+        self.call("GET", "/api/v1/meetings", headers={"X-API-Key": key})
+        self.assertIn("recordings:read", self.call("GET", "/api/v1/recordings", token=key, status=403).json["detail"])
+        me = self.call("GET", "/v1/me", token=key).json
+        self.assertEqual((me["apiKeyId"], me["scopes"]), (made["id"], ["meetings:read"]))
+        # It is no log-in.
+        for method, path in (("GET", "/api/auth/me"), ("POST", "/api/auth/logout"), ("GET", "/api/auth/sessions"),
+                             ("GET", "/api/v1/api-keys"), ("POST", "/api/v1/api-keys")):
+            self.call(method, path, {} if method == "POST" else None, key, status=403)
+        self.call("DELETE", "/api/v1/api-keys/" + made["id"], token=token, status=204)
+        self.call("GET", "/api/v1/meetings", token=key, status=401)
+        self.call("GET", "/v1/me", headers={"X-API-Key": key}, status=401)
+        self.call("POST", "/admin/api-keys/%s/revoke" % made["id"], token=token, status=204)
+        self.assertEqual(self.call("GET", "/api/v1/api-keys/" + made["id"], token=token).json["status"], "REVOKED")
+        self.call("PATCH", "/api/v1/api-keys/" + made["id"], {"name": "again"}, token, status=400)
+        self.call("POST", "/api/v1/api-keys/%s/rotate" % made["id"], {}, token, status=400)
+
+    def test_the_log_has_a_digest_alone(self):
+        token = self.person("li_digest", "MEMBER")
+        key = self.make(token, name="very private name", allowedIps=["203.0.113.77"])["key"]
+        digest = base64.urlsafe_b64encode(hashlib.sha256(key.encode()).digest()).decode().rstrip("=")
+        created = [e for e in self.events("api_key.created") if e["data"]["digest"] == digest]
+        self.assertEqual(len(created), 1)
+        exported = lulab("log", "tail", "-n", "100000", "--json", "--data", self.server.data).stdout
+        secret = key.split(".")[1]
+        for text in (secret, "very private name", "203.0.113.77"):
+            self.assertNotIn(text, exported)
+        self.assertNotIn(secret, self.server.log())
+        for folder, _, names in os.walk(self.server.data):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    self.assertNotIn(secret.encode(), f.read(), name)
+
+    def test_never_more_than_the_maker_has(self):
+        token = self.person("wang_scopes", "MEMBER")
+        refused = self.make(token, 403, scopes=["meetings:read", "events:read", "users:write"])
+        self.assertIn("events:read, users:write", refused["message"])
+        self.make(token, 403, scopes=["*"])
+        self.make(token, 403, userId="0" * 32)
+        admin = self.person("wang_admin", "ADMIN")
+        member = self.call("GET", "/api/auth/me", token=token).json["id"]
+        # Nor more than its owner, whoever makes it.
+        self.make(admin, 403, scopes=["users:read"], userId=member)
+        self.make(admin, 404, scopes=[], userId="0" * 32)
+        made = self.make(admin, scopes=["meetings:read"], userId=member)
+        self.assertEqual(made["userId"], member)
+        self.make(self.server.admin_token(), 400, scopes=["meetings:read"])
+        self.make(self.server.admin_token(), scopes=["meetings:read"], userId=member)
+
+    def test_keys_of_others_are_out_of_reach(self):
+        one, two = self.person("feng_a", "MEMBER"), self.person("feng_b", "MEMBER")
+        made = self.make(one)
+        other = "/api/v1/api-keys/" + made["id"]
+        self.call("GET", other, token=two, status=404)
+        self.call("PATCH", other, {"name": "mine"}, two, status=404)
+        self.call("DELETE", other, token=two, status=404)
+        self.call("POST", other + "/rotate", {}, two, status=404)
+        owner = self.call("GET", "/api/auth/me", token=one).json["id"]
+        self.call("GET", "/api/v1/api-keys?userId=" + owner, token=two, status=403)
+        self.assertEqual(self.call("GET", "/api/v1/api-keys", token=two).json["data"], [])
+        manager = self.person("feng_manager", "ADMIN")
+        self.assertEqual([k["id"] for k in self.call("GET", "/api/v1/api-keys?userId=" + owner, token=manager).json["data"]],
+                         [made["id"]])
+        self.call("DELETE", other, token=manager, status=204)
+        revoked = [e["data"] for e in self.events("api_key.revoked") if e["data"]["key_id"] == made["id"]]
+        self.assertEqual([e["reason"] for e in revoked], ["OPERATOR"])
+
+    def test_rotation_has_one_successor(self):
+        token = self.person("sun_rotates", "MEMBER")
+        made = self.make(token, scopes=["meetings:read"], name="turns", rateLimit=77)
+        path = "/api/v1/api-keys/%s/rotate" % made["id"]
+
+        def one(_):
+            answer = self.server.request("POST", path, b"{}", token=token, headers={"Content-Type": "application/json"})
+            return answer.status, json.loads(answer.body)
+
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(one, range(20)))
+        good = [body for status, body in answers if status == 201]
+        self.assertEqual(len(good), 1)
+        self.assertTrue(all(status in (201, 400, 409) for status, _ in answers))
+        new = good[0]
+        self.assertEqual((new["oldKeyId"], new["rotatedFromId"], new["name"], new["scopes"], new["rateLimit"]),
+                         (made["id"], made["id"], "turns", ["meetings:read"], 77))
+        self.call("GET", "/api/v1/meetings", token=made["key"], status=401)
+        self.call("GET", "/api/v1/meetings", token=new["key"])
+
+    def test_rate_of_a_key(self):
+        token = self.person("wu_rate", "MEMBER")
+        key = self.make(token, scopes=["meetings:read"], rateLimit=3)["key"]
+        answers = [self.server.request("GET", "/api/v1/meetings", token=key) for _ in range(8)]
+        statuses = [a.status for a in answers]
+        # A minute may end between two of them, once.
+        self.assertIn(429, statuses)
+        self.assertEqual(statuses[:3], [200] * 3)
+        refused = answers[statuses.index(429)]
+        self.assertTrue(1 <= int(refused.headers["Retry-After"]) <= 60)
+        self.assertEqual(json.loads(refused.body)["code"], "too_many_requests")
+        self.call("GET", "/api/v1/meetings", token=token)
+
+    def test_addresses_of_a_key(self):
+        token = self.person("zheng_ip", "MEMBER")
+        there = self.make(token, scopes=["meetings:read"], allowedIps=["203.0.113.0/24", "2001:db8::/32"])
+        here = self.make(token, scopes=["meetings:read"], allowedIps=["10.0.0.0/8", "127.0.0.1"])
+        self.assertEqual(here["allowedIps"], ["10.0.0.0/8", "127.0.0.1"])
+        self.call("GET", "/api/v1/meetings", token=here["key"])
+        # Nobody is believed about where they are, but a proxy that is known.
+        for headers in ({}, {"X-Forwarded-For": "203.0.113.9"}, {"X-Real-IP": "203.0.113.9"}):
+            self.call("GET", "/api/v1/meetings", token=there["key"], headers=headers, status=403)
+        for bad in (["10.0.0.0/33"], ["everywhere"], ["10.0.0.1,10.0.0.2"], [""], ["::/129"]):
+            self.make(token, 400, allowedIps=bad)
+        self.call("PATCH", "/api/v1/api-keys/" + there["id"], {"allowedIps": []}, token)
+        self.call("GET", "/api/v1/meetings", token=there["key"])
+
+    def test_changes_hold_from_the_next_request(self):
+        token = self.person("chen_changes", "MEMBER")
+        made = self.make(token, scopes=["meetings:read", "recordings:read"])
+        path = "/admin/api-keys/" + made["id"]
+        self.call("GET", "/api/v1/recordings", token=made["key"])
+        changed = self.call("PATCH", path, {"scopes": ["meetings:read"], "name": "less"}, token).json
+        self.assertEqual((changed["scopes"], changed["name"]), (["meetings:read"], "less"))
+        self.call("GET", "/api/v1/recordings", token=made["key"], status=403)
+        self.call("PATCH", path, {"scopes": []}, token)
+        self.call("GET", "/api/v1/meetings", token=made["key"], status=403)
+        self.call("PATCH", path, {"scopes": ["users:write"]}, token, status=403)
+        self.assertEqual(self.call("PATCH", path, {"rateLimit": 5}, token).json["name"], "less")
+
+    def test_bad_input_is_named(self):
+        token = self.person("qian_bad", "MEMBER")
+        past = self.make(token, 400, expiresAt="2020-01-01T00:00:00Z")
+        self.assertEqual((past["message"], past["errors"][0]["path"]), ("Expiration date must be in the future", "/expiresAt"))
+        self.make(token, 400, expiresAt="2099-01-01T00:00:00Z")
+        self.make(token, 400, expiresAt="soon")
+        self.make(token, 400, name="")
+        self.make(token, 400, rateLimit=0)
+        self.make(token, 400, secret="mine")
+        self.make(token, 400, scopes=["x"] * 101)
+        self.call("GET", "/api/v1/api-keys/none", token=token, status=404)
+        self.call("GET", "/api/v1/api-keys?status=DEAD", token=token, status=400)
+
+    def test_texts_that_are_no_key(self):
+        token = self.person("sun_hostile", "MEMBER")
+        key = self.make(token, scopes=["meetings:read"])["key"]
+        head, secret = key.split(".")
+        wrong = ("A" if secret[0] != "A" else "B") + secret[1:]
+        other = head[:-1] + ("A" if head[-1] != "A" else "B")
+        for bad in (head + "." + wrong, other + "." + secret, head, head + ".", key + "A", key[:-1], "sk_", "sk_.",
+                    "sk_" + "A" * 10 + "." + "A" * 43, "sk_" + "'" * 10 + "." + secret, "sk_" + "A" * 4000):
+            for headers in ({"Authorization": "Bearer " + bad}, {"X-API-Key": bad}):
+                answer = self.call("GET", "/api/v1/meetings", headers=headers, status=401).json
+                self.assertEqual(answer["detail"], "This API key is not valid here.")
+        # A bearer token goes before.
+        self.call("GET", "/api/v1/meetings", headers={"Authorization": "Bearer " + head, "X-API-Key": key}, status=401)
+        # Nothing else comes as X-API-Key.
+        for other in (token, self.server.admin_token(), ""):
+            self.call("GET", "/api/v1/meetings", headers={"X-API-Key": other}, status=401)
+
+    def test_lists_in_both_shapes(self):
+        token = self.person("han_lists", "MEMBER")
+        ids = [self.make(token, name="key %d" % i)["id"] for i in range(5)]
+        self.call("POST", "/admin/api-keys/%s/revoke" % ids[0], token=token, status=204)
+        page = self.call("GET", "/admin/api-keys?page=2&pageSize=2", token=token).json
+        self.assertEqual((page["total"], page["page"], page["pageSize"], page["totalPages"]), (5, 2, 2, 3))
+        self.assertEqual([k["id"] for k in page["items"]], [ids[2], ids[1]])
+        page = self.call("GET", "/api/v1/api-keys?status=REVOKED", token=token).json
+        self.assertEqual(([k["id"] for k in page["data"]], page["pagination"]["total"]), ([ids[0]], 1))
+        self.assertNotIn("sk_", json.dumps(page))
+
+    def test_use_is_noted(self):
+        token = self.person("yang_use", "MEMBER")
+        made = self.make(token, scopes=["meetings:read"])
+        for _ in range(20):
+            self.call("GET", "/api/v1/meetings", token=made["key"])
+        eventually(lambda: self.call("GET", "/api/v1/api-keys/" + made["id"], token=token).json["lastUsedAt"])
+        for kind, n in (("api_key.used_first", 1), ("api_key.used", 0)):
+            self.assertEqual(len([e for e in self.events(kind) if e["data"]["key_id"] == made["id"]]), n)
+
+    def test_an_owner_who_is_out_has_no_key(self):
+        """Whatever a key was made with, it has what its owner may now."""
+        self.person("he_gone", "MEMBER")
+        body = self.call("GET", "/openapi.json").json["paths"]
+        token = self.login("he_gone")["accessToken"]
+        user = self.call("GET", "/api/auth/me", token=token).json["id"]
+        key = self.make(token, scopes=["meetings:read"])["key"]
+        self.call("GET", "/api/v1/meetings", token=key)
+        if "/api/v1/users/{id}/disable" not in body:
+            self.skipTest("accounts cannot be disabled yet")
+        self.call("POST", "/api/v1/users/%s/disable" % user, {}, self.server.admin_token())
+        self.call("GET", "/api/v1/meetings", token=key, status=401)
+
+
+class Refusals(Base):
+    def test_refusals_are_events_and_cannot_fill_the_log(self):
+        token = self.person("denied_one", "MEMBER")
+        me = self.call("GET", "/api/auth/me", token=token).json["id"]
+        for _ in range(30):
+            self.call("GET", "/api/v1/events?limit=1", token=token, status=403)
+            self.call("GET", "/api/v1/events?limit=1", status=401)
+            self.call("GET", "/api/v1/meetings", token="a stranger's token", status=401)
+            self.call("GET", "/api/v1/webhooks", token=token, status=403)
+
+        def of(principal):
+            return [e["data"] for e in self.events("access.denied") if e["data"]["principal"] == principal]
+
+        eventually(lambda: len(of("user:" + me)) >= 2 and of("anonymous"))
+        mine = of("user:" + me)
+        self.assertEqual({(e["method"], e["route"], e["permission"]) for e in mine},
+                         {("GET", "/api/v1/events", "events:read"), ("GET", "/api/v1/webhooks", "webhooks:read")})
+        # All that there is when it ends: nothing is lost, and it is few events.
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        self.assertEqual(sum(e["count"] for e in of("user:" + me)), 60)
+        self.assertEqual(sum(e["count"] for e in of("anonymous")), 60)
+        self.assertTrue(all(e["since_ms"] <= e["until_ms"] for e in of("anonymous")))
+        self.assertLess(len(self.events("access.denied")), 12)
+
+
+class Restart(unittest.TestCase):
+    def test_a_revoked_key_stays_revoked_whatever_happens(self):
+        with Server() as server:
+            def call(method, path, body=None, token=None):
+                answer = server.request(method, path, None if body is None else json.dumps(body).encode(), token=token,
+                                        headers={"Content-Type": "application/json"})
+                return answer.status, json.loads(answer.body) if answer.body else None
+
+            call("POST", "/api/v1/users", {"username": "stays", "password": PASSWORD}, server.admin_token())
+            token = call("POST", "/api/auth/login", {"type": "username_password", "username": "stays",
+                                                     "password": PASSWORD})[1]["accessToken"]
+            gone, kept = (call("POST", "/api/v1/api-keys", {"name": "k", "scopes": ["meetings:read"]}, token)[1]
+                          for _ in range(2))
+            self.assertEqual(call("DELETE", "/api/v1/api-keys/" + gone["id"], None, token)[0], 204)
+            server.kill()
+            server.start()
+            self.assertEqual(call("GET", "/api/v1/meetings", None, gone["key"])[0], 401)
+            self.assertEqual(call("GET", "/api/v1/meetings", None, kept["key"])[0], 200)
+            rows = json.loads(lulab("projection", "verify", "--json", "--data", server.data).stdout)
+            self.assertTrue(all(row["equal"] for row in rows), rows)
+
+
+class Proxy(Base):
+    env = {"LULAB_TRUSTED_PROXIES": "127.0.0.1"}
+
+    def test_the_address_is_what_a_trusted_proxy_says(self):
+        token = self.person("behind_proxy", "MEMBER")
+        key = self.make(token, scopes=["meetings:read"], allowedIps=["203.0.113.0/24", "2001:db8::/32"])["key"]
+        for address, status in (("203.0.113.9", 200), ("198.51.100.1", 403), ("2001:db8::1", 200), ("2001:db9::1", 403),
+                                ("203.0.113.9, 198.51.100.1", 403), ("198.51.100.1, 203.0.113.9", 200)):
+            self.call("GET", "/api/v1/meetings", token=key, headers={"X-Forwarded-For": address}, status=status)
+
+
+if __name__ == "__main__":
+    unittest.main()
