@@ -16,14 +16,30 @@ create table users (
 	phone_verified_at integer,
 	active integer not null default 1,
 	deleted_at integer,
+	erased_at integer,
 	created_at integer not null,
 	updated_at integer not null,
-	last_login_at integer
+	last_login_at integer,
+	row integer not null
 ) strict, without rowid;
 create unique index users_username on users (username_claim) where username_claim is not null;
 create unique index users_email on users (email_claim) where email_claim is not null;
 create unique index users_phone on users (phone_claim) where phone_claim is not null;
 create index users_created on users (created_at, id);
+
+/* What people are found by. */
+create virtual table users_search using fts5(row unindexed, text, tokenize = 'lulab');
+create trigger user_came after insert on users begin
+	insert into users_search (rowid, row, text)
+	values (new.row, new.row, coalesce(new.username || ' ', '') || coalesce(new.email || ' ', '') || coalesce(new.phone || ' ', '') ||
+		coalesce(new.display_name, ''));
+end;
+create trigger user_renamed after update of username, email, phone, display_name on users begin
+	delete from users_search where rowid = new.row;
+	insert into users_search (rowid, row, text)
+	values (new.row, new.row, coalesce(new.username || ' ', '') || coalesce(new.email || ' ', '') || coalesce(new.phone || ' ', '') ||
+		coalesce(new.display_name, ''));
+end;
 
 create table sessions (
 	id text primary key,
@@ -111,24 +127,48 @@ create table api_keys (
 create unique index api_keys_prefix on api_keys (prefix);
 create index api_keys_user on api_keys (user, created_at, id);
 
+create view user_rows as
+select u.*, case when u.erased_at is not null then 'ERASED' when u.deleted_at is not null then 'DELETED'
+		when u.active then 'ACTIVE' else 'DISABLED' end as state, u.deleted_at is not null as is_deleted,
+	(select r.code from user_roles as g join roles as r on r.id = g.role where g.user = u.id
+		order by r.level, r.code limit 1) as role
+from users as u;
+
 -- on user.registered
 insert into users (id, username, username_claim, email, email_claim, phone, country_code, phone_claim, display_name,
-	email_verified_at, phone_verified_at, created_at, updated_at)
+	email_verified_at, phone_verified_at, created_at, updated_at, row)
 values (:user_id, :username, :username_claim, :email, :email_claim, :phone, :country_code, :phone_claim, :display_name,
-	iif(:email_verified, :time, null), iif(:phone_verified, :time, null), :time, :time);
+	iif(:email_verified, :time, null), iif(:phone_verified, :time, null), :time, :time, :position);
 
 -- on user.password_set
 update users set password_hash = :hash, password_set_at = :time,
 	updated_at = iif(:how = 'REHASH', updated_at, :time) where id = :user_id;
+/* Who sets it for themselves says which log-ins end; one that somebody else set ends all. */
+update sessions set closed_at = :time, close_reason = 'PASSWORD'
+where user = :user_id and :how = 'OPERATOR' and closed_at is null;
 
 -- on user.enabled, user.disabled
 update users set active = :type = 'user.enabled', updated_at = :time where id = :user_id;
+
+-- on user.disabled, user.deleted
+/* With the account every log-in ends, for good: nobody is signed in again by its coming back. */
+update sessions set closed_at = :time, close_reason = iif(:type = 'user.deleted', 'DELETED', 'DISABLED')
+where user = :user_id and closed_at is null;
+
+-- on user.deleted
+update users set deleted_at = coalesce(deleted_at, :time), updated_at = :time where id = :user_id;
+
+-- on user.restored
+update users set deleted_at = null, updated_at = :time where id = :user_id;
 
 -- on session.opened
 insert into sessions (id, user, refresh_digest, login_type, client_type, device_info, device_id, user_agent, ip,
 	opened_at, used_at, expires_at, until)
 values (:session_id, :user_id, :refresh_digest, :login_type, :client_type, :device_info, :device_id, :user_agent, :ip,
 	:time, :time, :expires_at_ms, :until_ms);
+/* Somebody was let in while the account was being closed. */
+update sessions set closed_at = :time, close_reason = 'DISABLED'
+where id = :session_id and exists (select 1 from users where id = :user_id and not (active and deleted_at is null));
 insert into refresh_tokens (digest, session) values (:refresh_digest, :session_id);
 
 -- on session.rotated
@@ -285,3 +325,39 @@ select (select count(*) from users) as "users:int", (select count(*) from roles 
 select id, user as "userId", target, login_type as "loginType", success as "success:bool", ip, user_agent as "userAgent",
 	reason as "failReason", at as "createdAt:time"
 from login_rows;
+
+-- query user_by_id
+select id, username, email, country_code as "countryCode", phone, display_name as "displayName",
+	email_verified_at is not null as "emailVerified:bool", phone_verified_at is not null as "phoneVerified:bool",
+	password_hash is not null as "hasPassword:bool", role, state, active as "active:bool",
+	last_login_at as "lastLoginAt:time", created_at as "createdAt:time", updated_at as "updatedAt:time",
+	deleted_at as "deletedAt:time"
+from user_rows where id = :id;
+
+-- query user_standing
+/* What has to be known before somebody changes an account: what its owner may do, and whether it is the last that may all. */
+select u.id, u.active as "active:bool", u.deleted_at is not null as "deleted:bool", u.erased_at is not null as "erased:bool",
+	u.username, u.email, u.phone, u.display_name as "displayName", u.username_claim as "usernameClaim",
+	u.email_claim as "emailClaim", u.phone_claim as "phoneClaim",
+	(select json_group_array(distinct p.value) from user_roles as g join roles as r on r.id = g.role,
+		json_each(r.permissions) as p where g.user = u.id and r.active) as "permissions:json",
+	u.id in (select g.user from user_roles as g join roles as r on r.id = g.role where r.code = 'SUPER_ADMIN')
+		and u.active and u.deleted_at is null and not exists (
+			select 1 from user_roles as g join roles as r on r.id = g.role join users as o on o.id = g.user
+			where r.code = 'SUPER_ADMIN' and o.id <> u.id and o.active and o.deleted_at is null) as "lastAdmin:bool"
+from users as u where u.id = :id;
+
+-- list users
+--   filter state ACTIVE|DISABLED|DELETED|ERASED
+--   filter deleted = is_deleted bool
+--   filter active bool
+--   filter role
+--   range startDate..endDate = created_at
+--   search users_search on row
+--   sort -createdAt = created_at, -updatedAt = updated_at
+select id, username, email, country_code as "countryCode", phone, display_name as "displayName",
+	email_verified_at is not null as "emailVerified:bool", phone_verified_at is not null as "phoneVerified:bool",
+	password_hash is not null as "hasPassword:bool", role, state, active as "active:bool",
+	last_login_at as "lastLoginAt:time", created_at as "createdAt:time", updated_at as "updatedAt:time",
+	deleted_at as "deletedAt:time"
+from user_rows;

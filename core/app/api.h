@@ -17,6 +17,7 @@ extern const struct route api_platform_identities_routes[];
 extern const struct route api_projections_routes[];
 extern const struct route api_recordings_routes[];
 extern const struct route api_sessions_routes[];
+extern const struct route api_user_states_routes[];
 extern const struct route api_users_routes[];
 extern const struct route api_webhooks_routes[];
 extern const struct route health_routes[];

@@ -1,7 +1,9 @@
 /* Accounts, as operators and administrators see them. */
 #include "app/accounts.h"
 #include "app/api.h"
+#include "app/api_list.h"
 #include "app/roles.h"
+#include "app/users.h"
 #include "base/err.h"
 #include "crypto/password.h"
 #include "requests.gen.h"
@@ -137,7 +139,36 @@ static void create_user(struct http_request *rq)
 	action_start(rq, ACTION_HASHING, run_create);
 }
 
+/* ---- looking --------------------------------------------------------------------------------- */
+
+static bool is_asked(const struct http_request *rq, const char *name)
+{
+	for (size_t i = 0; i < rq->n_query; i++)
+		if (slice_is(rq->query[i].name, name))
+			return true;
+	return false;
+}
+
+/* Those that were deleted are shown to who asks for them. */
+static void list_users(struct http_request *rq)
+{
+	struct list_fixed there = {"deleted", SLICE_INIT("false")};
+	bool all = is_asked(rq, "deleted") || is_asked(rq, "state");
+
+	api_list(rq, "users", &there, all ? 0 : 1, LIST_SHAPE_PAGE);
+}
+
+static void get_user(struct http_request *rq)
+{
+	api_one(rq, "user_by_id", http_request_param(rq, "id"), NO_SUCH_USER, false);
+}
+
+static const struct api_list_doc list_doc = {"users", NULL};
+
 const struct route api_users_routes[] = {
+	{HTTP_GET, "/api/v1/users", list_users, "users:read", .answer = "UserList", .tag = "users",
+	    .summary = "Who has an account; deleted ones when state or deleted asks for them", .extra = &list_doc},
+	{HTTP_GET, "/api/v1/users/{id}", get_user, "users:read", .answer = "User", .tag = "users", .summary = "One of them"},
 	{HTTP_POST, "/api/v1/users", create_user, "users:write", .flags = ROUTE_NO_ETAG, .request = &schema_request_user_create,
 	    .answer = "object", .success = "201", .tag = "users", .summary = "Give somebody an account"},
 	{0},
