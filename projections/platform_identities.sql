@@ -27,15 +27,16 @@ select i.id, i.platform, i.user_id_latest, i.union_id_latest, i.name_latest, l.u
 	i.last_seen_at, iif(l.user is null, 'NO', 'YES') as linked
 from identities as i left join links as l on l.identity = i.id;
 
+-- gather identities
+--   max user_id_latest, union_id_latest, name_latest, last_seen_at
+--   min first_seen_at
+
 -- on meeting.created, meeting.started, participant.joined, participant.waiting_for_host, participant.entered_waiting_room, participant.admitted
 insert into identities (id, platform, user_id_latest, union_id_latest, name_latest, first_seen_at, last_seen_at)
 select :operator_subject, :platform, latest(coalesce(:operate_at_ms, :time), :operator_userid),
 	latest(coalesce(:operate_at_ms, :time), :operator_uuid), latest(coalesce(:operate_at_ms, :time), :operator_user_name),
 	coalesce(:operate_at_ms, :time), coalesce(:operate_at_ms, :time)
-where :operator_subject is not null
-on conflict (id) do update set user_id_latest = max(user_id_latest, excluded.user_id_latest),
-	union_id_latest = max(union_id_latest, excluded.union_id_latest), name_latest = max(name_latest, excluded.name_latest),
-	first_seen_at = min(first_seen_at, excluded.first_seen_at), last_seen_at = max(last_seen_at, excluded.last_seen_at);
+where :operator_subject is not null;
 
 -- on participant.admitted, participant.moved_to_waiting_room
 insert into identities (id, platform, user_id_latest, union_id_latest, name_latest, first_seen_at, last_seen_at)
@@ -43,10 +44,7 @@ select :to_operator_subject, :platform, latest(coalesce(:operate_at_ms, :time), 
 	latest(coalesce(:operate_at_ms, :time), :to_operator_uuid),
 	latest(coalesce(:operate_at_ms, :time), :to_operator_user_name), coalesce(:operate_at_ms, :time),
 	coalesce(:operate_at_ms, :time)
-where :to_operator_subject is not null
-on conflict (id) do update set user_id_latest = max(user_id_latest, excluded.user_id_latest),
-	union_id_latest = max(union_id_latest, excluded.union_id_latest), name_latest = max(name_latest, excluded.name_latest),
-	first_seen_at = min(first_seen_at, excluded.first_seen_at), last_seen_at = max(last_seen_at, excluded.last_seen_at);
+where :to_operator_subject is not null;
 
 -- on identity.linked
 insert into links (identity, user, linked_at) values (:identity_id, :user_id, :time)
