@@ -9,6 +9,7 @@ create table users (
 	username text, username_claim text,
 	email text, email_claim text,
 	phone text, country_code text, phone_claim text,
+	legacy_claim text,
 	display_name text,
 	password_hash text,
 	password_set_at integer,
@@ -25,6 +26,7 @@ create table users (
 create unique index users_username on users (username_claim) where username_claim is not null;
 create unique index users_email on users (email_claim) where email_claim is not null;
 create unique index users_phone on users (phone_claim) where phone_claim is not null;
+create unique index users_legacy on users (legacy_claim) where legacy_claim is not null;
 create index users_created on users (created_at, id);
 
 /* What people are found by. */
@@ -135,10 +137,10 @@ select u.*, case when u.erased_at is not null then 'ERASED' when u.deleted_at is
 from users as u;
 
 -- on user.registered
-insert into users (id, username, username_claim, email, email_claim, phone, country_code, phone_claim, display_name,
-	email_verified_at, phone_verified_at, created_at, updated_at, row)
-values (:user_id, :username, :username_claim, :email, :email_claim, :phone, :country_code, :phone_claim, :display_name,
-	iif(:email_verified, :time, null), iif(:phone_verified, :time, null), :time, :time, :position);
+insert into users (id, username, username_claim, email, email_claim, phone, country_code, phone_claim, legacy_claim,
+	display_name, email_verified_at, phone_verified_at, created_at, updated_at, row)
+values (:user_id, :username, :username_claim, :email, :email_claim, :phone, :country_code, :phone_claim, :legacy_claim,
+	:display_name, iif(:email_verified, :time, null), iif(:phone_verified, :time, null), :time, :time, :position);
 
 -- on user.password_set
 update users set password_hash = :hash, password_set_at = :time,
@@ -236,6 +238,10 @@ where id = :key_id;
 select id, password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool"
 from users where username_claim = :claim or email_claim = :claim or phone_claim = :claim;
 
+-- query account_by_legacy_claim
+/* For tokens of the system replaced. */
+select id from users where legacy_claim = :claim;
+
 -- query account_by_id
 select id, username, email, country_code as "countryCode", phone, display_name as "displayName",
 	password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool",
@@ -269,6 +275,19 @@ select id, login_type as "loginType", client_type as "clientType", device_info a
 	user_agent as "userAgent", ip, opened_at as "createdAt:time", used_at as "lastUsedAt:time",
 	expires_at as "expiresAt:time"
 from sessions where user = :user and closed_at is null and expires_at > :now order by used_at desc, id;
+
+-- query sessions_too_many
+/* All but the newest so many, the oldest first. */
+select id from (select id, opened_at from sessions where user = :user and closed_at is null and expires_at > :now
+	order by opened_at desc, id desc limit -1 offset :offset)
+order by opened_at, id;
+
+-- query logins_like_this
+/* Has anything of it been seen in a log-in that succeeded? A device without a name is told by what it says it is. */
+select count(*) > 0 as "any:bool",
+	coalesce(max(iif(:device = '', device_id is null and user_agent = :agent, device_id = :device)), 0) as "device:bool",
+	coalesce(max(network_digest = :network), 0) as "network:bool"
+from logins where user = :user and success = 1;
 
 -- query principal_of_user
 /* With the session they come by: neither closed nor over. */

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "app/app_http.h"
+#include "app/login_watch.h"
 #include "app/tokens.h"
 #include "base/codec.h"
 #include "base/err.h"
@@ -139,6 +141,7 @@ void session_open(struct action_events *e, const struct id *user, const struct c
 	struct id id = id_ordered(c->app->rng, now_ms);
 	struct event_session_opened data;
 
+	logins_make_room(e, user, now_ms);
 	*ret = (struct session){.id = id_text(c, &id), .user_id = id_text(c, user), .refresh_token = session_new_token(c),
 	    .is_web = is_web, .expires_at_ms = now_ms + (int64_t)SESSION_IDLE_S * 1000};
 	data = (struct event_session_opened){.session_id = ret->id, .user_id = ret->user_id,
@@ -205,17 +208,22 @@ void session_answer(struct action *c, int status, const struct session *s, struc
 	buf_wipe(&token);
 }
 
-struct slice session_token_of(struct action *c, struct slice in_body)
+bool session_token_of(struct action *c, struct slice in_body, struct slice *ret)
 {
 	struct slice cookies, pair, name, value;
 
+	*ret = in_body;
 	if (in_body.len > 0)
-		return in_body;
+		return true;
 	http_request_field(c->rq, "cookie", &cookies);
 	while (cookies.len > 0) {
 		slice_cut(cookies, ';', &pair, &cookies);
 		if (slice_cut(slice_trim(pair), '=', &name, &value) && slice_is(name, REFRESH_COOKIE))
-			return value;
+			*ret = value;
 	}
-	return (struct slice){0};
+	if (ret->len == 0 || app_cookie_allowed(c->app, c->rq))
+		return true;
+	*ret = (struct slice){0};
+	return action_fail(c, 403, "foreign_origin", "With a cookie, the header Origin must name this server or an origin that it "
+	    "trusts with cookies, and the body must be application/json.", "来源不受信任");
 }

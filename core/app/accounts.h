@@ -51,8 +51,11 @@ void session_open(struct action_events *e, const struct id *user, const struct c
     bool is_web, struct session *ret);
 /* The tokens and who they are for; the cookie for web clients. */
 void session_answer(struct action *c, int status, const struct session *s, struct slice name, struct slice roles_json);
-/* The refresh token of a request: the body's, else the cookie's. Empty: there is none. */
-struct slice session_token_of(struct action *c, struct slice in_body);
+/*
+ * The refresh token of a request: the body's, else the cookie's. Empty: there is none. False, and the 403 is set: its cookie came
+ * from a page that is none of ours (app_cookie_allowed()).
+ */
+bool session_token_of(struct action *c, struct slice in_body, struct slice *ret);
 void session_clear_cookie(struct action *c);
 
 /* A new refresh token, in the arena; empty: no memory. */

@@ -9,6 +9,7 @@
 
 #include "app/accounts.h"
 #include "app/api.h"
+#include "app/login_watch.h"
 #include "app/principals.h"
 #include "app/tokens.h"
 #include "base/err.h"
@@ -238,6 +239,8 @@ static void let_in(struct login *l, bool rehash)
 		rc = add_rehash(l, &e);
 	session_open(&e, &l->user, &l->caller, l->login_type, slice_is(l->body.client_type, "web"), &session);
 	data.session_id = session.id;
+	if (rc == 0)
+		rc = login_note_unusual(&e, &l->user, &session, &l->caller);
 	action_event(&e, EVENT_LOGIN_SUCCEEDED, &data, &l->user, NULL);
 	if (rc == 0)
 		rc = action_append(&e);
@@ -385,7 +388,8 @@ static void run_refresh(struct action *c)
 	if (!action_read(c, &schema_request_refresh_token, &body) ||
 	    !caller_read(c, body.device_info, body.device_id, &caller))
 		return;
-	token = session_token_of(c, body.refresh_token);
+	if (!session_token_of(c, body.refresh_token, &token))
+		return;
 	if (token.len == 0) {
 		action_fail(c, 401, "invalid_token", "The refresh token is missing.", "刷新令牌不能为空");
 		return;

@@ -73,6 +73,7 @@ static void add_events(struct creation *n, struct action_events *e)
 	    .phone = n->names.phone, .country_code = n->names.country_code, .display_name = n->body.display_name,
 	    .username_claim = claim_of(c, "username", n->names.username_key),
 	    .email_claim = claim_of(c, "email", n->names.email_key), .phone_claim = claim_of(c, "phone", n->names.phone_key),
+	    .legacy_claim = claim_of(c, "legacy", n->body.legacy_id),
 	    .how = SLICE("OPERATOR"), .has_subjects = true,
 	    .subjects = {.has_person = true, .person = {.id = n->user_text}}};
 	struct event_user_password_set password = {.user_id = n->user_text, .how = SLICE("OPERATOR"), .has_subjects = true,
@@ -93,6 +94,8 @@ static bool answer_taken(struct action *c, struct slice claim)
 		return action_fail(c, 409, "taken", "This user name has an account already.", "用户名已被注册");
 	if (slice_starts_with(claim, SLICE("email:")))
 		return action_fail(c, 409, "taken", "This mail address has an account already.", "邮箱已被注册");
+	if (slice_starts_with(claim, SLICE("legacy:")))
+		return action_fail(c, 409, "taken", "This legacyId has an account already.", "该旧系统用户已存在");
 	return action_fail(c, 409, "taken", "This phone number has an account already.", "手机号已被注册");
 }
 

@@ -380,6 +380,28 @@ static int start_reading(struct app *app, struct buf *problem)
 	return rc;
 }
 
+/* A secret alone may be left over in a file of settings: until when is asked for as well. */
+static int believe_legacy(struct app *app, struct buf *problem)
+{
+	const struct config *c = app->config;
+	int64_t until_us;
+	int rc;
+
+	if (c->jwt_secret_until.len == 0)
+		return 0;
+	if (time_parse_us(c->jwt_secret_until, &until_us) != 0) {
+		buf_printf(problem, "LULAB_JWT_SECRET_UNTIL is no instant, as 2027-01-31T00:00:00Z");
+		return ERR_CONFIG;
+	}
+	rc = tokens_believe_legacy(app->tokens, c->jwt_secret, until_us / 1000000);
+	if (rc == ERR_INVALID) {
+		buf_printf(problem, "LULAB_JWT_SECRET_UNTIL is set, but JWT_SECRET is not, or is shorter than %d bytes and can be guessed",
+		    TOKEN_LEGACY_SECRET_MIN);
+		rc = ERR_CONFIG;
+	}
+	return rc;
+}
+
 /* What commands run on, and what their callers are known by. */
 static int start_identity(struct app *app, struct buf *problem)
 {
@@ -391,12 +413,14 @@ static int start_identity(struct app *app, struct buf *problem)
 	if (rc == 0 && app->key_rates == NULL)
 		rc = ERR_NOMEM;
 	if (rc == 0)
+		rc = believe_legacy(app, problem);
+	if (rc == 0)
 		rc = caller_notes_create(&app->caller_notes);
 	if (rc == 0)
 		rc = job_pool_open(&app->commands, "lulab-command", COMMAND_THREADS, COMMANDS_WAITING_MAX);
 	if (rc == 0)
 		rc = job_pool_open(&app->hashings, "lulab-hash", HASHING_THREADS, HASHINGS_WAITING_MAX);
-	if (rc != 0)
+	if (rc != 0 && problem->len == 0)
 		buf_printf(problem, "log-ins cannot be served: %s", err_text(rc));
 	return rc;
 }

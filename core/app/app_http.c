@@ -99,16 +99,15 @@ void app_cors_finish(struct app *app)
 		regfree(&app->cors_patterns[--app->n_cors_patterns]);
 }
 
-static bool on_cors(void *arg, struct slice origin, bool *ret_credentials)
+/* Is it among the origins that were named? "*" names none. */
+static bool origin_is_named(const struct app *app, struct slice origin)
 {
-	struct app *app = arg;
 	const struct config *c = app->config;
 	regmatch_t whole;
 	char text[256];
 
-	*ret_credentials = c->cors_credentials;
 	for (size_t i = 0; i < c->cors_origins.n; i++)
-		if (slice_eq(origin, c->cors_origins.items[i]) || slice_is(c->cors_origins.items[i], "*"))
+		if (slice_eq(origin, c->cors_origins.items[i]))
 			return true;
 	if (origin.len >= sizeof(text))
 		return false;
@@ -119,6 +118,41 @@ static bool on_cors(void *arg, struct slice origin, bool *ret_credentials)
 		    (size_t)whole.rm_eo == origin.len)
 			return true;
 	return false;
+}
+
+/* Anybody's pages may read what needs no cookie; with cookies only those that were named. */
+static bool on_cors(void *arg, struct slice origin, bool *ret_credentials)
+{
+	const struct app *app = arg;
+	const struct config *c = app->config;
+	bool named = origin_is_named(app, origin);
+
+	*ret_credentials = named && c->cors_credentials;
+	for (size_t i = 0; !named && i < c->cors_origins.n; i++)
+		named = slice_is(c->cors_origins.items[i], "*");
+	return named;
+}
+
+static bool is_own_origin(const struct http_request *rq, struct slice origin)
+{
+	struct slice host;
+
+	if (slice_starts_with(origin, SLICE("https://")))
+		host = slice_of(origin.ptr + 8, origin.len - 8);
+	else if (!rq->secure && slice_starts_with(origin, SLICE("http://")))
+		host = slice_of(origin.ptr + 7, origin.len - 7);
+	else
+		return false;
+	return host.len > 0 && slice_eq_nocase(host, rq->host);
+}
+
+bool app_cookie_allowed(const struct app *app, const struct http_request *rq)
+{
+	struct slice origin;
+
+	if (!http_request_field(rq, "origin", &origin) || !http_request_is(rq, "application/json"))
+		return false;
+	return is_own_origin(rq, origin) || (app->config->cors_credentials && origin_is_named(app, origin));
 }
 
 /* --- memory ---------------------------------------------------------------------- */

@@ -11,6 +11,13 @@ int app_http_start(struct app *app, struct buf *problem);
 int app_cors_init(struct app *app, struct buf *problem);
 void app_cors_finish(struct app *app);
 
+/*
+ * May a request that is known by its cookie alone change something? Its page says where it is from, and that is here,
+ * or an origin named in CORS_ORIGINS or CORS_ORIGIN_REGEXES with CORS_CREDENTIALS; and its body is of a type that pages elsewhere
+ * cannot send without asking. Any thread.
+ */
+bool app_cookie_allowed(const struct app *app, const struct http_request *rq);
+
 /* The tables of the API, closed by NULL; adapters bring their own. */
 extern const struct route *const api_tables[];
 

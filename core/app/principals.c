@@ -114,7 +114,14 @@ static const char *const *unpack(const char *packed, size_t len, struct arena *a
 	return list;
 }
 
-static const struct principal *principal_make(const struct remembered *m, struct arena *arena)
+static bool all_zero(const struct id *id)
+{
+	static const struct id zero;
+
+	return memcmp(id, &zero, sizeof(zero)) == 0;
+}
+
+static struct principal *principal_make(const struct remembered *m, struct arena *arena)
 {
 	struct principal *who = arena_alloc(arena, sizeof(*who));
 	const char *const *roles = unpack(m->roles, m->roles_len, arena);
@@ -126,7 +133,7 @@ static const struct principal *principal_make(const struct remembered *m, struct
 	id_format(who->user_id, &m->user);
 	if (m->key != NULL)
 		id_format(who->key_id, &m->key->id);
-	else
+	else if (!all_zero(&m->session))
 		id_format(who->session_id, &m->session);
 	who->id = m->key != NULL ? arena_printf(arena, "api_key:%s", who->key_id) : arena_printf(arena, "user:%s", who->user_id);
 	return who->id == NULL ? NULL : who;
@@ -140,6 +147,8 @@ struct lookup {
 	struct query query;
 	struct id user, session; /* of a log-in */
 	struct key_facts *key;   /* of a key, in the arena; NULL: of a log-in */
+	bool legacy;             /* of a token of the system replaced, whose `claim` names the account */
+	char claim[BASE64URL_LEN(SHA256_LEN) + 1];
 	struct slice prefix;
 	struct json_value scopes;
 	char user_text[ID_TEXT_LEN + 1], session_text[ID_TEXT_LEN + 1];
@@ -278,6 +287,21 @@ static int authorize_key(struct app *app, struct http_request *rq, struct slice 
 	return look_up(rq, l);
 }
 
+/* Looked up anew each time: such tokens are there for the days of a move. They have no session that could be ended here. */
+static int authorize_legacy(struct app *app, struct http_request *rq, struct lookup *l, struct slice sub,
+    const char **ret_detail)
+{
+	const char *text = arena_printf(rq->arena, "legacy:%.*s", SLICE_ARG(sub));
+	uint8_t digest[SHA256_LEN];
+
+	if (text == NULL)
+		return permit(rq, NULL, ret_detail);
+	sealer_fingerprint(app->sealer, slice_str(text), digest);
+	base64url_encode_to(l->claim, digest, sizeof(digest));
+	l->legacy = true;
+	return look_up(rq, l);
+}
+
 static int authorize_jwt(struct app *app, struct http_request *rq, struct slice token, const char **ret_detail)
 {
 	struct lookup *l = arena_calloc(rq->arena, 1, sizeof(*l));
@@ -289,6 +313,8 @@ static int authorize_jwt(struct app *app, struct http_request *rq, struct slice 
 		return permit(rq, NULL, ret_detail);
 	if (verdict == JWT_EXPIRED)
 		return refuse_token(rq, ret_detail, "This access token has expired; get a new one with the refresh token.");
+	if (verdict == JWT_OK && claims.sid.len == 0)
+		return authorize_legacy(app, rq, l, claims.sub, ret_detail);
 	if (verdict != JWT_OK || id_parse(claims.sub, &l->user) != 0 || id_parse(claims.sid, &l->session) != 0)
 		return refuse_token(rq, ret_detail, "This access token is not valid here.");
 	m = slot_of_session(rq, &l->session);
@@ -366,8 +392,9 @@ static bool remember_key(struct lookup *l, struct remembered *m)
 /* The row into the table; 0 or the status to refuse with. */
 static int remember(struct lookup *l, struct json_value row, const char **ret_detail)
 {
-	struct remembered *m = l->key != NULL ? slot_of_key(l->rq, l->key) : slot_of_session(l->rq, &l->session);
+	struct remembered once = {0}, *m = &once;
 	struct json_value v, roles, permissions;
+	struct principal *who;
 
 	if (!json_member(row, "active", &v) || v.type != JSON_TRUE)
 		return refuse_token(l->rq, ret_detail, "This account may not be used.");
@@ -375,6 +402,8 @@ static int remember(struct lookup *l, struct json_value row, const char **ret_de
 		return refuse_token(l->rq, ret_detail, "This log-in has ended; sign in again.");
 	if (!json_member(row, "roles", &roles) || !json_member(row, "permissions", &permissions))
 		return 503;
+	if (!l->legacy)
+		m = l->key != NULL ? slot_of_key(l->rq, l->key) : slot_of_session(l->rq, &l->session);
 	forget(m);
 	m->roles = pack(roles, l->rq->arena, &m->roles_len);
 	m->permissions = pack(permissions, l->rq->arena, &m->permissions_len);
@@ -385,7 +414,11 @@ static int remember(struct lookup *l, struct json_value row, const char **ret_de
 		forget(m);
 		return permit(l->rq, NULL, ret_detail);
 	}
-	return m->key != NULL ? permit_key(l->rq, m, ret_detail) : permit(l->rq, principal_make(m, l->rq->arena), ret_detail);
+	if (m->key != NULL)
+		return permit_key(l->rq, m, ret_detail);
+	who = principal_make(m, l->rq->arena);
+	forget(&once);
+	return permit(l->rq, who, ret_detail);
 }
 
 static void on_account(struct query *q)
@@ -420,7 +453,7 @@ static void ask_for_account(struct lookup *l)
 	l->query.n_params = 2;
 	l->query.params[0] = (struct query_param){.name = "user", .text = slice_of(l->user_text, ID_TEXT_LEN)};
 	l->query.params[1] = (struct query_param){.name = "session",
-	    .text = l->key != NULL ? SLICE("-") : slice_of(l->session_text, ID_TEXT_LEN)};
+	    .text = l->key != NULL || l->legacy ? SLICE("-") : slice_of(l->session_text, ID_TEXT_LEN)};
 	query_start(app_of(l->rq)->queries, &l->query);
 }
 
@@ -502,6 +535,27 @@ static void on_key(struct query *q)
 	http_authorized(rq, status, detail);
 }
 
+static void on_legacy(struct query *q)
+{
+	struct lookup *l = q->arg;
+	struct http_request *rq = l->rq;
+	const char *detail = try_again;
+	int status = 503;
+	struct slice id;
+
+	if (q->rc == ERR_NOT_FOUND)
+		status = refuse_token(rq, &detail, "This access token is of an account that does not exist.");
+	else if (q->rc == 0 && text_of(l, json_root(buf_slice(&q->out)), "id", &id) && id_parse(id, &l->user) == 0)
+		status = 0;
+	query_finish(q);
+	if (status == 0) {
+		ask_for_account(l);
+		return;
+	}
+	rq->data = NULL;
+	http_authorized(rq, status, detail);
+}
+
 void principals_authorize_later(void *arg, struct http_request *rq)
 {
 	struct app *app = arg;
@@ -509,6 +563,13 @@ void principals_authorize_later(void *arg, struct http_request *rq)
 
 	/* Before the question: an answer from before a change must not be taken for one from after it. */
 	l->epoch = atomic_load(&app->access_epoch);
+	if (l->legacy) {
+		ask(l, "account_by_legacy_claim", on_legacy);
+		l->query.n_params = 1;
+		l->query.params[0] = (struct query_param){.name = "claim", .text = slice_str(l->claim)};
+		query_start(app->queries, &l->query);
+		return;
+	}
 	if (l->key == NULL) {
 		ask_for_account(l);
 		return;

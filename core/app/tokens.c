@@ -23,6 +23,8 @@ struct tokens {
 	const struct clock *clock;
 	const struct rng *rng;
 	char issuer[ISSUER_MAX];
+	struct buf legacy_secret; /* of the system replaced; empty: its tokens are not believed */
+	int64_t legacy_until_s;
 	pthread_mutex_t lock; /* guards: */
 	struct period_key keys[KEYS]; /* the newest first */
 };
@@ -96,8 +98,18 @@ void tokens_close(struct tokens *t)
 	if (t == NULL)
 		return;
 	pthread_mutex_destroy(&t->lock);
+	buf_wipe(&t->legacy_secret);
 	crypto_wipe(t, sizeof(*t));
 	free(t);
+}
+
+int tokens_believe_legacy(struct tokens *t, struct slice secret, int64_t until_s)
+{
+	if (secret.len < TOKEN_LEGACY_SECRET_MIN)
+		return ERR_INVALID;
+	t->legacy_secret = (struct buf)BUF_INIT(4096);
+	t->legacy_until_s = until_s;
+	return buf_append(&t->legacy_secret, secret);
 }
 
 int tokens_issue(struct tokens *t, struct slice user_id, struct slice session_id, struct buf *out)
@@ -142,7 +154,8 @@ enum jwt_verdict tokens_verify(struct tokens *t, struct slice token, struct aren
 {
 	int64_t now_s = clock_wall_us(t->clock) / 1000000;
 	struct period_key keys[KEYS];
-	struct jwt_key believed[KEYS];
+	struct jwt_key believed[KEYS + 1];
+	size_t n = KEYS;
 	enum jwt_verdict verdict = JWT_NO_MEMORY;
 	struct jwt_claims claims;
 
@@ -153,9 +166,16 @@ enum jwt_verdict tokens_verify(struct tokens *t, struct slice token, struct aren
 		    .audience = TOKEN_AUDIENCE, .type = TOKEN_TYPE};
 		memcpy(believed[i].public_key, keys[i].public_key, ED25519_PUBLIC_LEN);
 	}
-	verdict = jwt_verify(token, believed, KEYS, now_s, TOKEN_TOLERANCE_S, arena, &claims);
+	if (t->legacy_secret.len > 0)
+		believed[n++] = (struct jwt_key){.alg = JWT_HS256, .secret = buf_slice(&t->legacy_secret),
+		    .until_s = t->legacy_until_s};
+	verdict = jwt_verify(token, believed, n, now_s, TOKEN_TOLERANCE_S, arena, &claims);
 	crypto_wipe(keys, sizeof(keys));
-	if (verdict == JWT_OK && (claims.sub.len == 0 || claims.sid.len == 0))
+	if (verdict == JWT_OK && claims.key->alg == JWT_HS256)
+		claims.sid = (struct slice){0}; /* it has none of ours, whatever it says */
+	else if (verdict == JWT_OK && claims.sid.len == 0)
+		verdict = JWT_BAD_CLAIM;
+	if (verdict == JWT_OK && claims.sub.len == 0)
 		verdict = JWT_BAD_CLAIM;
 	if (verdict == JWT_OK) {
 		claims.key = NULL; /* it lies on our stack */

@@ -26,6 +26,15 @@ void tokens_close(struct tokens *t); /* wipes; NULL is fine */
 /* Appends a token for a user's session, good for TOKEN_LIFE_S. */
 int tokens_issue(struct tokens *t, struct slice user_id, struct slice session_id, struct buf *out);
 
+/*
+ * From now until `until_s` tokens of the system replaced are believed as well: HS256 under this secret (copied), without
+ * `kid`; of their claims sub, jti, iat and exp are read. Before other threads have it. ERR_INVALID: fewer than
+ * TOKEN_LEGACY_SECRET_MIN bytes, which can be guessed.
+ */
+#define TOKEN_LEGACY_SECRET_MIN 32
+int tokens_believe_legacy(struct tokens *t, struct slice secret, int64_t until_s);
+
+/* Of a token that the system replaced made sid is empty, and sub its name for the account. */
 enum jwt_verdict tokens_verify(struct tokens *t, struct slice token, struct arena *arena, struct jwt_claims *ret_claims);
 
 /* {"keys":[...]} (RFC 7517 5). */

@@ -241,7 +241,9 @@ void answer_head(struct exchange *x, struct buf *out, int status, const char *co
 	buf_append(out, SLICE("X-Request-Id: "));
 	buf_append(out, x->rq.request_id);
 	buf_append(out, SLICE("\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
-			      "Referrer-Policy: no-referrer\r\n"));
+			      "Referrer-Policy: no-referrer\r\n"
+			      "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+			      "Cross-Origin-Resource-Policy: same-origin\r\n"));
 	if (!x->has_cache_control)
 		buf_append(out, SLICE("Cache-Control: no-store\r\n"));
 	if (x->rq.secure)

@@ -174,7 +174,8 @@ class Identity(unittest.TestCase):
         for part in ("__Host-refreshToken=", "; Path=/", "; Secure", "; HttpOnly", "; SameSite=Strict"):
             self.assertIn(part, cookie)
         pair = cookie.split(";")[0]
-        again = self.call("POST", "/api/auth/refresh-token", {}, headers={"Cookie": "a=b; " + pair})
+        again = self.call("POST", "/api/auth/refresh-token", {}, headers={
+            "Cookie": "a=b; " + pair, "Origin": "http://127.0.0.1:%d" % self.server.port})
         self.assertNotIn("refreshToken", again.json)
         out = self.call("POST", "/api/auth/logout", {}, again.json["accessToken"])
         self.assertIn("Max-Age=0", out.headers["Set-Cookie"])

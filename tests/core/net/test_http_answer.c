@@ -15,6 +15,8 @@ START_TEST(an_answer_is_exactly_this)
 	    "X-Content-Type-Options: nosniff\r\n"
 	    "X-Frame-Options: DENY\r\n"
 	    "Referrer-Policy: no-referrer\r\n"
+	    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+	    "Cross-Origin-Resource-Policy: same-origin\r\n"
 	    "Cache-Control: no-store\r\n"
 	    "Vary: Origin\r\n"
 	    "ETag: W/\"WJG1tSLV3whtD_Cx\"\r\n"
