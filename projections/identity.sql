@@ -136,6 +136,39 @@ select u.*, case when u.erased_at is not null then 'ERASED' when u.deleted_at is
 		order by r.level, r.code limit 1) as role
 from users as u;
 
+/* What people tell of themselves, beside their name. */
+create table user_profiles (
+	user text primary key,
+	avatar text, bio text, first_name text, last_name text, date_of_birth text, gender text,
+	address text, city text, country text, zip_code text, website text,
+	updated_at integer not null
+) strict, without rowid;
+
+/*
+ * One-time codes: what became of each, for as long as limits or people may ask. Of one target and purpose at most one
+ * is neither over nor past its time. The code itself is there sealed, until its key is destroyed.
+ */
+create table verifications (
+	id text primary key,
+	purpose text not null,
+	channel text not null,
+	target_digest text not null,
+	address_digest text not null,
+	sealed_code text,
+	version integer not null,
+	tries integer not null default 0,
+	requested_at integer not null,
+	expires_at integer not null,
+	over_at integer,
+	why text,
+	ended_at integer
+) strict, without rowid;
+create unique index verifications_open on verifications (target_digest, purpose) where over_at is null;
+create index verifications_target on verifications (target_digest, requested_at);
+create index verifications_address on verifications (address_digest, requested_at);
+create index verifications_requested on verifications (requested_at);
+create index verifications_kept on verifications (expires_at) where ended_at is null;
+
 -- on user.registered
 insert into users (id, username, username_claim, email, email_claim, phone, country_code, phone_claim, legacy_claim,
 	display_name, email_verified_at, phone_verified_at, created_at, updated_at, row)
@@ -190,7 +223,7 @@ insert into logins (id, user, target, target_digest, address_digest, network_dig
 	user_agent, device_id, at)
 values (row_id('login', :position), :user_id, :target, :target_digest, :address_digest, :network_digest, :login_type, 1,
 	:ip, :user_agent, :device_id, :time);
-update users set last_login_at = :time where id = :user_id;
+update users set last_login_at = :time where id = :user_id and :login_type <> 'PASSWORD_RESET';
 
 -- on login.failed
 insert into logins (id, user, target, target_digest, address_digest, network_digest, login_type, success, reason, ip,
@@ -233,6 +266,58 @@ update api_keys set name = :name, scopes = :scopes, expires_at = :expires_at_ms,
 	restricted = :restricted, allowed = :allowed, updated_at = :time, version = :version
 where id = :key_id;
 
+-- on user.profile_changed
+update users set display_name = iif(:display_name is null, display_name, nullif(:display_name, '')), updated_at = :time
+where id = :user_id;
+insert or ignore into user_profiles (user, updated_at) values (:user_id, :time);
+update user_profiles set
+	avatar = iif(:avatar is null, avatar, nullif(:avatar, '')),
+	bio = iif(:bio is null, bio, nullif(:bio, '')),
+	first_name = iif(:first_name is null, first_name, nullif(:first_name, '')),
+	last_name = iif(:last_name is null, last_name, nullif(:last_name, '')),
+	date_of_birth = iif(:date_of_birth is null, date_of_birth, nullif(:date_of_birth, '')),
+	gender = iif(:gender is null, gender, nullif(:gender, '')),
+	address = iif(:address is null, address, nullif(:address, '')),
+	city = iif(:city is null, city, nullif(:city, '')),
+	country = iif(:country is null, country, nullif(:country, '')),
+	zip_code = iif(:zip_code is null, zip_code, nullif(:zip_code, '')),
+	website = iif(:website is null, website, nullif(:website, '')),
+	updated_at = :time
+where user = :user_id;
+
+-- on user.contact_changed
+update users set username = coalesce(:username, username), username_claim = coalesce(:username_claim, username_claim),
+	email = coalesce(:email, iif(:email_claim is null, email, null)), email_claim = coalesce(:email_claim, email_claim),
+	email_verified_at = iif(:email_claim is null, email_verified_at, iif(:email_verified, :time, null)),
+	phone = coalesce(:phone, iif(:phone_claim is null, phone, null)), phone_claim = coalesce(:phone_claim, phone_claim),
+	country_code = coalesce(:country_code, iif(:phone_claim is null, country_code, null)),
+	phone_verified_at = iif(:phone_claim is null, phone_verified_at, iif(:phone_verified, :time, null)),
+	updated_at = :time
+where id = :user_id;
+
+-- on verification.requested
+/* A new one ends the old. What is a month old and over is told by the log alone. */
+update verifications set over_at = :time, why = iif(expires_at <= :time, 'EXPIRED', 'SUPERSEDED')
+where target_digest = :target_digest and purpose = :purpose and over_at is null;
+insert into verifications (id, purpose, channel, target_digest, address_digest, sealed_code, version, requested_at, expires_at)
+values (:request_id, :purpose, :channel, :target_digest, :address_digest, :sealed_code, :version, :time, :expires_at_ms);
+delete from verifications where requested_at < :time - 2592000000 and ended_at is not null;
+
+-- on verification.used
+update verifications set version = :version, over_at = coalesce(over_at, :time), why = coalesce(why, 'USED')
+where id = :request_id;
+
+-- on verification.failed
+/* The fifth wrong one ends it. */
+update verifications set version = :version, tries = tries + 1,
+	over_at = iif(tries >= 4, coalesce(over_at, :time), over_at), why = iif(tries >= 4, coalesce(why, 'TRIES'), why)
+where id = :request_id;
+
+-- on verification.ended
+update verifications set version = :version, over_at = coalesce(over_at, :time), why = coalesce(why, :reason),
+	sealed_code = null, ended_at = :time
+where id = :request_id;
+
 -- query account_by_claim
 /* A digest is of one kind of name, so at most one of the three can be meant. */
 select id, password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool"
@@ -250,10 +335,12 @@ select id, username, email, country_code as "countryCode", phone, display_name a
 from users where id = :id;
 
 -- query failures_of_target
-/* Wrong tries since the last success, and when the last one was. */
+/* Wrong tries since the last success or new password, and when the last one was. */
 select count(*) as "failures:int", max(at) as "lastAt:int" from logins
 where target_digest = :digest and success = 0 and at > :since
-	and at > coalesce((select max(at) from logins where target_digest = :digest and success = 1), 0);
+	and at > coalesce((select max(at) from logins where target_digest = :digest and success = 1), 0)
+	and at > coalesce((select max(password_set_at) from users
+		where username_claim = :digest or email_claim = :digest or phone_claim = :digest), 0);
 
 -- query device_seen
 /* A device that somebody signed in from with success: only they know what it calls itself. */
@@ -380,3 +467,35 @@ select id, username, email, country_code as "countryCode", phone, display_name a
 	last_login_at as "lastLoginAt:time", created_at as "createdAt:time", updated_at as "updatedAt:time",
 	deleted_at as "deletedAt:time"
 from user_rows;
+
+-- query profile_of_user
+select u.id, u.username, u.email, u.country_code as "countryCode", u.phone, u.display_name as "displayName",
+	u.username_claim as "usernameClaim", u.email_claim as "emailClaim", u.phone_claim as "phoneClaim",
+	u.password_hash as "passwordHash", u.active and u.deleted_at is null as "active:bool",
+	u.email_verified_at is not null as "emailVerified:bool", u.phone_verified_at is not null as "phoneVerified:bool",
+	u.last_login_at as "lastLoginAt:time", u.created_at as "createdAt:time",
+	p.avatar, p.bio, p.first_name as "firstName", p.last_name as "lastName", p.date_of_birth as "dateOfBirth", p.gender,
+	p.address, p.city, p.country, p.zip_code as "zipCode", p.website
+from users as u left join user_profiles as p on p.user = u.id where u.id = :id;
+
+-- query codes_sent
+/* When the codes were asked for that the limits go by: to the target the newest, 5th and 10th newest; by the address the
+ * 20th; of all, the one that makes the day full. Null where there were not so many. */
+select (select id from verifications where target_digest = :target order by requested_at desc, id desc limit 1) as "newest",
+	(select max(requested_at) from verifications where target_digest = :target) as "lastAt:int",
+	(select requested_at from verifications where target_digest = :target order by requested_at desc limit 1 offset 4)
+		as "fifthAt:int",
+	(select requested_at from verifications where target_digest = :target order by requested_at desc limit 1 offset 9)
+		as "tenthAt:int",
+	(select requested_at from verifications where address_digest = :address order by requested_at desc limit 1 offset 19)
+		as "ofAddressAt:int",
+	(select requested_at from verifications order by requested_at desc limit 1 offset coalesce(:most, 1) - 1) as "ofAllAt:int";
+
+-- query code_open
+select id, sealed_code as "sealedCode", version as "version:int", expires_at as "expiresAt:int" from verifications
+where target_digest = :target and purpose = :purpose and over_at is null;
+
+-- query codes_over
+/* Those whose key is to be destroyed. */
+select id, coalesce(why, 'EXPIRED') as "reason" from verifications
+where ended_at is null and (over_at is not null or expires_at <= :now) order by id limit 256;

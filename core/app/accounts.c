@@ -2,6 +2,7 @@
 #include "app/accounts.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdio.h>
 
 #include "app/app_http.h"
@@ -9,8 +10,11 @@
 #include "app/tokens.h"
 #include "base/codec.h"
 #include "base/err.h"
+#include "crypto/password.h"
 
 #define REFRESH_BYTES 32
+#define TARGET_TRIES 5
+#define TARGET_DELAY_MS_MAX (15 * 60 * 1000LL)
 
 static struct slice encode_digest(struct action *c, const uint8_t digest[32])
 {
@@ -73,6 +77,57 @@ bool account_names_read(struct action *c, struct slice username, struct slice em
 		ret->country_code = country_code.len > 0 ? country_code : SLICE(COUNTRY_CODE_DEFAULT);
 	}
 	return true;
+}
+
+bool account_answer_taken(struct action *c, int status, struct slice claim)
+{
+	if (slice_starts_with(claim, SLICE("username:")))
+		return action_fail(c, status, "taken", "username: has an account already.", "用户名已被注册");
+	if (slice_starts_with(claim, SLICE("email:")))
+		return action_fail(c, status, "taken", "email: has an account already.", "邮箱已被注册");
+	return action_fail(c, status, "taken", "phone: has an account already.", "手机号已被注册");
+}
+
+/* ---- passwords ------------------------------------------------------------------- */
+
+bool account_password_check(struct action *c, struct slice password, const char *const *names)
+{
+	struct said why;
+	int rc = account_password(password, names, &why);
+
+	if (rc == ERR_INVALID)
+		return action_fail_said(c, 400, "weak_password", why);
+	return rc == 0 || action_fail_err(c, rc);
+}
+
+const char *account_password_hash(struct action *c, struct slice password)
+{
+	char *hash = arena_alloc(c->arena, PASSWORD_HASH_SIZE);
+	int rc = hash == NULL ? ERR_NOMEM : password_hash(hash, password, &PASSWORD_COST_DEFAULT, c->app->rng);
+
+	if (rc == 0)
+		return hash;
+	action_fail_err(c, rc);
+	return NULL;
+}
+
+int64_t failures_wait_ms(int64_t failures, int64_t last_at_ms, int64_t now_ms)
+{
+	int64_t delay_ms, until_ms;
+
+	if (failures < TARGET_TRIES)
+		return 0;
+	delay_ms = failures - TARGET_TRIES >= 10 ? TARGET_DELAY_MS_MAX : 1000LL << (failures - TARGET_TRIES);
+	if (delay_ms > TARGET_DELAY_MS_MAX)
+		delay_ms = TARGET_DELAY_MS_MAX;
+	until_ms = last_at_ms + delay_ms;
+	return now_ms < until_ms ? until_ms - now_ms : 0;
+}
+
+bool failures_refuse(struct action *c, int64_t wait_ms, const char *zh)
+{
+	action_header(c, "Retry-After", arena_printf(c->arena, "%lld", (long long)((wait_ms + 999) / 1000)));
+	return action_fail(c, 429, "too_many_attempts", "Too many failed attempts; wait and try again.", zh);
 }
 
 /* ---- where from ---------------------------------------------------------------------- */
@@ -154,6 +209,33 @@ void session_open(struct action_events *e, const struct id *user, const struct c
 		e->rc = ERR_NOMEM;
 	else
 		action_event(e, EVENT_SESSION_OPENED, &data, user, NULL);
+}
+
+int sessions_end(struct action_events *e, struct slice user_id, struct slice but, const char *reason, size_t room)
+{
+	struct action *c = e->c;
+	struct action_param of[] = {{"user", user_id, 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
+	struct json_value rows, row;
+	struct json_reader r;
+	int rc = action_rows(c, "sessions_of_user", of, 2, &rows);
+
+	if (rc != 0)
+		return rc;
+	assert(e->n == 0 && room < ACTION_EVENTS_MAX);
+	json_enter(&r, rows);
+	while (rc == 0 && json_next(&r, NULL, &row)) {
+		struct event_session_closed data = {.session_id = row_text(c, row, "id"), .user_id = user_id,
+		    .reason = slice_str(reason)};
+
+		if (slice_eq(data.session_id, but))
+			continue;
+		if (e->n + room == ACTION_EVENTS_MAX) {
+			rc = action_append(e);
+			*e = (struct action_events){.c = c};
+		}
+		action_event(e, EVENT_SESSION_CLOSED, &data, NULL, NULL);
+	}
+	return rc;
 }
 
 /* Max-Age 0 takes it away. */

@@ -30,12 +30,29 @@ struct account_names {
 bool account_names_read(struct action *c, struct slice username, struct slice email, struct slice country_code,
     struct slice phone, struct account_names *ret);
 
+/* Somebody else has a name: claim as the log tells it ("email:..."). False. */
+bool account_answer_taken(struct action *c, int status, struct slice claim);
+
+/* May this be the password of who goes by these names (closed by NULL; NULLs of no memory are none)? False: the 400 is set. */
+bool account_password_check(struct action *c, struct slice password, const char *const *names);
+/* Its hash, in the arena, at some cost; NULL: the answer is set. */
+const char *account_password_hash(struct action *c, struct slice password);
+
 /* Where a request came from, as log-ins are counted by. */
 struct caller {
 	struct slice address_digest, network_digest;
 	struct slice user_agent, device_info, device_id;
 };
 bool caller_read(struct action *c, struct slice device_info, struct slice device_id, struct caller *ret);
+
+/*
+ * integrity.md 20: how long somebody has to wait before the next try, after so many wrong ones within
+ * FAILURES_WINDOW_MS (query failures_of_target) of which the last was then; 0: not at all.
+ */
+#define FAILURES_WINDOW_MS (24 * 3600 * 1000LL)
+int64_t failures_wait_ms(int64_t failures, int64_t last_at_ms, int64_t now_ms);
+/* The 429 that says so; False. */
+bool failures_refuse(struct action *c, int64_t wait_ms, const char *zh);
 
 /* ---- sessions -------------------------------------------------------------- */
 
@@ -49,6 +66,11 @@ struct session {
 /* A new log-in: adds session.opened, fills *ret. */
 void session_open(struct action_events *e, const struct id *user, const struct caller *caller, const char *login_type,
     bool is_web, struct session *ret);
+/*
+ * Ends a person's log-ins but one (empty: all of them): session.closed into e, which must hold nothing yet and keeps
+ * room for `room` events more. Those that find no room there are ended right now.
+ */
+int sessions_end(struct action_events *e, struct slice user_id, struct slice but, const char *reason, size_t room);
 /* The tokens and who they are for; the cookie for web clients. */
 void session_answer(struct action *c, int status, const struct session *s, struct slice name, struct slice roles_json);
 /*

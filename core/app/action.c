@@ -253,8 +253,10 @@ void action_event(struct action_events *e, enum event_type type, const void *dat
 /* May what was known of anybody's rights be wrong after it? */
 static bool changes_access(uint16_t type)
 {
-	return type != EVENT_LOGIN_SUCCEEDED && type != EVENT_LOGIN_FAILED && type != EVENT_LOGIN_UNUSUAL && type != EVENT_SESSION_OPENED &&
-	    type != EVENT_SESSION_ROTATED && type != EVENT_SESSION_REUSED && type != EVENT_ACCESS_DENIED;
+	return type != EVENT_LOGIN_SUCCEEDED && type != EVENT_LOGIN_FAILED && type != EVENT_LOGIN_UNUSUAL &&
+	    type != EVENT_SESSION_OPENED && type != EVENT_SESSION_ROTATED && type != EVENT_SESSION_REUSED &&
+	    type != EVENT_ACCESS_DENIED && type != EVENT_VERIFICATION_REQUESTED && type != EVENT_VERIFICATION_USED &&
+	    type != EVENT_VERIFICATION_FAILED && type != EVENT_USER_PROFILE_CHANGED && type != EVENT_USER_CONTACT_CHANGED;
 }
 
 static void raise_epoch(struct app *app, uint64_t to)

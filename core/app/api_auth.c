@@ -9,6 +9,7 @@
 
 #include "app/accounts.h"
 #include "app/api.h"
+#include "app/codes.h"
 #include "app/login_watch.h"
 #include "app/principals.h"
 #include "app/tokens.h"
@@ -16,9 +17,6 @@
 #include "crypto/password.h"
 #include "requests.gen.h"
 
-#define TARGET_WINDOW_MS (24 * 3600 * 1000LL) /* how long a wrong try is remembered against a name */
-#define TARGET_TRIES 5
-#define TARGET_DELAY_MS_MAX (15 * 60 * 1000LL)
 #define ADDRESS_WINDOW_MS (60 * 1000LL)
 #define ADDRESS_TRIES 20
 #define NETWORK_TRIES 100
@@ -36,6 +34,8 @@ struct login {
 	struct slice target, key; /* as typed; its one spelling */
 	struct slice claim;       /* digest of the key; also the name of the log-in's stream */
 	const char *kind, *login_type;
+	bool by_code;
+	struct code_right code;
 	struct json_value account;
 	bool known;
 	struct id user;
@@ -76,20 +76,16 @@ static bool read_login(struct login *l)
 	if (l->key.len == 0)
 		return action_fail(c, 400, "invalid", "Say who you are: the name that this type of log-in goes by is missing.",
 		    "请提供用户名、邮箱或手机号");
-	if (kind->by_code)
-		return action_fail(c, 400, "unsupported", "Signing in with a code is not possible yet.", "暂不支持验证码登录");
-	if (l->body.password.len == 0)
+	l->by_code = kind->by_code;
+	/* S1 of the systems replaced: without a code any that was asked for let people in. */
+	if (l->by_code && l->body.code.len == 0)
+		return action_fail(c, 400, "invalid", "code: is missing.", "验证码不能为空");
+	if (!l->by_code && l->body.password.len == 0)
 		return action_fail(c, 400, "invalid", "The password is missing.", "密码不能为空");
 	l->claim = account_digest(c, l->kind, l->key);
 	if (l->claim.ptr == NULL)
 		return action_fail_err(c, ERR_NOMEM);
 	return caller_read(c, l->body.device_info, l->body.device_id, &l->caller);
-}
-
-static bool too_many(struct action *c, int64_t wait_ms, const char *zh)
-{
-	action_header(c, "Retry-After", arena_printf(c->arena, "%lld", (long long)((wait_ms + 999) / 1000)));
-	return action_fail(c, 429, "too_many_attempts", "Too many failed attempts; wait and try again.", zh);
 }
 
 /* Their own device, with the password, is let in however often others have guessed: nobody is locked out from outside. */
@@ -113,11 +109,11 @@ static bool within_limits(struct login *l)
 {
 	struct action *c = l->c;
 	int64_t now_ms = clock_wall_ms(c->app->clock);
-	struct action_param of_target[] = {{"digest", l->claim, 0}, {"since", {0}, now_ms - TARGET_WINDOW_MS}};
+	struct action_param of_target[] = {{"digest", l->claim, 0}, {"since", {0}, now_ms - FAILURES_WINDOW_MS}};
 	struct action_param of_network[] = {{"address", l->caller.address_digest, 0},
 	    {"network", l->caller.network_digest, 0}, {"since", {0}, now_ms - ADDRESS_WINDOW_MS}};
 	struct json_value row;
-	int64_t failures, delay_ms, until_ms;
+	int64_t wait_ms;
 	bool known_device;
 	int rc = action_row(c, "failures_of_target", of_target, 2, &row);
 
@@ -125,20 +121,14 @@ static bool within_limits(struct login *l)
 		rc = is_known_device(l, &known_device);
 	if (rc != 0)
 		return action_fail_err(c, rc);
-	failures = row_i64(row, "failures");
-	if (failures >= TARGET_TRIES && !known_device) {
-		delay_ms = failures - TARGET_TRIES >= 10 ? TARGET_DELAY_MS_MAX : 1000LL << (failures - TARGET_TRIES);
-		if (delay_ms > TARGET_DELAY_MS_MAX)
-			delay_ms = TARGET_DELAY_MS_MAX;
-		until_ms = row_i64(row, "lastAt") + delay_ms;
-		if (now_ms < until_ms)
-			return too_many(c, until_ms - now_ms, "登录失败次数过多，请稍后再试");
-	}
+	wait_ms = failures_wait_ms(row_i64(row, "failures"), row_i64(row, "lastAt"), now_ms);
+	if (wait_ms > 0 && !known_device)
+		return failures_refuse(c, wait_ms, "登录失败次数过多，请稍后再试");
 	rc = action_row(c, "failures_of_network", of_network, 3, &row);
 	if (rc != 0)
 		return action_fail_err(c, rc);
 	if (row_i64(row, "address") >= ADDRESS_TRIES || row_i64(row, "network") >= NETWORK_TRIES)
-		return too_many(c, ADDRESS_WINDOW_MS, "该IP登录失败次数过多，请稍后再试");
+		return failures_refuse(c, ADDRESS_WINDOW_MS, "该IP登录失败次数过多，请稍后再试");
 	return true;
 }
 
@@ -158,6 +148,13 @@ static bool find_account(struct login *l)
 	return true;
 }
 
+static const char *why_barred(struct login *l)
+{
+	if (row_bool(l->account, "deleted"))
+		return "DELETED";
+	return row_bool(l->account, "active") ? NULL : "DISABLED";
+}
+
 /* Why they may not come in, or NULL. The hash of nobody takes as long as anybody's. */
 static const char *verify(struct login *l, bool *ret_rehash, int *ret_rc)
 {
@@ -170,11 +167,19 @@ static const char *verify(struct login *l, bool *ret_rehash, int *ret_rc)
 		return "UNKNOWN_USER";
 	if (hash.len == 0)
 		return "NO_PASSWORD";
-	if (rc != 0)
-		return "WRONG_PASSWORD";
-	if (row_bool(l->account, "deleted"))
-		return "DELETED";
-	return row_bool(l->account, "active") ? NULL : "DISABLED";
+	return rc != 0 ? "WRONG_PASSWORD" : why_barred(l);
+}
+
+/* The same with a code, which is not used up by that. */
+static const char *verify_code(struct login *l, int *ret_rc)
+{
+	struct code_target target = {.digest = l->claim};
+	int rc = code_check(l->c, CODE_LOGIN, &target, l->body.request_id, l->body.code, &l->code);
+
+	*ret_rc = rc == ERR_DENIED ? 0 : rc;
+	if (!l->known)
+		return "UNKNOWN_USER";
+	return rc != 0 ? "WRONG_CODE" : why_barred(l);
 }
 
 static void refuse_login(struct login *l, const char *reason)
@@ -199,6 +204,8 @@ static void refuse_login(struct login *l, const char *reason)
 		action_fail_err(c, rc);
 	else if (strcmp(reason, "DISABLED") == 0)
 		action_fail(c, 401, "disabled", "This account is disabled.", "账户已被禁用");
+	else if (l->by_code)
+		code_refuse(c, 401);
 	else
 		action_fail(c, 401, "bad_credentials", "The name or the password is wrong.", "用户名或密码错误");
 }
@@ -218,7 +225,8 @@ static int add_rehash(struct login *l, struct action_events *e)
 	return 0;
 }
 
-static void let_in(struct login *l, bool rehash)
+/* ERR_CONFLICT: the code was tried or used by somebody else meanwhile. Else it is answered. */
+static int let_in(struct login *l, bool rehash)
 {
 	struct action *c = l->c;
 	struct action_events e = {.c = c};
@@ -242,14 +250,21 @@ static void let_in(struct login *l, bool rehash)
 	if (rc == 0)
 		rc = login_note_unusual(&e, &l->user, &session, &l->caller);
 	action_event(&e, EVENT_LOGIN_SUCCEEDED, &data, &l->user, NULL);
+	if (l->by_code)
+		code_use(&e, &l->code, l->user_text);
 	if (rc == 0)
 		rc = action_append(&e);
+	if (rc == ERR_CONFLICT && l->by_code)
+		return rc;
 	if (rc != 0 || !json_member(principal, "roles", &roles)) {
 		action_fail_err(c, rc != 0 ? rc : ERR_CORRUPT);
-		return;
+		return 0;
 	}
+	if (l->by_code)
+		code_used(c);
 	name = row_text(c, account, "displayName");
 	session_answer(c, 200, &session, name.len > 0 ? name : l->target, roles.text);
+	return 0;
 }
 
 static void run_login(struct action *c)
@@ -261,13 +276,13 @@ static void run_login(struct action *c)
 
 	if (!read_login(&l) || !find_account(&l) || !within_limits(&l))
 		return;
-	reason = verify(&l, &rehash, &rc);
-	if (rc != 0)
-		action_fail_err(c, rc);
-	else if (reason != NULL)
-		refuse_login(&l, reason);
-	else
-		let_in(&l, rehash);
+	do {
+		reason = l.by_code ? verify_code(&l, &rc) : verify(&l, &rehash, &rc);
+		if (rc != 0)
+			action_fail_err(c, rc);
+		else if (reason != NULL)
+			refuse_login(&l, reason);
+	} while (rc == 0 && reason == NULL && let_in(&l, rehash) == ERR_CONFLICT);
 }
 
 static void login(struct http_request *rq)

@@ -6,6 +6,7 @@
 
 #include "app/app_http.h"
 #include "app/caller_notes.h"
+#include "app/codes.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -420,6 +421,8 @@ static int start_identity(struct app *app, struct buf *problem)
 		rc = job_pool_open(&app->commands, "lulab-command", COMMAND_THREADS, COMMANDS_WAITING_MAX);
 	if (rc == 0)
 		rc = job_pool_open(&app->hashings, "lulab-hash", HASHING_THREADS, HASHINGS_WAITING_MAX);
+	if (rc == 0)
+		rc = codes_open(&app->codes, app);
 	if (rc != 0 && problem->len == 0)
 		buf_printf(problem, "log-ins cannot be served: %s", err_text(rc));
 	return rc;
@@ -514,6 +517,7 @@ void app_stop(struct app *app)
 		if (app->adapters[i]->stop != NULL && app->adapter_states[i] != NULL)
 			app->adapters[i]->stop(app->adapter_states[i]);
 	}
+	codes_close(app->codes);
 	job_pool_close(app->hashings);
 	job_pool_close(app->commands);
 	query_pool_close(app->queries);
@@ -534,6 +538,7 @@ void app_stop(struct app *app)
 	auth_close(&app->auth);
 	loop_finish(app);
 	app->hashings = app->commands = NULL;
+	app->codes = NULL;
 	app->tokens = NULL;
 	app->caller_notes = NULL;
 	app->key_rates = NULL;

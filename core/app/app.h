@@ -79,6 +79,7 @@ struct app {
 	struct job_pool *commands, *hashings;
 	struct peers *key_rates;            /* requests of API keys */
 	struct caller_notes *caller_notes;
+	struct codes *codes;
 	_Atomic uint64_t access_epoch; /* events there were when rights last changed; see principals.h */
 	const struct adapter *const *adapters;
 	void *adapter_states[APP_ADAPTERS_MAX];

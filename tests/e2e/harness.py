@@ -23,6 +23,7 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("LULAB", os.path.join(ROOT, "build", "lulab"))
 PLANTED = os.environ.get("LULAB_PLANTED", os.path.join(os.path.dirname(BINARY), "tests", "lulab_planted"))
+WRONG_CLOCK_SO = os.environ.get("WRONG_CLOCK_SO", os.path.join(os.path.dirname(BINARY), "tests", "libwrong_clock.so"))
 TOKEN = "e2eTokenForTheTests123456"
 AES_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 ACK = b"successfully received callback"

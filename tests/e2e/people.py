@@ -1,0 +1,68 @@
+"""What tests about accounts share: a service that prints the codes it would send, and calls to it."""
+
+import json
+
+from harness import Server, eventually
+
+PASSWORD = "correct horse battery"
+
+
+class DevServer(Server):
+    """LULAB_ENV=development: codes are told on stderr."""
+
+    def __init__(self, env=None, **kw):
+        super().__init__(env={"LULAB_ENV": "development", **(env or {})}, **kw)
+
+    def codes(self, to):
+        """All that would have been sent there, the oldest first."""
+        found = []
+        for line in self.log().splitlines():
+            if "this code would have been sent" in line:
+                sent = json.loads(line)
+                if sent["to"] == to:
+                    found.append(sent["code"])
+        return found
+
+    def code(self, to):
+        return eventually(lambda: self.codes(to))[-1]
+
+
+def wrong(code):
+    """Six other digits."""
+    return "%06d" % ((int(code) + 1) % 1000000)
+
+
+class People:
+    """For a TestCase with a `server`."""
+
+    def call(self, method, path, body=None, token=None, headers=None, status=200):
+        answer = self.server.request(method, path, None if body is None else json.dumps(body).encode(), token=token,
+                                     headers={"Content-Type": "application/json", **(headers or {})})
+        if status is not None:
+            self.assertEqual(answer.status, status, answer.body)
+        answer.json = json.loads(answer.body) if answer.body else None
+        return answer
+
+    def send(self, target, purpose="register", status=200, path="/api/auth/otp/send", **more):
+        return self.call("POST", path, {"target": target, "type": purpose, **more}, status=status)
+
+    def is_right(self, target, code, purpose="register", **more):
+        answer = self.call("POST", "/api/auth/otp/verify", {"target": target, "code": code, "type": purpose, **more})
+        self.assertEqual(answer.json["message"], "验证码验证成功" if answer.json["valid"] else "验证码无效或已过期")
+        return answer.json["valid"]
+
+    def register(self, email, code=None, status=201, **more):
+        if code is None:
+            self.send(email)
+            code = self.server.code(email.strip().lower())
+        return self.call("POST", "/api/auth/register", {"type": "email_code", "email": email, "code": code, **more},
+                         status=status)
+
+    def create(self, status=201, **body):
+        return self.call("POST", "/api/v1/users", {"password": PASSWORD, **body}, self.server.admin_token(), status=status)
+
+    def login(self, kind, status=200, **body):
+        return self.call("POST", "/api/auth/login", {"type": kind, **body}, status=status)
+
+    def events(self, kind):
+        return self.call("GET", "/api/v1/events?type=%s&limit=100" % kind, token=self.server.admin_token()).json["data"]

@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""Getting an account by oneself, signing in with codes, passwords, the profile and what one signs in with."""
+
+import concurrent.futures
+import json
+import unittest
+import zlib
+
+from harness import lulab
+from people import PASSWORD, DevServer, People, wrong
+
+OTHER = "staple battery horse"
+
+
+class Accounts(People, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = DevServer(env={"LULAB_TRUSTED_PROXIES": "127.0.0.1/32"}).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+
+    def setUp(self):
+        self.address = "198.51.%d.%d" % divmod(zlib.crc32(self.id().encode()) % 60000, 250)
+
+    def call(self, method, path, body=None, token=None, headers=None, status=200):
+        return super().call(method, path, body, token, {"X-Forwarded-For": self.address, **(headers or {})}, status)
+
+    def me(self, token, status=200):
+        return self.call("GET", "/api/auth/me", token=token, status=status).json
+
+    def profile(self, token, body=None, status=200, path="/api/user/profile"):
+        return self.call("GET" if body is None else "PUT", path, body, token, status=status).json
+
+
+class Registration(Accounts):
+    def test_an_address_becomes_an_account(self):
+        answer = self.register("Wang.Fang@Example.com", username="Wang_Fang", password=PASSWORD, deviceId="d1").json
+        self.assertEqual((answer["user"]["name"], answer["user"]["roles"], answer["expiresIn"]), ("Wang_Fang", ["MEMBER"], 600))
+        me = self.me(answer["accessToken"])
+        self.assertEqual((me["id"], me["email"], me["emailVerified"], me["phoneVerified"]),
+                         (answer["user"]["id"], "Wang.Fang@Example.com", True, False))
+        self.assertEqual(self.login("username_password", username="wang_fang", password=PASSWORD).json["user"]["id"], me["id"])
+        self.assertEqual(self.login("email_password", email="wang.fang@example.com", password=PASSWORD).json["user"]["id"],
+                         me["id"])
+        self.call("POST", "/api/auth/refresh-token", {"refreshToken": answer["refreshToken"]})
+        used = [e["data"] for e in self.events("verification.used") if e["data"].get("user_id") == me["id"]]
+        self.assertEqual([u["purpose"] for u in used], ["REGISTER"])
+
+    def test_a_number_becomes_an_account(self):
+        self.send("138-0000-1111", path="/api/v1/verification/send")
+        answer = self.call("POST", "/api/v1/auth/register", {
+            "type": "phone_code", "phone": "13800001111", "countryCode": "+86", "clientType": "web",
+            "code": self.server.code("+8613800001111")}, status=201)
+        self.assertNotIn("refreshToken", answer.json)
+        self.assertIn("__Host-refreshToken=", answer.headers["Set-Cookie"])
+        me = self.me(answer.json["accessToken"])
+        self.assertEqual((me["phone"], me["countryCode"], me["phoneVerified"], me["email"], me["name"]),
+                         ("+8613800001111", "+86", True, "", "+8613800001111"))
+
+    def test_only_a_code_gives_an_account(self):
+        for body, text in (
+                ({"type": "username_password", "username": "abc", "password": PASSWORD}, "请使用邮箱或手机验证码注册"),
+                ({"type": "email_password", "email": "a@example.com"}, "邮箱和密码不能为空"),
+                ({"type": "email_password", "email": "a@example.com", "password": PASSWORD}, "请先验证邮箱"),
+                ({"type": "email_password", "email": "a@example.com", "password": "short"}, "密码长度至少为12位"),
+                ({"type": "phone_password", "phone": "13800000000"}, "手机号和密码不能为空"),
+                ({"type": "phone_password", "phone": "13800000000", "password": PASSWORD}, "请先验证手机号"),
+                ({"type": "email_code", "email": "a@example.com"}, "邮箱和验证码不能为空"),
+                ({"type": "email_code", "email": "a@example.com", "code": None}, "邮箱和验证码不能为空"),
+                ({"type": "email_code", "email": "a@example.com", "code": ""}, "邮箱和验证码不能为空"),
+                ({"type": "email_code", "code": "123456"}, "邮箱和验证码不能为空"),
+                ({"type": "phone_code", "phone": "13800000000"}, "手机号和验证码不能为空"),
+                ({"type": "email_code", "email": "a@example.com", "code": "12"}, "验证码至少4位"),
+                ({"type": "email_code", "email": "nobody", "code": "123456"}, "邮箱格式不正确"),
+                ({"type": "email_code", "email": "a@example.com", "username": "a b", "code": "123456"},
+                 "用户名只能包含字母、数字和下划线"),
+                ({"type": "email_code", "email": "a@example.com", "code": "123456"}, "验证码无效或已过期"),
+                ({"type": "email_code", "email": "a@example.com", "code": "123456", "phone": "13800000000"},
+                 "邮箱注册时不能填写手机号，请注册后在个人资料中绑定")):
+            answer = self.call("POST", "/api/auth/register", body, status=400).json
+            self.assertEqual(answer["message"], text)
+        self.call("POST", "/api/auth/register", {"type": "magic"}, status=400)
+        self.call("POST", "/api/auth/register", {"type": "email_code", "isAdmin": True}, status=400)
+
+    def test_nothing_but_the_account_uses_a_code_up(self):
+        self.register("first@example.com", username="taken_name")
+        self.send("second@example.com")
+        code = self.server.code("second@example.com")
+        for more, text in (({"password": "short"}, "密码长度至少为12位"), ({"password": "i am second, really"}, "密码不能包含用户名、邮箱或产品名称"),
+                           ({"username": "x"}, "用户名至少3个字符"), ({"username": "TAKEN_NAME"}, "用户名已被注册")):
+            self.assertEqual(self.register("second@example.com", code, 400, **more).json["message"], text)
+        self.assertTrue(self.is_right("second@example.com", code))
+        self.register("second@example.com", code, password=PASSWORD)
+        # Used once, it is used.
+        self.assertFalse(self.is_right("second@example.com", code))
+        self.assertEqual(self.register("second@example.com", code, 400).json["message"], "验证码无效或已过期")
+
+    def test_who_has_an_account_is_told_so_with_their_code_only(self):
+        """S12, S14: one address is one account however it is written, and strangers learn nothing."""
+        self.create(email="old@example.com")
+        self.assertEqual(self.register("OLD@example.com", "123456", 400).json["message"], "验证码无效或已过期")
+        self.assertEqual(self.register("OLD@example.com", None, 400).json["message"], "邮箱已被注册")
+
+    def test_a_thousand_register_one_address(self):
+        self.send("thousand@example.com")
+        code = self.server.code("thousand@example.com")
+        mails = ("thousand@example.com", "Thousand@Example.com", " THOUSAND@example.com")
+
+        def one(i):
+            body = {"type": "email_code", "email": mails[i % 3], "code": code, "username": "one_of_%d" % (i % 7)}
+            return self.call("POST", "/api/auth/register", body, status=None).status
+
+        before = len(self.events("user.registered"))
+        with concurrent.futures.ThreadPoolExecutor(100) as pool:
+            statuses = list(pool.map(one, range(1000)))
+        self.assertEqual(statuses.count(201), 1)
+        self.assertLessEqual(set(statuses), {201, 400, 503})
+        self.assertEqual(len(self.events("user.registered")) - before, 1)
+
+
+class SigningIn(Accounts):
+    def test_with_a_code(self):
+        user = self.register("coder@example.com").json["user"]["id"]
+        self.assertEqual(self.login("email_password", 401, email="coder@example.com", password=PASSWORD).json["message"],
+                         "用户名或密码错误")
+        self.create(phone="13900001111", username="phone_owner")
+        self.send("13900001111", "login")
+        code = self.server.code("+8613900001111")
+        body = {"phone": "13900001111", "countryCode": "86"}
+        # S1 of the systems replaced: no code was as good as the right one.
+        for missing in ({}, {"code": None}, {"code": ""}):
+            self.login("phone_code", 400, **body, **missing)
+        refused = self.login("phone_code", 401, code=wrong(code), **body)
+        self.assertEqual(refused.json["message"], "验证码无效或已过期")
+        # Of another type, or by another name: not tied to what was proved.
+        self.login("email_code", 401, email="coder@example.com", code=code)
+        self.login("phone_code", 400, username="phone_owner", code=code)
+        answer = self.login("phone_code", code=code, **body).json
+        self.assertNotEqual(answer["user"]["id"], user)
+        self.login("phone_code", 401, code=code, **body)
+        reasons = [e["data"]["reason"] for e in self.events("login.failed")]
+        self.assertIn("WRONG_CODE", reasons)
+
+    def test_of_many_with_one_code_one_gets_in(self):
+        self.create(email="once@example.com")
+        self.send("once@example.com", "login")
+        code = self.server.code("once@example.com")
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            statuses = list(pool.map(lambda _: self.call(
+                "POST", "/api/auth/login", {"type": "email_code", "email": "once@example.com", "code": code},
+                status=None).status, range(32)))
+        self.assertEqual(statuses.count(200), 1, statuses)
+
+    def test_unknown_and_wrong_are_told_alike(self):
+        self.create(email="alike@example.com")
+        answers = []
+        for email in ("alike@example.com", "unlike@example.com"):
+            self.send(email, "login")
+            answers.append(self.login("email_code", 401, email=email, code="0000000").json)
+        for member in ("detail", "code", "message", "statusCode", "title"):
+            self.assertEqual(answers[0][member], answers[1][member])
+
+
+class Passwords(Accounts):
+    def reset(self, target, code, status=200, password=OTHER, **more):
+        return self.call("POST", "/api/auth/reset-password", {"target": target, "code": code, "newPassword": password, **more},
+                         status=status).json
+
+    def test_a_reset_ends_every_log_in(self):
+        """S7 of the systems replaced: tokens outlived the password."""
+        self.create(email="forgot@example.com", username="forgetful")
+        tokens = [self.login("username_password", username="forgetful", password=PASSWORD).json for _ in range(18)]
+        for _ in range(6):
+            self.call("POST", "/api/auth/login", {"type": "username_password", "username": "forgetful", "password": OTHER},
+                      status=None)
+        self.login("username_password", 429, username="forgetful", password=OTHER)
+        request = self.send("forgot@example.com", "reset_password").json["requestId"]
+        code = self.server.code("forgot@example.com")
+        self.assertEqual(self.reset("forgot@example.com", code, 400, "short")["message"], "密码长度至少为12位")
+        self.assertEqual(self.reset("forgot@example.com", code, 400, "i am forgetful, yes")["message"],
+                         "密码不能包含用户名、邮箱或产品名称")
+        self.reset("forgot@example.com", wrong(code), 400)
+        answer = self.reset("Forgot@example.com", code, requestId=request)
+        self.assertEqual(answer, {"success": True, "message": "密码重置成功"})
+        self.reset("forgot@example.com", code, 400)
+        for token in tokens:
+            self.me(token["accessToken"], 401)
+        self.call("POST", "/api/auth/refresh-token", {"refreshToken": tokens[0]["refreshToken"]}, status=401)
+        # What was counted against guesses has ended as well.
+        self.login("username_password", 401, username="forgetful", password=PASSWORD)
+        self.login("username_password", username="forgetful", password=OTHER)
+
+    def test_a_reset_tells_nobody_who_has_an_account(self):
+        self.create(email="exists@example.com")
+        answers = []
+        for email in ("exists@example.com", "missing@example.com"):
+            self.send(email, "reset_password")
+            answers.append(self.reset(email, "0000000", 400))
+        for member in ("detail", "code", "message", "statusCode", "title"):
+            self.assertEqual(answers[0][member], answers[1][member])
+        self.assertEqual(answers[0]["message"], "验证码无效或已过期")
+
+    def test_a_change_ends_the_other_log_ins(self):
+        self.create(username="changer")
+        mine, other = (self.login("username_password", username="changer", password=PASSWORD).json["accessToken"]
+                       for _ in range(2))
+
+        def change(old, new, status, token=mine):
+            return self.call("POST", "/api/auth/change-password", {"oldPassword": old, "newPassword": new}, token, status=status)
+
+        self.assertEqual(change(OTHER, OTHER, 400).json["message"], "原密码错误")
+        self.assertEqual(change(PASSWORD, "short", 400).json["message"], "密码长度至少为12位")
+        self.assertEqual(change(PASSWORD, PASSWORD, 400).json["message"], "新密码不能与原密码相同")
+        change(PASSWORD, OTHER, 401, None)
+        change(PASSWORD, OTHER, 403, self.server.admin_token())
+        self.assertEqual(change(PASSWORD, OTHER, 200).json, {"success": True, "message": "密码修改成功"})
+        self.me(mine)
+        self.me(other, 401)
+        self.login("username_password", 401, username="changer", password=PASSWORD)
+        self.login("username_password", username="changer", password=OTHER)
+
+    def test_the_old_password_is_not_guessed_with_a_stolen_token(self):
+        self.create(username="stolen_from")
+        token = self.login("username_password", username="stolen_from", password=PASSWORD).json["accessToken"]
+        body = {"oldPassword": OTHER, "newPassword": "some long new password"}
+        for _ in range(5):
+            self.call("POST", "/api/v1/auth/change-password", body, token, status=400)
+        refused = self.call("POST", "/api/v1/auth/change-password", body, token, status=429)
+        self.assertTrue(1 <= int(refused.headers["Retry-After"]) <= 2)
+
+    def test_who_has_no_password_sets_one_with_a_code(self):
+        token = self.register("nopassword@example.com").json["accessToken"]
+        answer = self.call("POST", "/api/auth/change-password", {"oldPassword": "", "newPassword": OTHER}, token, status=400)
+        self.assertEqual(answer.json["code"], "no_password")
+
+
+class Profile(Accounts):
+    def test_what_is_told_of_oneself(self):
+        token = self.register("li.lei@example.com", username="Li_Lei").json["accessToken"]
+        profile = self.profile(token)
+        self.assertEqual({k: profile[k] for k in ("username", "email", "emailVerified", "phoneVerified", "profile")},
+                         {"username": "Li_Lei", "email": "li.lei@example.com", "emailVerified": True,
+                          "phoneVerified": False, "profile": {"name": "Li_Lei"}})
+        self.assertNotIn("phone", profile)
+        told = {"name": "李雷", "avatar": "https://example.com/a.png", "bio": "你好", "firstName": "雷", "lastName": "李",
+                "dateOfBirth": "1992-02-29", "gender": "MALE", "address": "1 Road", "city": "北京", "country": "CN",
+                "zipCode": "100000", "website": "https://example.com"}
+        self.assertEqual(self.profile(token, told)["profile"], told)
+        # Absent and null stay, an empty text takes away.
+        after = self.profile(token, {"displayName": "Lei", "bio": "", "city": None}, path="/api/v1/user/profile")["profile"]
+        self.assertEqual(after, {**{k: v for k, v in told.items() if k != "bio"}, "name": "Lei"})
+        self.assertEqual(self.profile(token, {})["profile"], after)
+        self.assertEqual(self.profile(token)["profile"], after)
+
+    def test_bad_input_is_named(self):
+        token = self.register("picky@example.com", username="picky_one").json["accessToken"]
+        for body, field in (({"gender": "CAT"}, "gender"), ({"dateOfBirth": "2001-02-29"}, "dateOfBirth"),
+                            ({"dateOfBirth": "yesterday"}, "dateOfBirth"), ({"avatar": "javascript:alert(1)"}, "avatar"),
+                            ({"website": "//evil.example"}, "website"), ({"username": "x"}, "user name"),
+                            ({"email": "nobody"}, "mail address")):
+            self.assertIn(field, self.profile(token, body, 400)["detail"])
+        self.assertEqual(self.profile(token, {"bio": "x" * 501}, 400)["errors"][0]["path"], "/bio")
+        self.assertEqual(self.profile(token, {"roles": ["SUPER_ADMIN"]}, 400)["errors"][0]["path"], "/roles")
+        self.profile(None, status=401)
+        self.profile(self.server.admin_token(), status=400)
+
+    def test_another_address_needs_the_code_sent_to_it(self):
+        """S7 of the systems replaced: any address was taken, and stayed marked as verified."""
+        here = self.register("before@example.com", username="mover", password=PASSWORD).json["accessToken"]
+        there = self.login("username_password", username="mover", password=PASSWORD).json["accessToken"]
+        # The one there is, however it is written, is no change.
+        self.assertEqual(self.profile(here, {"email": "BEFORE@example.com", "bio": "hi"})["email"], "before@example.com")
+        self.me(there)
+        self.assertEqual(self.profile(here, {"email": "after@example.com"}, 400)["message"], "修改邮箱需要验证码")
+        self.send("after@example.com", "change_contact")
+        code = self.server.code("after@example.com")
+        body = {"email": "after@example.com", "emailCode": code}
+        self.assertEqual(self.profile(here, {**body, "emailCode": wrong(code)}, 400)["message"], "验证码无效或已过期")
+        self.profile(here, {**body, "email": "elsewhere@example.com"}, 400)
+        changed = self.profile(here, body)
+        self.assertEqual((changed["email"], changed["emailVerified"]), ("after@example.com", True))
+        self.me(here)
+        self.me(there, 401)
+        self.login("email_password", 401, email="before@example.com", password=PASSWORD)
+        self.login("email_password", email="after@example.com", password=PASSWORD)
+        # The old one is free again.
+        self.create(email="before@example.com")
+
+    def test_a_number_is_added_with_a_code(self):
+        token = self.register("adder@example.com").json["accessToken"]
+        self.assertEqual(self.profile(token, {"phone": "13700001111"}, 400)["message"], "修改手机号需要验证码")
+        self.send("13700001111", "change_contact")
+        body = {"phone": "13700001111", "countryCode": "+86", "phoneCode": self.server.code("+8613700001111")}
+        changed = self.profile(token, body)
+        self.assertEqual((changed["phone"], changed["countryCode"], changed["phoneVerified"]), ("+8613700001111", "+86", True))
+
+    def test_names_of_others_are_refused(self):
+        self.create(email="holder@example.com", username="holder")
+        token = self.register("wanter@example.com", username="wanter").json["accessToken"]
+        self.assertEqual(self.profile(token, {"username": "HOLDER"}, 409)["message"], "用户名已被使用")
+        self.send("holder@example.com", "change_contact")
+        code = self.server.code("holder@example.com")
+        taken = self.profile(token, {"email": "holder@example.com", "emailCode": code}, 409)
+        self.assertEqual(taken["message"], "邮箱已被使用")
+        # One's own in another spelling, then another one; the former is free then.
+        self.assertEqual(self.profile(token, {"username": "Wanter"})["username"], "Wanter")
+        self.assertEqual(self.profile(token, {"username": "wanted"})["username"], "wanted")
+        self.create(username="wanter")
+
+    def test_of_changes_at_once_none_is_lost_and_no_name_leaks(self):
+        token = self.register("racer@example.com", username="racer_start").json["accessToken"]
+        names = ["racer_%d" % i for i in range(12)]
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            list(pool.map(lambda n: self.profile(token, {"username": n}), names))
+        last = self.profile(token)["username"]
+        self.assertIn(last, names)
+        for name in ["racer_start"] + names:
+            self.create(409 if name == last else 201, username=name)
+
+    def test_nothing_personal_is_in_the_log(self):
+        token = self.register("private.person@example.com", username="private_person", password=PASSWORD).json["accessToken"]
+        self.profile(token, {"name": "Quite Private", "address": "Hidden Street 1", "dateOfBirth": "1985-05-05"})
+        exported = lulab("log", "tail", "-n", "100000", "--json", "--data", self.server.data).stdout
+        for text in ("private.person", "private_person", "Quite Private", "Hidden Street", "1985-05-05", PASSWORD):
+            self.assertNotIn(text, exported)
+        rows = json.loads(lulab("projection", "verify", "--json", "--data", self.server.data).stdout)
+        self.assertTrue(all(row["equal"] for row in rows), rows)
+
+
+if __name__ == "__main__":
+    unittest.main()
