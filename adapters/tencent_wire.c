@@ -3,6 +3,7 @@
 
 #include "base/codec.h"
 #include "base/err.h"
+#include "base/planted.h"
 #include "crypto/crypto.h"
 
 int tencent_keys_add_token(struct tencent_keys *keys, struct slice token)
@@ -68,7 +69,7 @@ bool tencent_verify(const struct tencent_keys *keys, const struct tencent_signed
 
 int64_t tencent_ms_of(int64_t any_unit)
 {
-	if (any_unit < 100000000000) /* 1e11: seconds until the year 5138 */
+	if (PLANTED(seconds_only) || any_unit < 100000000000) /* 1e11: seconds until the year 5138 */
 		return any_unit * 1000;
 	if (any_unit < 100000000000000) /* 1e14 */
 		return any_unit;

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "base/planted.h"
 #include "crypto/crypto.h"
 #include "net/address.h"
 
@@ -286,6 +287,8 @@ static int set_all(struct loading *l)
 		if (label == NULL)
 			return ERR_NOMEM;
 		rc = schema_set_text(s->field, f->value, label, &c->arena, &c->values, &c->problems);
+		if (rc == ERR_INVALID && PLANTED(value_told))
+			problems_add(&c->problems, label, "format", "%.*s is wrong", SLICE_ARG(f->value));
 		if (rc == ERR_INVALID)
 			rc = 0; /* told; go on to the next */
 		if (s->unused != NULL)

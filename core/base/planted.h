@@ -34,6 +34,7 @@
 	X(head_body, "an answer to HEAD has a body") \
 	X(http_bare_lf, "a line of a head may end without CR, whatever llhttp says") \
 	X(http_lenient, "a second Content-Length passes, and what llhttp refuses") \
+	X(gone_is_kept, "a read model's file whose tables are no longer what was made is not set aside") \
 	X(ignore_commit, "a commit that failed counts as one that did not") \
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
 	X(leak_refused, "a connection that ends without a request is not freed") \
@@ -46,6 +47,7 @@
 	X(pages_unseen, "a damaged file of the log is opened without a look at its pages, and unguarded") \
 	X(restore_in_place, "a backup is restored where the log will lie, and verified by nobody") \
 	X(rows_apart, "rows of a read model are committed before the position they stand at") \
+	X(seconds_only, "times of the vendor are taken for seconds, whatever their size") \
 	X(signature_first, "a checkpoint is given away before the signer has it on record") \
 	X(slow_forever, "a body may take as long as it likes") \
 	X(skip_event, "read models pass over one event in a hundred") \
@@ -54,6 +56,7 @@
 	X(unchecked_memory, "a new connection is used without a look whether there was memory for it") \
 	X(unsynced_file, "a file is put in its place before its bytes are on disk") \
 	X(unsynced_names, "directories are not synced") \
+	X(value_told, "what is wrong with a setting is told together with its value") \
 	X(verify_blob, "the verifier does not look into blobs") \
 	X(verify_form, "the verifier does not look at the form of records") \
 	X(verify_leaf, "the verifier does not hold records against tile/0") \

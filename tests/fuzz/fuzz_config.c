@@ -48,6 +48,15 @@ static int close_ours(int fd)
 	return 0;
 }
 
+/* What is wrong is told in our words, which are ASCII; only a file that a setting names is called by its name. */
+static void holds_no_value(const struct problems *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->items[i].code, "file") != 0)
+			for (const char *c = p->items[i].message; *c != '\0'; c++)
+				check(*c >= ' ' && *c <= '~');
+}
+
 static void load(const struct config_sources *sources)
 {
 	struct config_loaded c;
@@ -56,6 +65,8 @@ static void load(const struct config_sources *sources)
 
 	check(rc == 0 || rc == ERR_INVALID || rc == ERR_NOMEM);
 	check((rc == ERR_INVALID) == (c.problems.total > 0) || rc == ERR_NOMEM);
+	holds_no_value(&c.problems);
+	holds_no_value(&c.remarks);
 	if (rc == 0)
 		check(config_listen(&c.values, &a) != NULL);
 	arena_finish(&a);

@@ -45,14 +45,17 @@ TARGETS = {
 }
 # Bugs that the search must find, each in the program with its bug.
 PLANTED = {
+    "config": "value_told",
     "export": "bundle_overread",
     "http": "http_lenient",
     "json": "json_overread",
     "lmdb": "pages_unseen",
     "note": "number_zeros",
     "query": "cursor_any_order",
+    "readmodel": "gone_is_kept",
     "record": "entry_spaces",
     "server": "head_body",
+    "tencent": "seconds_only",
 }
 PLANTED_S = 60  # the longest a planted bug may hide
 SHORT_S_MAX = 400  # ends a target of the short form on a machine that is very slow; there a seed repeats nothing
@@ -163,7 +166,7 @@ def run_all(pool, args, jobs, totals, long_form):
 
 def show_planted(pool, args, targets, seed):
     """The bugs that were not found."""
-    tasks = [pool.submit(search, args, t, PLANTED_S, seed, False, PLANTED[t]) for t in targets if t in PLANTED]
+    tasks = [pool.submit(search, args, t, PLANTED_S, seed, False, PLANTED[t]) for t in targets]
     missed = []
     for task in concurrent.futures.as_completed(tasks):
         target, executions, _, found = task.result()
@@ -193,7 +196,7 @@ def main():
     if args.executions is not None and not args.target:
         targets = [t for t in targets if TARGETS[t][1]]
     try:
-        make(args.build, targets + [t + "_planted" for t in targets if args.planted and t in PLANTED])
+        make(args.build, targets + [t + "_planted" for t in targets if args.planted])
     except (OSError, subprocess.CalledProcessError) as e:
         print("the programs cannot be made: %s" % e, file=sys.stderr)
         return 2
