@@ -43,6 +43,14 @@ static const struct {
 	"\"actor\":\"a\",\"dataschema\":\"a.c/1\",\"datacontenttype\":\"application/json\",\"data\":{}}", ERR_MALFORMED},
     {"a broken once key", HEAD TIME SEQUENCE "\"actor\":\"a\",\"oncekey\":\"AAAA\"," SCHEMA "\"data\":{}}", ERR_MALFORMED},
     {"invalid UTF-8", HEAD TIME SEQUENCE "\"actor\":\"a\"," SCHEMA "\"data\":{\"a\":\"\xff\"}}", ERR_MALFORMED},
+    {"white space that needs no blank", HEAD TIME SEQUENCE "\"actor\":\"a\"," SCHEMA "\"data\":{\t}}", ERR_MALFORMED},
+    {"a carriage return", HEAD TIME SEQUENCE "\"actor\":\"a\"," SCHEMA "\"data\":{\r}}", ERR_MALFORMED},
+    {"a line end in the middle", HEAD TIME SEQUENCE "\"actor\":\"a\"," SCHEMA "\"data\":{\n}}", ERR_MALFORMED},
+    {"a day without its T", HEAD "\"time\":\"2026-11-24 00:07:27.959081Z\"," SEQUENCE TAIL, ERR_MALFORMED},
+    {"a comma in a time", HEAD "\"time\":\"2026-11-24T00:07:27,959081Z\"," SEQUENCE TAIL, ERR_MALFORMED},
+    {"a small z", HEAD "\"time\":\"2026-11-24T00:07:27.959081z\"," SEQUENCE TAIL, ERR_MALFORMED},
+    {"a leap second", HEAD "\"time\":\"2026-11-24T00:07:60.000000Z\"," SEQUENCE TAIL, ERR_MALFORMED},
+    {"a sequence of letters", HEAD TIME "\"sequence\":\"0000000000000000000x\"," TAIL, ERR_MALFORMED},
     {"a lone surrogate", HEAD TIME SEQUENCE "\"actor\":\"a\"," SCHEMA "\"data\":{\"a\":\"\\ud800\"}}", ERR_MALFORMED},
 };
 
@@ -57,6 +65,65 @@ START_TEST(records_have_one_form)
 		ck_assert_ptr_nonnull(reason);
 	else
 		ck_assert_slice_eq(facts.type, SLICE("a.b"));
+}
+END_TEST
+
+/* One member at a time holds something else. */
+#define RECORD(id, source, type, subject, actor, schema_type, version)                                                     \
+	"{\"specversion\":\"1.0\",\"id\":\"" id "\",\"source\":\"" source "\",\"type\":\"" type "\",\"subject\":\"" subject "\"," \
+	TIME SEQUENCE "\"actor\":\"" actor "\",\"dataschema\":\"" schema_type "/" version                                    \
+	"\",\"datacontenttype\":\"application/json\",\"data\":{}}"
+#define A_LONG_TYPE "abcdefghijklmnopqrstuvwxyz0123456789._-abcdefghijklmnopqrstuvwxyz"
+#define TRACED(trace) HEAD TIME SEQUENCE "\"actor\":\"a\",\"traceparent\":\"" trace "\"," SCHEMA "\"data\":{}}"
+
+static const struct {
+	const char *says, *record;
+	int rc;
+} members[] = {
+    {"as they should be", RECORD(ID, "/a", "a.b", "s/1", "a", "a.b", "1"), 0},
+    {"a type of every kind of character", RECORD(ID, "/a", "a0._-z9", "s/1", "a", "a0._-z9", "1"), 0},
+    {"a version of nine digits", RECORD(ID, "/a", "a.b", "s/1", "a", "a.b", "123456789"), 0},
+    {"no type", RECORD(ID, "/a", "", "s/1", "a", "", "1"), ERR_MALFORMED},
+    {"a type of 65 characters", RECORD(ID, "/a", A_LONG_TYPE, "s/1", "a", A_LONG_TYPE, "1"), ERR_MALFORMED},
+    {"capitals in a type", RECORD(ID, "/a", "A.b", "s/1", "a", "A.b", "1"), ERR_MALFORMED},
+    {"a brace in a type", RECORD(ID, "/a", "a{b", "s/1", "a", "a{b", "1"), ERR_MALFORMED},
+    {"a slash in a type", RECORD(ID, "/a", "a/b", "s/1", "a", "a/b", "1"), ERR_MALFORMED},
+    {"a colon in a type", RECORD(ID, "/a", "a:b", "s/1", "a", "a:b", "1"), ERR_MALFORMED},
+    {"a short id", RECORD("0123456789abcdef", "/a", "a.b", "s/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"an id in capitals", RECORD("0123456789ABCDEF0123456789abcdef", "/a", "a.b", "s/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"an id with a slash", RECORD("0123456789abcde/0123456789abcdef", "/a", "a.b", "s/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"an id with a colon", RECORD("0123456789abcde:0123456789abcdef", "/a", "a.b", "s/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"an id beyond f", RECORD("0123456789abcdeg0123456789abcdef", "/a", "a.b", "s/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"no source", RECORD(ID, "", "a.b", "s/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"a blank in a source", RECORD(ID, "/ a", "a.b", "s/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"a subject that is not ASCII", RECORD(ID, "/a", "a.b", "s/\xe4\xbc\x9a", "a", "a.b", "1"), ERR_MALFORMED},
+    {"an escape in a subject", RECORD(ID, "/a", "a.b", "s\\/1", "a", "a.b", "1"), ERR_MALFORMED},
+    {"a quote in an actor", RECORD(ID, "/a", "a.b", "s/1", "a\\\"", "a.b", "1"), ERR_MALFORMED},
+    {"a delete in an actor", RECORD(ID, "/a", "a.b", "s/1", "a\x7f", "a.b", "1"), ERR_MALFORMED},
+    {"no version", RECORD(ID, "/a", "a.b", "s/1", "a", "a.b", ""), ERR_MALFORMED},
+    {"version 0", RECORD(ID, "/a", "a.b", "s/1", "a", "a.b", "0"), ERR_MALFORMED},
+    {"a zero in front", RECORD(ID, "/a", "a.b", "s/1", "a", "a.b", "01"), ERR_MALFORMED},
+    {"a version of ten digits", RECORD(ID, "/a", "a.b", "s/1", "a", "a.b", "1234567890"), ERR_MALFORMED},
+    {"a version in words", RECORD(ID, "/a", "a.b", "s/1", "a", "a.b", "one"), ERR_MALFORMED},
+    {"a schema whose type is none", RECORD(ID, "/a", "a.b", "s/1", "a", "A", "1"), ERR_MALFORMED},
+    {"a schema without version", HEAD TIME SEQUENCE "\"actor\":\"a\",\"dataschema\":\"a.b\","
+	"\"datacontenttype\":\"application/json\",\"data\":{}}", ERR_MALFORMED},
+    {"a trace", TRACED("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"), 0},
+    {"a short trace", TRACED("00-0123456789abcdef0123456789abcdef-0123456789abcdef-1"), ERR_MALFORMED},
+    {"a trace in capitals", TRACED("00-0123456789ABCDEF0123456789abcdef-0123456789abcdef-01"), ERR_MALFORMED},
+    {"a trace with a colon", TRACED("00-012345678:abcdef0123456789abcdef-0123456789abcdef-01"), ERR_MALFORMED},
+    {"a trace with a slash", TRACED("00-012345678/abcdef0123456789abcdef-0123456789abcdef-01"), ERR_MALFORMED},
+    {"a trace beyond f", TRACED("00-012345678gabcdef0123456789abcdef-0123456789abcdef-01"), ERR_MALFORMED},
+    {"a trace without its dashes", TRACED("0000123456789abcdef0123456789abcdef-0123456789abcdef-01"), ERR_MALFORMED},
+};
+
+START_TEST(members_have_their_forms)
+{
+	const char *reason = NULL;
+	struct record_facts facts;
+	int rc = record_check(slice_str(members[_i].record), 5, &facts, &reason);
+
+	ck_assert_msg(rc == members[_i].rc, "%s: %s", members[_i].says, reason == NULL ? "" : reason);
 }
 END_TEST
 
@@ -102,6 +169,10 @@ static const struct {
     {"a size that is a text", "{\"a\":{\"$blob\":\"" HASH "\",\"size\":\"3\"}}", 0, ERR_MALFORMED},
     {"no size", "{\"a\":{\"$blob\":\"" HASH "\"}}", 0, ERR_MALFORMED},
     {"a short hash", "{\"a\":{\"$blob\":\"aa\",\"size\":3}}", 0, ERR_MALFORMED},
+    {"a hash that is a number", "{\"a\":{\"$blob\":1,\"size\":3}}", 0, ERR_MALFORMED},
+    {"a hash with a slash", "{\"a\":{\"$blob\":\"/aaaaaaa" A8 A8 A8 A8 A8 A8 A8 "\",\"size\":3}}", 0, ERR_MALFORMED},
+    {"a hash with a colon", "{\"a\":{\"$blob\":\":aaaaaaa" A8 A8 A8 A8 A8 A8 A8 "\",\"size\":3}}", 0, ERR_MALFORMED},
+    {"a hash beyond f", "{\"a\":{\"$blob\":\"gaaaaaaa" A8 A8 A8 A8 A8 A8 A8 "\",\"size\":3}}", 0, ERR_MALFORMED},
     {"upper-case digits", "{\"a\":{\"$blob\":\"A" A8 A8 A8 A8 A8 A8 A8 "aaaaaaa\",\"size\":3}}", 0, ERR_MALFORMED},
 };
 
@@ -121,6 +192,7 @@ int main(void)
 	TCase *t = tcase_create("verify_record");
 
 	tcase_add_loop_test(t, records_have_one_form, 0, COUNT(cases));
+	tcase_add_loop_test(t, members_have_their_forms, 0, COUNT(members));
 	tcase_add_test(t, a_record_has_at_most_65535_bytes);
 	tcase_add_loop_test(t, blobs_are_found_wherever_they_are_named, 0, COUNT(blobs));
 	suite_add_tcase(s, t);

@@ -83,6 +83,10 @@ static const struct {
     {"a claim that is no text", "{\"claims\":[1]}", ERR_MALFORMED},
     {"an empty claim", "{\"claims\":[\"\"]}", ERR_MALFORMED},
     {"releases that are no list", "{\"releases\":\"a\"}", ERR_MALFORMED},
+    {"subjects that are numbers are passed over", "{\"subjects\":{\"a\":1}}", 0},
+    {"a reference that is a number", "{\"subjects\":{\"a\":{\"id\":\"00000000000000000000000000000001\",\"ref\":1}}}",
+	ERR_MALFORMED},
+    {"other members tell nothing", "{\"claim\":[\"a\"],\"subject\":{}}", 0},
 };
 
 static int ignore(void *arg, const struct log_fact *fact)
@@ -113,6 +117,112 @@ START_TEST(bodies_that_tell_nonsense)
 }
 END_TEST
 
+/* ---- walks that end early ---------------------------------------------------------- */
+
+static unsigned n_told, ends_at;
+
+static int end_at(void *arg, const struct log_fact *fact)
+{
+	(void)arg, (void)fact;
+	return n_told++ == ends_at ? ERR_CANCELLED : 0;
+}
+
+static const struct test_event all_there_is = {.stream = "meeting/1", .once = "k", .claims = {"a:1", "b:2"},
+    .releases = {"c:3", "d:4"}, .subjects = {"x", "y"}};
+#define N_FACTS 8 /* of it */
+
+START_TEST(a_walk_ends_where_it_is_told_to)
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct event_draft d;
+
+	draft_make(&d, &arena, &all_there_is);
+	envelope_patch(d.entry, d.time_at, FIXTURE_TIME_US, d.sequence_at, 0);
+	for (ends_at = 0; ends_at <= N_FACTS; ends_at++) {
+		int rc = ends_at < N_FACTS ? ERR_CANCELLED : 0;
+		unsigned n = ends_at < N_FACTS ? ends_at + 1 : N_FACTS;
+
+		n_told = 0;
+		ck_assert_int_eq(facts_of_draft(&d, 0, end_at, NULL), rc);
+		ck_assert_uint_eq(n_told, n);
+		n_told = 0;
+		ck_assert_int_eq(facts_of_entry(slice_of(d.entry, d.entry_len), 0, TEST_EVENT, NULL, end_at, NULL), rc);
+		ck_assert_uint_eq(n_told, n);
+	}
+	arena_finish(&arena);
+}
+END_TEST
+
+/* ---- drafts that are not what their entry says --------------------------------------- */
+
+static struct slice other_names[65];
+static struct subject_ref other_subjects[65];
+static struct blob_draft other_blob;
+
+static void no_type(struct event_draft *d) { d->type = 0; }
+static void no_entry(struct event_draft *d) { d->entry = NULL; }
+static void no_bytes(struct event_draft *d) { d->entry_len = 1; }
+static void too_many_bytes(struct event_draft *d) { d->entry_len = ENTRY_LEN_MAX + 1; }
+static void no_stream(struct event_draft *d) { d->stream.len = 0; }
+static void a_long_stream(struct event_draft *d) { d->stream.len = STREAM_LEN_MAX + 1; }
+static void another_stream(struct event_draft *d) { d->stream = SLICE("meeting/2"); }
+static void an_expectation_there_is_not(struct event_draft *d) { d->expect = EXPECT_ANY - 1; }
+static void too_many_claims(struct event_draft *d) { d->claims = other_names; d->n_claims = 65; }
+static void too_many_releases(struct event_draft *d) { d->releases = other_names; d->n_releases = 65; }
+static void too_many_subjects(struct event_draft *d) { d->subjects = other_subjects; d->n_subjects = 65; }
+static void a_claim_more(struct event_draft *d) { d->n_claims++; }
+static void a_claim_less(struct event_draft *d) { d->n_claims--; }
+static void another_claim(struct event_draft *d) { d->claims = other_names; }
+static void a_release_more(struct event_draft *d) { d->n_releases++; }
+static void a_release_less(struct event_draft *d) { d->n_releases--; }
+static void a_subject_more(struct event_draft *d) { d->n_subjects++; }
+static void a_subject_less(struct event_draft *d) { d->n_subjects--; }
+static void another_subject(struct event_draft *d) { d->subjects = other_subjects; }
+static void no_once_key(struct event_draft *d) { d->has_once = false; }
+static void another_once_key(struct event_draft *d) { d->once[0] ^= 1; }
+static void time_at_the_start(struct event_draft *d) { d->time_at = 3; }
+static void time_elsewhere(struct event_draft *d) { d->time_at++; }
+static void time_beyond_16_bits(struct event_draft *d) { d->time_at = UINT16_MAX + 1; }
+static void time_behind_the_end(struct event_draft *d) { d->time_at = d->entry_len; }
+static void sequence_elsewhere(struct event_draft *d) { d->sequence_at--; }
+static void no_quote_behind_the_time(struct event_draft *d) { d->entry[d->time_at + ENTRY_TIME_LEN] = 'x'; }
+static void an_entry_that_is_no_json(struct event_draft *d) { d->entry[d->entry_len - 1] = ']'; }
+static void a_blob_it_does_not_name(struct event_draft *d) { d->blobs = &other_blob; d->n_blobs = 1; }
+static void another_specversion(struct event_draft *d) { memcpy(memmem(d->entry, d->entry_len, "\"1.0\"", 5), "\"2.0\"", 5); }
+
+#define CHANGE(name) {#name, name}
+
+static const struct {
+	const char *says;
+	void (*change)(struct event_draft *d);
+} changes[] = {
+	CHANGE(no_type), CHANGE(no_entry), CHANGE(no_bytes), CHANGE(no_stream), CHANGE(a_long_stream), CHANGE(another_stream),
+	CHANGE(an_expectation_there_is_not), CHANGE(too_many_claims), CHANGE(too_many_releases), CHANGE(too_many_subjects),
+	CHANGE(a_claim_more), CHANGE(a_claim_less), CHANGE(another_claim), CHANGE(a_release_more), CHANGE(a_release_less),
+	CHANGE(a_subject_more), CHANGE(a_subject_less), CHANGE(another_subject), CHANGE(no_once_key), CHANGE(another_once_key),
+	CHANGE(time_at_the_start), CHANGE(time_elsewhere), CHANGE(time_beyond_16_bits), CHANGE(time_behind_the_end),
+	CHANGE(sequence_elsewhere), CHANGE(no_quote_behind_the_time), CHANGE(an_entry_that_is_no_json),
+	CHANGE(a_blob_it_does_not_name), CHANGE(another_specversion),
+};
+
+START_TEST(a_draft_tells_what_its_entry_tells)
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct event_draft d;
+	int rc;
+
+	draft_make(&d, &arena, &all_there_is);
+	ck_assert_int_eq(facts_check_draft(&d, NULL), 0);
+	changes[_i].change(&d);
+	rc = facts_check_draft(&d, NULL);
+	ck_assert_msg(rc == ERR_INVALID, "%s: %s", changes[_i].says, err_name(rc));
+	draft_make(&d, &arena, &all_there_is);
+	too_many_bytes(&d);
+	ck_assert_int_eq(facts_check_draft(&d, NULL), ERR_TOO_BIG);
+	arena_finish(&arena);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("log_facts");
@@ -125,6 +235,8 @@ int main(void)
 	tcase_add_test(t, draft_and_entry_tell_the_same);
 	tcase_add_test(t, the_type_is_numbered_by_its_name);
 	tcase_add_loop_test(t, bodies_that_tell_nonsense, 0, sizeof(bodies) / sizeof(bodies[0]));
+	tcase_add_test(t, a_walk_ends_where_it_is_told_to);
+	tcase_add_loop_test(t, a_draft_tells_what_its_entry_tells, 0, sizeof(changes) / sizeof(changes[0]));
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

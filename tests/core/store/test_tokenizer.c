@@ -53,6 +53,8 @@ static void store(const char *text)
 	sqlite3_finalize(stmt);
 }
 
+#define X40 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 static const struct { const char *says, *text, *words; } texts[] = {
 	{"letters in either case", "Budget REVIEW", "budget review"},
 	{"each character and each pair", "预算会", "预 预算 算 算会 会"},
@@ -64,6 +66,13 @@ static const struct { const char *says, *text, *words; } texts[] = {
 	{"syllables of Hangul stay whole", "회의", "회 회의 의"},
 	{"so do voiced Kana", "がっこう", "が がっ っ っこ こ こう う"},
 	{"beyond the basic plane", "𠀀𠀁", "𠀀 𠀀𠀁 𠀁"},
+	{"a long word is cut", X40 X40 X40 "yz", X40 X40 X40},
+	{"the middle dot separates", "カ・ナ", "カ ナ"},
+	{"Bopomofo and small Kana", "ㄅㇰ", "ㄅ ㄅㇰ ㇰ"},
+	{"repetition and zero", "人々〇", "人 人々 々 々〇 〇"},
+	{"compatibility forms are their own", "\xef\xa4\x80", "\xe8\xb1\x88"},
+	{"titles, modifiers, marks and numbers", "ǅ ʰa क़ा Ⅷ ²", "dz ha क़ा viii 2"},
+	{"bytes that are no character separate", "a\xff" "b\xe9\xa2", "a b"},
 	{"nothing to find", "——！？ 😀", ""},
 };
 
@@ -89,6 +98,11 @@ static const struct { const char *text, *typed; bool found; } searches[] = {
 	{"a \"quoted\" word", "\"quoted\"", true},
 	{"NEAR the end", "NEAR", true},
 	{"a OR b", "c OR d", false},
+	{"预算会", "算", true},
+	{"预算v2会", "预算v2", true},
+	{"预算v2会", "算v3", false},
+	{"预算、会议", "预算、会议", true},
+	{"预算、会议", "会议、预算", false},
 };
 
 START_TEST(words_that_are_typed)
@@ -121,6 +135,58 @@ START_TEST(what_is_typed_becomes_expressions)
 }
 END_TEST
 
+START_TEST(a_question_has_a_length)
+{
+	/* At whichever character it ends. */
+	for (size_t max = 0; max < sizeof("[\"\\\"预算\\\"\",\"\\\"a\\\"*\"]") - 1; max++) {
+		struct buf query = BUF_INIT(max);
+
+		ck_assert_int_eq(tokenizer_query(&query, SLICE("预算 a")), ERR_TOO_BIG);
+		buf_finish(&query);
+	}
+}
+END_TEST
+
+static int stop_at_once(void *arg, int flags, const char *token, int len, int start, int end)
+{
+	unsigned *left = arg;
+
+	(void)flags, (void)token, (void)len, (void)start, (void)end;
+	return (*left)-- == 0 ? SQLITE_FULL : SQLITE_OK;
+}
+
+/* FTS5 ends a walk by what it answers to a word. */
+START_TEST(a_walk_ends_where_it_is_told_to)
+{
+	static const char text[] = "a预算b算 c、预、d";
+	static const int modes[] = {FTS5_TOKENIZE_DOCUMENT, FTS5_TOKENIZE_QUERY};
+	sqlite3_stmt *stmt;
+	fts5_api *api = NULL;
+	fts5_tokenizer calls;
+	Fts5Tokenizer *tokenizer;
+	void *arg;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "select fts5(?1)", -1, &stmt, NULL), SQLITE_OK);
+	sqlite3_bind_pointer(stmt, 1, &api, "fts5_api_ptr", NULL);
+	sqlite3_step(stmt);
+	sqlite3_finalize(stmt);
+	ck_assert_int_eq(api->xFindTokenizer(api, "lulab", &arg, &calls), SQLITE_OK);
+	ck_assert_int_eq(calls.xCreate(arg, NULL, 0, &tokenizer), SQLITE_OK);
+	for (unsigned m = 0; m < 2; m++) {
+		unsigned n = 0;
+
+		for (int rc = SQLITE_FULL; rc != SQLITE_OK; n++) {
+			unsigned left = n;
+
+			rc = calls.xTokenize(tokenizer, &left, modes[m], text, sizeof(text) - 1, stop_at_once);
+			ck_assert(rc == SQLITE_OK || rc == SQLITE_FULL);
+		}
+		ck_assert_uint_ge(n, 6);
+	}
+	calls.xDelete(tokenizer);
+}
+END_TEST
+
 /* The functions of sqlfn.h, here because they need no more than a connection. */
 static const struct { const char *says, *sql, *result; } functions[] = {
 	{"the newest wins", "select substr(max(latest(2, 'b'), latest(10, 'a')), 17)", "a"},
@@ -128,11 +194,24 @@ static const struct { const char *says, *sql, *result; } functions[] = {
 	{"nothing never wins", "select max(latest(1, 'x'), latest(99, null)) = latest(1, 'x')", "1"},
 	{"numbers are kept as text", "select latest(1767051029171, 5)", "00017670510291715"},
 	{"before 1970 is 1970", "select latest(-5, 'x') = latest(0, 'x')", "1"},
+	{"a value too long for the short way", "select substr(latest(2, '" X40 X40 X40 X40 X40 X40 X40 "b'), 17) = '"
+	    X40 X40 X40 X40 X40 X40 X40 "b'", "1"},
+	{"an id of long parts", "select row_id(zeroblob(300)) <> row_id(zeroblob(301))", "1"},
+	{"asked twice in a row", "select row_id(c) = row_id(c) from (select 'x' as c)", "1"},
 	{"an id is c and 24 digits", "select row_id('a') glob 'c[0-9a-f]*' and length(row_id('a')) = 25", "1"},
 	{"where a part ends matters", "select row_id('a', 'bc') <> row_id('ab', 'c')", "1"},
 	{"NULL is not empty", "select row_id(null) <> row_id('')", "1"},
 	{"ids never change", "select row_id('TENCENT_MEETING', '15799355397363795495', '__ROOT__')", "c1f0807e8dc578bad295c7e01"},
 };
+
+static const char *const wrong_calls[] = {"select row_id()", "select row_id(1, 2, 3, 4, 5, 6, 7, 8, 9)"};
+
+START_TEST(functions_that_are_called_wrongly)
+{
+	ck_assert_int_eq(sqlite3_exec(db, wrong_calls[_i], NULL, NULL, NULL), SQLITE_ERROR);
+	ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(db), "row_id() takes 1 to 8 arguments"));
+}
+END_TEST
 
 START_TEST(functions_of_projections)
 {
@@ -151,7 +230,10 @@ int main(void)
 	tcase_add_loop_test(words, words_of_a_text, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_loop_test(words, words_that_are_typed, 0, sizeof(searches) / sizeof(searches[0]));
 	tcase_add_loop_test(words, what_is_typed_becomes_expressions, 0, sizeof(typings) / sizeof(typings[0]));
+	tcase_add_test(words, a_question_has_a_length);
+	tcase_add_test(words, a_walk_ends_where_it_is_told_to);
 	tcase_add_loop_test(words, functions_of_projections, 0, sizeof(functions) / sizeof(functions[0]));
+	tcase_add_loop_test(words, functions_that_are_called_wrongly, 0, sizeof(wrong_calls) / sizeof(wrong_calls[0]));
 	suite_add_tcase(suite, words);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
