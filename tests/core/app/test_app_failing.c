@@ -2,76 +2,42 @@
  * The service while every call it makes fails once: at its start, and while it answers. An answer is the right one,
  * or one that says the server could not; afterwards all answers are right again.
  */
-#include "app/app.h"
-
-#include "base/log.h"
-#include "core/net/http_rig.h"
-#include "core/store/projection_fixture.h"
+#include "core/app/app_rig.h"
 #include "lib/failing.h"
 
-static struct projection_fixture f; /* of the app's parts */
-static struct config_loaded config;
-static struct app app;
-static char token[100];
-static const struct adapter *const no_adapters[] = {NULL};
-
-static void quiet(void *arg, struct slice line)
-{
-	(void)arg;
-	(void)line;
-}
-
-static void configure(void)
-{
-	const struct config_flag flags[] = {{"data", f.dir}, {"listen", "127.0.0.1:0"}, {"loops", "1"}, {0}};
-	const char *const environment[] = {"LULAB_LOG_MAP_SIZE=256MiB", "LULAB_DISK_RESERVE=1", "LULAB_RATE_LIMIT=0", "LULAB_QUERY_THREADS=1",
-	    "LULAB_RATE_LIMIT_MEETINGS=0", "LULAB_CORS_ORIGINS=https://app.example.org",
-	    "LULAB_CORS_ORIGIN_REGEXES=https://[a-z]*.example.net", NULL};
-	int rc = config_load(&config, &(struct config_sources){.flags = flags, .environment = environment, .env_file = ""});
-
-	ck_assert_msg(rc == 0, "%s: %s", config.problems.n > 0 ? config.problems.items[0].path : "",
-	    config.problems.n > 0 ? config.problems.items[0].message : err_name(rc));
-}
+static struct app_rig r;
 
 static void setup(void)
 {
-	log_set_sink(quiet, NULL);
-	ck_assert_int_eq(crypto_init(), 0);
-	f = (struct projection_fixture){0};
-	snprintf(f.dir, sizeof(f.dir), "%s/lulab-app-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(f.dir));
-	configure();
+	static const char *const settings[] = {"CORS_ORIGINS=https://app.example.org",
+	    "CORS_ORIGIN_REGEXES=https://[a-z]*.example.net", NULL};
+
+	app_rig_init(&r);
+	app_rig_configure(&r, NULL, settings);
 }
 
 static void teardown(void)
 {
-	config_finish(&config);
-	ck_assert_int_eq(tree_remove(f.dir), 0);
-	log_set_sink(NULL, NULL);
+	app_rig_finish(&r);
 }
 
 /* ---- the start ------------------------------------------------------------------------------ */
 
-static struct buf problem;
-
 static int start(void)
 {
-	struct app_options options = {.config = &config.values, .adapters = no_adapters, .keep_signals = true};
-	int rc;
+	int rc = app_rig_start(&r, NULL);
 
-	buf_clear(&problem);
-	rc = app_start(&app, &options, &problem);
 	if (rc == 0) {
-		eventlog_wake(app.log); /* so that the stop does not wait for waits to end */
-		app_stop(&app);
+		eventlog_wake(r.app.log); /* so that the stop does not wait for waits to end */
+		app_stop(&r.app);
 	}
 	return rc;
 }
 
 static void a_failure_is_explained(int rc, const char *what)
 {
-	ck_assert_msg(what != NULL || rc == 0, "%s: %s", err_name(rc), problem.ptr);
-	ck_assert_msg(rc == 0 || problem.len > 10, "%s fails, and nothing is said of %s", what, err_name(rc));
+	ck_assert_msg(what != NULL || rc == 0, "%s: %s", err_name(rc), r.problem.ptr);
+	ck_assert_msg(rc == 0 || r.problem.len > 10, "%s fails, and nothing is said of %s", what, err_name(rc));
 }
 
 START_TEST(the_start_fails_with_a_sentence)
@@ -80,12 +46,10 @@ START_TEST(the_start_fails_with_a_sentence)
 	    .after = a_failure_is_explained, .depth = 3};
 	unsigned n;
 
-	problem = (struct buf)BUF_INIT(8192);
-	ck_assert_ptr_nonnull(buf_reserve(&problem, 4096)); /* the sentence itself never lacks memory */
+	ck_assert_ptr_nonnull(buf_reserve(&r.problem, 4096)); /* the sentence itself never lacks memory */
 	n = failing_walk(&walk);
 	ck_assert_uint_ge(n, 50);
 	ck_assert_int_eq(start(), 0);
-	buf_finish(&problem);
 }
 END_TEST
 
@@ -148,13 +112,13 @@ static bool judging; /* nothing fails: answers must be right */
 /* Everything until the server closes; 0: no answer, or a cut one. */
 static int exchange(unsigned i, struct buf *ret_body)
 {
-	struct client c = client_connect(http_server_port(app.server));
+	struct client c = client_connect(http_server_port(r.app.server));
 	struct buf text = BUF_INIT(8192);
 	struct answer a;
 	int status = 0;
 
 	buf_printf(&text, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n%s", requests[i].method,
-	    requests[i].target, token, requests[i].fields);
+	    requests[i].target, r.token, requests[i].fields);
 	if (requests[i].body != NULL)
 		buf_printf(&text, "Content-Length: %zu\r\n", strlen(requests[i].body));
 	buf_printf(&text, "\r\n%s", requests[i].body == NULL ? "" : requests[i].body);
@@ -220,8 +184,8 @@ static int follow(void)
 	unsigned n = 0;
 
 	failing_pause();
-	c = client_connect(http_server_port(app.server));
-	buf_printf(&text, "GET /api/v1/events/stream?from=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", token);
+	c = client_connect(http_server_port(r.app.server));
+	buf_printf(&text, "GET /api/v1/events/stream?from=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", r.token);
 	client_send(&c, buf_slice(&text));
 	while (n < N_STREAM && client_read(&c)) {
 		const char *at = c.in.ptr;
@@ -252,27 +216,13 @@ static void answers_are_right_again(int rc, const char *what)
 
 static void open_app(void)
 {
-	struct app_options options = {.config = &config.values, .adapters = no_adapters, .keep_signals = true};
-	struct buf why = BUF_INIT(8192), text = BUF_INIT(100);
-	char path[128];
-	int rc = app_start(&app, &options, &why);
-
-	ck_assert_msg(rc == 0, "%s", why.ptr);
-	buf_finish(&why);
-	snprintf(path, sizeof(path), "%s/admin.token", f.dir);
-	ck_assert_int_eq(file_read(&text, path), 0);
-	snprintf(token, sizeof(token), "%.*s", SLICE_ARG(slice_trim(buf_slice(&text))));
-	buf_finish(&text);
-	f.log = app.log;
-	f.sealer = app.sealer;
-	clock_manual_init(&f.clock, FIXTURE_TIME_US);
-	rng_test_init(&f.rng, 1);
-	give(&f, "meeting.created", "{\"meeting_id\":\"m1\",\"title\":\"t\",\"operate_at_ms\":1000,\"operator\":{\"uuid\":\"u1\"}}");
-	give(&f, "meeting.started", "{\"meeting_id\":\"m1\",\"operate_at_ms\":2000}");
-	give(&f, "participant.joined", "{\"meeting_id\":\"m1\",\"operate_at_ms\":3000,\"operator\":{\"uuid\":\"u1\"}}");
-	give(&f, "meeting.ended", "{\"meeting_id\":\"m1\",\"operate_at_ms\":4000,\"meeting_end_type\":1}");
-	wait_all(&f, app.projector);
-	ck_assert_int_eq(signer_sign_now(app.signer, eventlog_size(app.log)), 0);
+	app_rig_open(&r, NULL);
+	give(&r.f, "meeting.created", "{\"meeting_id\":\"m1\",\"title\":\"t\",\"operate_at_ms\":1000,\"operator\":{\"uuid\":\"u1\"}}");
+	give(&r.f, "meeting.started", "{\"meeting_id\":\"m1\",\"operate_at_ms\":2000}");
+	give(&r.f, "participant.joined", "{\"meeting_id\":\"m1\",\"operate_at_ms\":3000,\"operator\":{\"uuid\":\"u1\"}}");
+	give(&r.f, "meeting.ended", "{\"meeting_id\":\"m1\",\"operate_at_ms\":4000,\"meeting_end_type\":1}");
+	wait_all(&r.f, r.app.projector);
+	ck_assert_int_eq(signer_sign_now(r.app.signer, eventlog_size(r.app.log)), 0);
 }
 
 START_TEST(an_answer_is_right_or_says_that_it_could_not)
@@ -287,7 +237,7 @@ START_TEST(an_answer_is_right_or_says_that_it_could_not)
 	judging = false;
 	n = failing_walk(&walk);
 	ck_assert_uint_ge(n, 100);
-	app_stop(&app);
+	app_stop(&r.app);
 	for (unsigned i = 0; i < N_REQUESTS; i++)
 		buf_finish(&good_bodies[i]);
 }
