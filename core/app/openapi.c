@@ -369,6 +369,11 @@ static void put_operation(struct json_writer *w, const struct route *r)
 		json_put_raw(w, SLICE("[]"));
 	} else if (r->permission != NULL) {
 		put(w, "x-permission", r->permission);
+	} else { /* for whoever is signed in; API keys are not, but see ROUTE_KEYS */
+		json_name(w, "x-signed-in");
+		json_put_bool(w, true);
+		json_name(w, "x-api-keys");
+		json_put_bool(w, (r->flags & ROUTE_KEYS) != 0);
 	}
 	put_parameters(w, r);
 	if (r->method == HTTP_POST || r->request != NULL) {
@@ -437,12 +442,13 @@ int openapi_make(struct app *app)
 	json_put_raw(&w, SLICE("{\"title\":\"lulab\",\"version\":\"1\",\"summary\":\"Meetings, their events and their "
 	                       "proofs\",\"license\":{\"name\":\"MIT\",\"identifier\":\"MIT\"}}"));
 	json_name(&w, "security");
-	json_put_raw(&w, SLICE("[{\"bearer\":[]}]"));
+	json_put_raw(&w, SLICE("[{\"bearer\":[]},{\"apiKey\":[]}]"));
 	put_paths(&w, app);
 	json_name(&w, "components");
 	json_begin_object(&w);
 	json_name(&w, "securitySchemes");
-	json_put_raw(&w, SLICE("{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
+	json_put_raw(&w, SLICE("{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
+	                       "\"apiKey\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-API-Key\"}}"));
 	json_name(&w, "responses");
 	json_put_raw(&w, SLICE("{\"Problem\":{\"description\":\"what is wrong, and what to do about it\",\"content\":"
 	                       "{\"application/problem+json\":{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}}"));

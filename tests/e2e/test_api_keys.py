@@ -241,13 +241,10 @@ class ApiKeys(Base):
     def test_an_owner_who_is_out_has_no_key(self):
         """Whatever a key was made with, it has what its owner may now."""
         self.person("he_gone", "MEMBER")
-        body = self.call("GET", "/openapi.json").json["paths"]
         token = self.login("he_gone")["accessToken"]
         user = self.call("GET", "/api/auth/me", token=token).json["id"]
         key = self.make(token, scopes=["meetings:read"])["key"]
         self.call("GET", "/api/v1/meetings", token=key)
-        if "/api/v1/users/{id}/disable" not in body:
-            self.skipTest("accounts cannot be disabled yet")
         self.call("POST", "/api/v1/users/%s/disable" % user, {}, self.server.admin_token())
         self.call("GET", "/api/v1/meetings", token=key, status=401)
 
