@@ -50,7 +50,8 @@ static int spawn(struct bench_server *s)
 	static char data_option[] = "--data", listen_option[] = "--listen";
 	char listen_on[32], log[BENCH_PATH_MAX + 16];
 	char *argv[] = {program, serve, data_option, s->data, listen_option, listen_on, NULL};
-	char *envp[] = {token, key, limit, limit_meetings, level, NULL};
+	static char proxies[] = "LULAB_TRUSTED_PROXIES=127.0.0.1";
+	char *envp[] = {token, key, limit, limit_meetings, level, s->behind_proxy ? proxies : NULL, NULL};
 	posix_spawn_file_actions_t actions;
 	int rc;
 
@@ -140,7 +141,7 @@ int bench_server_start(struct bench_server *s, const struct bench *b, const char
 	int64_t start_us;
 	int rc;
 
-	*s = (struct bench_server){0};
+	*s = (struct bench_server){.behind_proxy = s->behind_proxy};
 	bench_path(b, s->data, name);
 	rc = dir_create(s->data, 0700);
 	if (rc == 0)

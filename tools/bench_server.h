@@ -17,6 +17,7 @@ struct bench_server {
 	char data[BENCH_PATH_MAX]; /* its data directory */
 	char token[128];           /* the admin's */
 	struct http_client *client;
+	bool behind_proxy; /* set before the start: it believes X-Forwarded-For of 127.0.0.1 */
 };
 
 /*

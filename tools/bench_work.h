@@ -22,6 +22,9 @@ int bench_ingest(struct bench *b);
 /* Answers over HTTP from read models of n_meetings meetings. */
 int bench_query(struct bench *b, uint64_t n_meetings);
 
+/* Log-ins beside bare Argon2id, what a token costs a request, what the time of a refusal tells. */
+int bench_login(struct bench *b);
+
 /* Appends straight into the event log: at the start and after n events. */
 int bench_append(struct bench *b, uint64_t n);
 

@@ -131,6 +131,15 @@ static int run_query(struct invocation *in)
 	return rc != STATUS_OK ? rc : end(in, &b, bench_query(&b, option_number(in, "meetings")));
 }
 
+static int run_login(struct invocation *in)
+{
+	struct bench b;
+	int rc = begin(in, &b);
+
+	return rc != STATUS_OK ? rc : end(in, &b, bench_login(&b));
+}
+
+static const struct option login_options[] = {OPTIONS_COMMON, {0}};
 static const struct option ingest_options[] = {OPTIONS_COMMON, {0}};
 
 static const struct option append_options[] = {
@@ -157,6 +166,12 @@ static const struct option query_options[] = {
 static const struct example ingest_examples[] = {
     {"lulab bench ingest", "webhooks a second, and how long one waits"},
     {"lulab bench ingest --seconds 20 --json", "longer, for a program to read"},
+    {0},
+};
+
+static const struct example login_examples[] = {
+    {"lulab bench login", "log-ins a second beside bare password hashing"},
+    {"lulab bench login --seconds 30 --json", "with more refusals to compare the times of"},
     {0},
 };
 
@@ -211,8 +226,21 @@ static const struct command cmd_query = {
     .run = run_query,
 };
 
+static const struct command cmd_login = {
+    .name = "login",
+    .summary = "Measure log-ins, what a token costs, and whether times give names away",
+    .description =
+	"Log-ins a second as a share of what bare Argon2id does on the same processors; answers a second to an "
+	"access token and to an API key as a share of those to the operator's token; and the times of refused log-ins with and "
+	"without an account, with Welch's t between them and between two kinds that are the same: the first should "
+	"be as small as the second.",
+    .options = login_options,
+    .examples = login_examples,
+    .run = run_login,
+};
+
 static const struct command *const commands[] = {
-    &cmd_limits, &cmd_ingest, &cmd_append, &cmd_replay, &cmd_query, NULL};
+    &cmd_limits, &cmd_ingest, &cmd_append, &cmd_replay, &cmd_query, &cmd_login, NULL};
 
 const struct command cmd_bench = {
     .name = "bench",

@@ -268,6 +268,7 @@ static void on_answered(void *arg, const struct http_request *rq, const struct h
 	if (!outcome->handled && outcome->status >= 400 && rq->route != NULL)
 		tell_adapter(arg, rq->route, outcome->status);
 	note_denial(arg, rq, outcome);
+	principals_release(rq);
 	if (l == NULL)
 		return;
 	metrics_http_count(l->metrics, rq, outcome);

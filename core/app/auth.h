@@ -21,6 +21,7 @@ struct principal {
 	const char *const *roles;       /* codes, closed by NULL; NULL for the operator */
 	const char *const *permissions; /* closed by NULL; "*" is all */
 	char user_id[ID_TEXT_LEN + 1], session_id[ID_TEXT_LEN + 1]; /* of an account's log-in, else "" */
+	bool shared; /* counted: principals_release() */
 	char key_id[ID_TEXT_LEN + 1]; /* of an API key, else ""; user_id is its owner then */
 };
 

@@ -15,8 +15,7 @@
 #include "net/peers.h"
 
 #define SLOTS 1024 /* a power of two */
-#define TEXT_MAX (32 * 1024)
-#define LIST_MAX 512
+#define GRANT_MAX ((size_t)256 * 1024) /* what one principal's names and lists may take */
 #define KEY_RATE_WINDOW_S 60
 #define KEY_RATE_MAX 1000000
 
@@ -31,17 +30,33 @@ struct key_facts {
 	int64_t noted_ms; /* its use is in the log, or will be */
 };
 
-/* One session or key. The lists are texts behind each other, each closed by NUL, the last one empty. */
+/*
+ * Who somebody is, shared by their requests: counted on the loop they are all on, made once. All of it lies in its arena.
+ */
+struct grant {
+	unsigned refs; /* requests that are not answered yet, and its place in the table */
+	struct principal who;
+	struct arena arena;
+};
+
+/* One session or key. */
 struct remembered {
 	struct id session, user;
 	struct key_facts *key; /* NULL: a session */
 	uint64_t epoch;
-	char *roles, *permissions; /* NULL: a free place */
-	size_t roles_len, permissions_len;
+	struct grant *grant; /* NULL: a free place */
+};
+
+/* A token whose signature held. That is so until it expires; whether it is of any use is looked at each time. */
+struct seen_token {
+	uint8_t digest[SHA256_LEN];
+	struct id user, session;
+	int64_t until_s; /* 0: a free place */
 };
 
 struct principals {
 	struct remembered slots[SLOTS];
+	struct seen_token tokens[SLOTS];
 };
 
 int principals_create(struct principals **ret)
@@ -50,10 +65,25 @@ int principals_create(struct principals **ret)
 	return *ret == NULL ? ERR_NOMEM : 0;
 }
 
+static void grant_release(struct grant *g)
+{
+	if (g == NULL || --g->refs > 0)
+		return;
+	arena_finish(&g->arena);
+	free(g);
+}
+
+void principals_release(const struct http_request *rq)
+{
+	struct principal *who = rq->principal;
+
+	if (who != NULL && who->shared)
+		grant_release(container_of(who, struct grant, who));
+}
+
 static void forget(struct remembered *m)
 {
-	free(m->roles);
-	free(m->permissions);
+	grant_release(m->grant);
 	free(m->key);
 	*m = (struct remembered){0};
 }
@@ -67,76 +97,82 @@ void principals_destroy(struct principals *p)
 	free(p);
 }
 
-/* ---- texts and lists ------------------------------------------------------------------ */
+/* ---- grants --------------------------------------------------------------------------- */
 
-/* A JSON array of texts into one memory; its length in *ret_len. NULL: no memory, or too much of it. */
-static char *pack(struct json_value array, struct arena *arena, size_t *ret_len)
+/* The texts of a JSON array, closed by NULL; NULL: no memory. */
+static const char **list_of(struct json_value array, struct arena *arena)
 {
-	struct buf out = BUF_INIT(TEXT_MAX);
 	struct json_reader r;
 	struct json_value one;
 	struct slice text;
+	const char **list;
+	size_t n = 0;
 
 	json_enter(&r, array);
-	while (json_next(&r, NULL, &one)) {
-		if (one.type != JSON_STRING || json_string(one, arena, &text) != 0)
-			out.rc = ERR_NOMEM;
-		else if (text.len > 0 && buf_append(&out, text) == 0)
-			buf_append_char(&out, '\0');
-	}
-	buf_append_char(&out, '\0');
-	if (out.rc != 0) {
-		buf_finish(&out);
-		return NULL;
-	}
-	return buf_take(&out, ret_len);
-}
-
-/* The other way: pointers into a copy in the arena, closed by NULL. */
-static const char *const *unpack(const char *packed, size_t len, struct arena *arena)
-{
-	struct slice copy = arena_dup(arena, slice_of(packed, len));
-	const char **list;
-	size_t n = 0, at = 0;
-
-	if (copy.ptr == NULL)
-		return NULL;
-	for (size_t i = 0; i < len; i++)
-		n += packed[i] == '\0';
+	while (json_next(&r, NULL, &one))
+		n++;
 	list = arena_calloc(arena, n + 1, sizeof(*list));
 	if (list == NULL)
 		return NULL;
-	n = 0;
-	while (copy.ptr[at] != '\0') {
-		list[n++] = copy.ptr + at;
-		at += strlen(copy.ptr + at) + 1;
+	json_enter(&r, array);
+	for (n = 0; json_next(&r, NULL, &one); n++) {
+		if (one.type != JSON_STRING || json_string(one, arena, &text) != 0)
+			return NULL;
+		list[n] = arena_printf(arena, "%.*s", SLICE_ARG(text));
+		if (list[n] == NULL)
+			return NULL;
 	}
 	return list;
 }
 
-static bool all_zero(const struct id *id)
+/* What a key has of its scopes: those that its owner may at this moment. NULL: no memory. */
+static const char **scopes_of(struct json_value scopes, const char *const *owners, struct arena *arena)
 {
-	static const struct id zero;
+	const struct principal owner = {.permissions = owners};
+	const char **wanted = list_of(scopes, arena);
+	size_t n = 0;
 
-	return memcmp(id, &zero, sizeof(zero)) == 0;
+	if (wanted == NULL)
+		return NULL;
+	for (size_t i = 0; wanted[i] != NULL; i++) {
+		if (principal_may(&owner, wanted[i]))
+			wanted[n++] = wanted[i];
+		else if (strcmp(wanted[i], "*") == 0)
+			return (const char **)(uintptr_t)owners; /* all that its owner may, whatever that is by now */
+	}
+	wanted[n] = NULL;
+	return wanted;
 }
 
-static struct principal *principal_make(const struct remembered *m, struct arena *arena)
+/* From the row of principal_of_user. key NULL: a session, or neither when that is zero. NULL: no memory. */
+static struct grant *grant_make(const struct id *user, const struct id *session, const struct key_facts *key,
+    struct json_value roles, struct json_value permissions, struct json_value scopes)
 {
-	struct principal *who = arena_alloc(arena, sizeof(*who));
-	const char *const *roles = unpack(m->roles, m->roles_len, arena);
-	const char *const *permissions = unpack(m->permissions, m->permissions_len, arena);
+	static const struct id none;
+	struct grant *g = calloc(1, sizeof(*g));
+	struct principal *who;
 
-	if (who == NULL || roles == NULL || permissions == NULL)
+	if (g == NULL)
 		return NULL;
-	*who = (struct principal){.roles = roles, .permissions = permissions};
-	id_format(who->user_id, &m->user);
-	if (m->key != NULL)
-		id_format(who->key_id, &m->key->id);
-	else if (!all_zero(&m->session))
-		id_format(who->session_id, &m->session);
-	who->id = m->key != NULL ? arena_printf(arena, "api_key:%s", who->key_id) : arena_printf(arena, "user:%s", who->user_id);
-	return who->id == NULL ? NULL : who;
+	g->arena = (struct arena)ARENA_INIT(GRANT_MAX);
+	who = &g->who;
+	who->shared = true;
+	id_format(who->user_id, user);
+	if (key != NULL)
+		id_format(who->key_id, &key->id);
+	else if (memcmp(session, &none, sizeof(none)) != 0)
+		id_format(who->session_id, session);
+	who->id = key != NULL ? arena_printf(&g->arena, "api_key:%s", who->key_id) : arena_printf(&g->arena, "user:%s", who->user_id);
+	who->roles = list_of(roles, &g->arena);
+	who->permissions = list_of(permissions, &g->arena);
+	if (key != NULL && who->permissions != NULL)
+		who->permissions = scopes_of(scopes, who->permissions, &g->arena);
+	if (who->id == NULL || who->roles == NULL || who->permissions == NULL) {
+		arena_finish(&g->arena);
+		free(g);
+		return NULL;
+	}
+	return g;
 }
 
 /* ---- authorising ------------------------------------------------------------------------ */
@@ -184,18 +220,19 @@ static int refuse_token(struct http_request *rq, const char **ret_detail, const 
 }
 
 /* The request is theirs from here on, whether they may or not: a refusal is noted under their name. */
-static int permit(struct http_request *rq, const struct principal *who, const char **ret_detail)
+static int permit(struct http_request *rq, struct grant *g, const char **ret_detail)
 {
-	if (who == NULL) {
+	if (g == NULL) {
 		*ret_detail = "There is no memory to look at who is asking.";
 		return 503;
 	}
-	rq->principal = (void *)(uintptr_t)who;
-	if (rq->route->permission == NULL && who->key_id[0] != '\0' && (rq->route->flags & ROUTE_KEYS) == 0) {
+	g->refs++;
+	rq->principal = &g->who;
+	if (rq->route->permission == NULL && g->who.key_id[0] != '\0' && (rq->route->flags & ROUTE_KEYS) == 0) {
 		*ret_detail = "An API key is no log-in: this asks for an access token.";
 		return 403;
 	}
-	if (!principal_may(who, rq->route->permission)) {
+	if (!principal_may(&g->who, rq->route->permission)) {
 		*ret_detail = arena_printf(rq->arena, "This needs the permission %s.", rq->route->permission);
 		return 403;
 	}
@@ -239,14 +276,14 @@ static int permit_key(struct http_request *rq, struct remembered *m, const char 
 	if (status != 0)
 		return status;
 	if (!from_allowed_address(rq, key)) {
-		rq->principal = (void *)(uintptr_t)principal_make(m, rq->arena);
+		permit(rq, m->grant, ret_detail);
 		*ret_detail = "This API key may not be used from this address.";
 		return 403;
 	}
 	if (now_ms - key->noted_ms >= CALLER_USE_SPAN_MS &&
 	    caller_notes_used(app_of(rq)->caller_notes, &key->id, &m->user, now_ms))
 		key->noted_ms = now_ms;
-	return permit(rq, principal_make(m, rq->arena), ret_detail);
+	return permit(rq, m->grant, ret_detail);
 }
 
 static bool looks_like_jwt(struct slice token)
@@ -258,7 +295,7 @@ static bool looks_like_jwt(struct slice token)
 
 static bool is_current(const struct app *app, const struct remembered *m)
 {
-	return m->permissions != NULL && m->epoch == atomic_load(&app->access_epoch);
+	return m->grant != NULL && m->epoch == atomic_load(&app->access_epoch);
 }
 
 static int look_up(struct http_request *rq, struct lookup *l)
@@ -302,25 +339,62 @@ static int authorize_legacy(struct app *app, struct http_request *rq, struct loo
 	return look_up(rq, l);
 }
 
+/* Known already, or to be verified and then known: of our own tokens only. JWT_OK fills the lookup, or claims alone for legacy. */
+static enum jwt_verdict verify(struct app *app, struct http_request *rq, struct slice token, struct lookup *l,
+    struct slice *ret_legacy)
+{
+	int64_t now_s = clock_wall_ms(app->clock) / 1000;
+	struct jwt_claims claims;
+	enum jwt_verdict verdict;
+	struct seen_token *seen;
+	uint8_t digest[SHA256_LEN];
+	uint32_t n;
+
+	*ret_legacy = (struct slice){0};
+	sha256(digest, &token, 1);
+	memcpy(&n, digest, sizeof(n));
+	seen = &loop_of(rq)->principals->tokens[n & (SLOTS - 1)];
+	if (now_s < seen->until_s && memcmp(seen->digest, digest, sizeof(digest)) == 0) {
+		l->user = seen->user;
+		l->session = seen->session;
+		return JWT_OK;
+	}
+	verdict = tokens_verify(app->tokens, token, rq->arena, &claims);
+	if (verdict != JWT_OK)
+		return verdict;
+	if (claims.sid.len == 0) {
+		*ret_legacy = claims.sub;
+		return JWT_OK;
+	}
+	if (id_parse(claims.sub, &l->user) != 0 || id_parse(claims.sid, &l->session) != 0)
+		return JWT_BAD_CLAIM;
+	*seen = (struct seen_token){.user = l->user, .session = l->session, .until_s = claims.exp + TOKEN_TOLERANCE_S};
+	memcpy(seen->digest, digest, sizeof(digest));
+	return JWT_OK;
+}
+
 static int authorize_jwt(struct app *app, struct http_request *rq, struct slice token, const char **ret_detail)
 {
 	struct lookup *l = arena_calloc(rq->arena, 1, sizeof(*l));
-	struct jwt_claims claims;
-	enum jwt_verdict verdict = tokens_verify(app->tokens, token, rq->arena, &claims);
+	enum jwt_verdict verdict;
 	struct remembered *m;
+	struct slice legacy;
 
-	if (verdict == JWT_NO_MEMORY || l == NULL)
+	if (l == NULL)
+		return permit(rq, NULL, ret_detail);
+	verdict = verify(app, rq, token, l, &legacy);
+	if (verdict == JWT_NO_MEMORY)
 		return permit(rq, NULL, ret_detail);
 	if (verdict == JWT_EXPIRED)
 		return refuse_token(rq, ret_detail, "This access token has expired; get a new one with the refresh token.");
-	if (verdict == JWT_OK && claims.sid.len == 0)
-		return authorize_legacy(app, rq, l, claims.sub, ret_detail);
-	if (verdict != JWT_OK || id_parse(claims.sub, &l->user) != 0 || id_parse(claims.sid, &l->session) != 0)
+	if (verdict != JWT_OK)
 		return refuse_token(rq, ret_detail, "This access token is not valid here.");
+	if (legacy.len > 0)
+		return authorize_legacy(app, rq, l, legacy, ret_detail);
 	m = slot_of_session(rq, &l->session);
 	if (is_current(app, m) && m->key == NULL && memcmp(m->session.bytes, l->session.bytes, ID_LEN) == 0 &&
 	    memcmp(m->user.bytes, l->user.bytes, ID_LEN) == 0)
-		return permit(rq, principal_make(m, rq->arena), ret_detail);
+		return permit(rq, m->grant, ret_detail);
 	return look_up(rq, l);
 }
 
@@ -342,59 +416,17 @@ int principals_authorize(void *arg, struct http_request *rq, const char **ret_de
 
 /* ---- looking up ------------------------------------------------------------------------- */
 
-/* What a key has of its scopes: those that its owner may at this moment. */
-static char *pack_scopes(struct lookup *l, const char *owners, size_t owners_len, size_t *ret_len)
+static int admit(struct lookup *l, struct remembered *m, const char **ret_detail)
 {
-	struct principal owner = {.permissions = unpack(owners, owners_len, l->rq->arena)};
-	struct buf out = BUF_INIT(TEXT_MAX);
-	struct json_reader r;
-	struct json_value one;
-	struct slice scope;
-
-	if (owner.permissions == NULL)
-		return NULL;
-	json_enter(&r, l->scopes);
-	while (out.rc == 0 && json_next(&r, NULL, &one)) {
-		const char *text;
-
-		if (one.type != JSON_STRING || json_string(one, l->rq->arena, &scope) != 0 ||
-		    (text = arena_printf(l->rq->arena, "%.*s", SLICE_ARG(scope))) == NULL) {
-			out.rc = ERR_NOMEM;
-		} else if (text[0] != '\0' && principal_may(&owner, text)) {
-			buf_append_str(&out, text);
-			buf_append_char(&out, '\0');
-		} else if (strcmp(text, "*") == 0) { /* all that its owner may, whatever that is by now */
-			buf_append(&out, slice_of(owners, owners_len - 1));
-		}
-	}
-	buf_append_char(&out, '\0');
-	if (out.rc != 0) {
-		buf_finish(&out);
-		return NULL;
-	}
-	return buf_take(&out, ret_len);
-}
-
-static bool remember_key(struct lookup *l, struct remembered *m)
-{
-	size_t len = 0;
-	char *scopes = pack_scopes(l, m->permissions, m->permissions_len, &len);
-
-	free(m->permissions);
-	m->permissions = scopes;
-	m->permissions_len = len;
-	m->key = malloc(sizeof(*m->key));
-	if (m->key != NULL)
-		*m->key = *l->key;
-	return m->key != NULL && m->permissions != NULL;
+	return m->key != NULL ? permit_key(l->rq, m, ret_detail) : permit(l->rq, m->grant, ret_detail);
 }
 
 /* The row into the table; 0 or the status to refuse with. */
 static int remember(struct lookup *l, struct json_value row, const char **ret_detail)
 {
-	struct remembered once = {0}, *m = &once;
+	struct remembered *m;
 	struct json_value v, roles, permissions;
-	struct principal *who;
+	struct grant *g;
 
 	if (!json_member(row, "active", &v) || v.type != JSON_TRUE)
 		return refuse_token(l->rq, ret_detail, "This account may not be used.");
@@ -402,23 +434,22 @@ static int remember(struct lookup *l, struct json_value row, const char **ret_de
 		return refuse_token(l->rq, ret_detail, "This log-in has ended; sign in again.");
 	if (!json_member(row, "roles", &roles) || !json_member(row, "permissions", &permissions))
 		return 503;
-	if (!l->legacy)
-		m = l->key != NULL ? slot_of_key(l->rq, l->key) : slot_of_session(l->rq, &l->session);
+	g = grant_make(&l->user, &l->session, l->key, roles, permissions, l->scopes);
+	if (g == NULL || l->legacy)
+		return permit(l->rq, g, ret_detail); /* goes with the request */
+	m = l->key != NULL ? slot_of_key(l->rq, l->key) : slot_of_session(l->rq, &l->session);
 	forget(m);
-	m->roles = pack(roles, l->rq->arena, &m->roles_len);
-	m->permissions = pack(permissions, l->rq->arena, &m->permissions_len);
-	m->session = l->session;
-	m->user = l->user;
-	m->epoch = l->epoch;
-	if (m->roles == NULL || m->permissions == NULL || (l->key != NULL && !remember_key(l, m))) {
-		forget(m);
-		return permit(l->rq, NULL, ret_detail);
+	g->refs++;
+	*m = (struct remembered){.session = l->session, .user = l->user, .epoch = l->epoch, .grant = g};
+	if (l->key != NULL) {
+		m->key = malloc(sizeof(*m->key));
+		if (m->key == NULL) {
+			forget(m);
+			return permit(l->rq, NULL, ret_detail);
+		}
+		*m->key = *l->key;
 	}
-	if (m->key != NULL)
-		return permit_key(l->rq, m, ret_detail);
-	who = principal_make(m, l->rq->arena);
-	forget(&once);
-	return permit(l->rq, who, ret_detail);
+	return admit(l, m, ret_detail);
 }
 
 static void on_account(struct query *q)

@@ -22,6 +22,9 @@ struct principals;
 int principals_create(struct principals **ret); /* ERR_NOMEM */
 void principals_destroy(struct principals *p);  /* NULL is fine */
 
+/* When its request has been answered. */
+void principals_release(const struct http_request *rq);
+
 /* http_options.authorize and authorize_later. */
 int principals_authorize(void *app, struct http_request *rq, const char **ret_detail);
 void principals_authorize_later(void *app, struct http_request *rq);
