@@ -13,6 +13,7 @@ create table users (
 	display_name text,
 	password_hash text,
 	password_set_at integer,
+	credentials_version integer not null default 0,
 	email_verified_at integer,
 	phone_verified_at integer,
 	active integer not null default 1,
@@ -177,10 +178,10 @@ values (:user_id, :username, :username_claim, :email, :email_claim, :phone, :cou
 
 -- on user.password_set
 update users set password_hash = :hash, password_set_at = :time,
-	updated_at = iif(:how = 'REHASH', updated_at, :time) where id = :user_id;
-/* Who sets it for themselves says which log-ins end; one that somebody else set ends all. */
+	credentials_version = iif(:how = 'REHASH', credentials_version, :version), updated_at = iif(:how = 'REHASH', updated_at, :time) where id = :user_id;
+/* Who changes their own says which log-ins end; one set by somebody else, or with a code, ends all. */
 update sessions set closed_at = :time, close_reason = 'PASSWORD'
-where user = :user_id and :how = 'OPERATOR' and closed_at is null;
+where user = :user_id and :how in ('OPERATOR', 'RESET') and closed_at is null;
 
 -- on user.enabled, user.disabled
 update users set active = :type = 'user.enabled', updated_at = :time where id = :user_id;
@@ -201,9 +202,12 @@ insert into sessions (id, user, refresh_digest, login_type, client_type, device_
 	opened_at, used_at, expires_at, until)
 values (:session_id, :user_id, :refresh_digest, :login_type, :client_type, :device_info, :device_id, :user_agent, :ip,
 	:time, :time, :expires_at_ms, :until_ms);
-/* Somebody was let in while the account was being closed. */
+/* Somebody was let in while the account was being closed, or by a password or address that it had a moment ago. */
 update sessions set closed_at = :time, close_reason = 'DISABLED'
 where id = :session_id and exists (select 1 from users where id = :user_id and not (active and deleted_at is null));
+update sessions set closed_at = :time, close_reason = 'PASSWORD'
+where id = :session_id and closed_at is null
+	and exists (select 1 from users where id = :user_id and credentials_version > :credentials_version);
 insert into refresh_tokens (digest, session) values (:refresh_digest, :session_id);
 
 -- on session.rotated
@@ -292,7 +296,7 @@ update users set username = coalesce(:username, username), username_claim = coal
 	phone = coalesce(:phone, iif(:phone_claim is null, phone, null)), phone_claim = coalesce(:phone_claim, phone_claim),
 	country_code = coalesce(:country_code, iif(:phone_claim is null, country_code, null)),
 	phone_verified_at = iif(:phone_claim is null, phone_verified_at, iif(:phone_verified, :time, null)),
-	updated_at = :time
+	credentials_version = iif(:email_claim is null and :phone_claim is null, credentials_version, :version), updated_at = :time
 where id = :user_id;
 
 -- on verification.requested
@@ -320,7 +324,8 @@ where id = :request_id;
 
 -- query account_by_claim
 /* A digest is of one kind of name, so at most one of the three can be meant. */
-select id, password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool"
+select id, password_hash as "passwordHash", active as "active:bool", deleted_at is not null as "deleted:bool",
+	credentials_version as "credentialsVersion:int"
 from users where username_claim = :claim or email_claim = :claim or phone_claim = :claim;
 
 -- query account_by_legacy_claim
@@ -477,6 +482,9 @@ select u.id, u.username, u.email, u.country_code as "countryCode", u.phone, u.di
 	p.avatar, p.bio, p.first_name as "firstName", p.last_name as "lastName", p.date_of_birth as "dateOfBirth", p.gender,
 	p.address, p.city, p.country, p.zip_code as "zipCode", p.website
 from users as u left join user_profiles as p on p.user = u.id where u.id = :id;
+
+-- query session_opened
+select opened_at as "openedAt:int" from sessions where id = :id and user = :user;
 
 -- query codes_sent
 /* When the codes were asked for that the limits go by: to the target the newest, 5th and 10th newest; by the address the

@@ -205,6 +205,8 @@ void session_open(struct action_events *e, const struct id *user, const struct c
 	    .until_ms = now_ms + (int64_t)SESSION_LIFE_S * 1000, .ip = c->rq->address, .user_agent = caller->user_agent,
 	    .device_info = caller->device_info, .device_id = caller->device_id, .has_subjects = true,
 	    .subjects = {.has_person = true, .person = {.id = ret->user_id}}};
+	data.has_credentials_version = caller->has_credentials_version;
+	data.credentials_version = caller->credentials_version;
 	if (ret->id.ptr == NULL || ret->user_id.ptr == NULL || ret->refresh_token.ptr == NULL)
 		e->rc = ERR_NOMEM;
 	else

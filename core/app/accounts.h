@@ -42,6 +42,8 @@ const char *account_password_hash(struct action *c, struct slice password);
 struct caller {
 	struct slice address_digest, network_digest;
 	struct slice user_agent, device_info, device_id;
+	bool has_credentials_version; /* set by who has looked at an account that this is to be a log-in of: */
+	int64_t credentials_version;  /* what account_by_claim said; should that change meanwhile, it is no log-in */
 };
 bool caller_read(struct action *c, struct slice device_info, struct slice device_id, struct caller *ret);
 

@@ -144,6 +144,8 @@ static bool find_account(struct login *l)
 		l->user_text = row_text(l->c, l->account, "id");
 		if (id_parse(l->user_text, &l->user) != 0)
 			return action_fail_err(l->c, ERR_CORRUPT);
+		l->caller.has_credentials_version = true;
+		l->caller.credentials_version = row_i64(l->account, "credentialsVersion");
 	}
 	return true;
 }

@@ -130,12 +130,10 @@ static int reset_once(struct reset *r)
 	if (!check_reset(r) || !prepare_reset(r))
 		return 0;
 	login.user_id = login.subjects.person.id = r->user_text;
-	rc = sessions_end(&e, r->user_text, (struct slice){0}, "PASSWORD", 3);
-	add_password(&e, &r->user, r->user_text, r->hash, "RESET");
+	add_password(&e, &r->user, r->user_text, r->hash, "RESET"); /* which ends every log-in */
 	action_event(&e, EVENT_LOGIN_SUCCEEDED, &login, &r->user, NULL);
 	code_use(&e, &r->code, r->user_text);
-	if (rc == 0)
-		rc = action_append(&e);
+	rc = action_append(&e);
 	if (rc == ERR_CONFLICT)
 		return rc;
 	if (rc != 0) {

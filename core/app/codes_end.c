@@ -168,6 +168,8 @@ int codes_open(struct codes **ret, struct app *app)
 		free(codes);
 		return ERR_NOMEM;
 	}
+	if (slice_is(app->config->env, "development"))
+		log_warn("codes", "LULAB_ENV=development: one-time codes are written here, for everybody who reads this");
 	*ret = codes;
 	return 0;
 }

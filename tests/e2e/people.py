@@ -1,8 +1,10 @@
 """What tests about accounts share: a service that prints the codes it would send, and calls to it."""
 
 import json
+import os
+import unittest
 
-from harness import Server, eventually
+from harness import BINARY, WRONG_CLOCK_SO, Server, eventually
 
 PASSWORD = "correct horse battery"
 
@@ -25,6 +27,24 @@ class DevServer(Server):
 
     def code(self, to):
         return eventually(lambda: self.codes(to))[-1]
+
+
+with_clock = unittest.skipUnless(os.path.exists(WRONG_CLOCK_SO) and "asan" not in BINARY,
+                                 "the clock cannot be moved in this build")
+
+
+class LaterServer(DevServer):
+    """One whose clock can be set forward."""
+
+    def start(self, **kw):
+        self.clock = os.path.join(self.data, "clock")
+        self.env.update({"LD_PRELOAD": WRONG_CLOCK_SO, "WRONG_CLOCK": self.clock})
+        return super().start(**kw)
+
+    def later(self, seconds):
+        with open(self.clock + ".new", "w") as f:
+            f.write("%d 0" % (seconds * 1000000))
+        os.rename(self.clock + ".new", self.clock)
 
 
 def wrong(code):

@@ -3,12 +3,11 @@
 
 import concurrent.futures
 import json
-import os
 import unittest
 import zlib
 
-from harness import BINARY, WRONG_CLOCK_SO, Server, eventually, lulab
-from people import DevServer, People, wrong
+from harness import Server, eventually, lulab
+from people import DevServer, LaterServer, People, with_clock, wrong
 
 
 class Codes(People, unittest.TestCase):
@@ -182,19 +181,10 @@ class OtherSettings(People, unittest.TestCase):
             self.assertFalse(self.is_right("crash@example.com", wrong(code)))
             self.assertFalse(self.is_right("crash@example.com", code))
 
-    @unittest.skipUnless(os.path.exists(WRONG_CLOCK_SO) and "asan" not in BINARY, "the clock cannot be moved in this build")
+    @with_clock
     def test_time_ends_codes_and_limits(self):
-        with DevServer() as self.server:
-            clock = os.path.join(self.server.data, "clock")
-            self.server.stop()
-            self.server.env.update({"LD_PRELOAD": WRONG_CLOCK_SO, "WRONG_CLOCK": clock})
-            self.server.start()
-
-            def later(seconds):
-                with open(clock + ".new", "w") as f:
-                    f.write("%d 0" % (seconds * 1000000))
-                os.rename(clock + ".new", clock)
-
+        with LaterServer() as self.server:
+            later = self.server.later
             first = self.send("time@example.com").json["requestId"]
             code = self.server.code("time@example.com")
             later(299)

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Getting an account by oneself, signing in with codes, passwords, the profile and what one signs in with."""
 
+import base64
 import concurrent.futures
+import hashlib
 import json
+import os
+import subprocess
 import unittest
 import zlib
 
 from harness import lulab
-from people import PASSWORD, DevServer, People, wrong
+from people import PASSWORD, DevServer, LaterServer, People, with_clock, wrong
 
 OTHER = "staple battery horse"
 
@@ -192,6 +196,39 @@ class Passwords(Accounts):
         self.login("username_password", 401, username="forgetful", password=PASSWORD)
         self.login("username_password", username="forgetful", password=OTHER)
 
+    def test_who_was_let_in_by_the_password_before_is_not_in(self):
+        """A log-in that was being made while the password was set: closed from the start."""
+        with DevServer() as server:
+            def call(path, body, token=None):
+                answer = server.request("POST", path, json.dumps(body).encode(), token=token,
+                                        headers={"Content-Type": "application/json"})
+                return answer.status, json.loads(answer.body)
+
+            user = call("/api/v1/users", {"username": "slow_one", "password": PASSWORD}, server.admin_token())[1]["id"]
+            body = {"type": "username_password", "username": "slow_one"}
+            token = call("/api/auth/login", {**body, "password": PASSWORD})[1]["accessToken"]
+            self.assertEqual(call("/api/auth/change-password", {"oldPassword": PASSWORD, "newPassword": OTHER}, token)[0], 200)
+            call("/api/auth/login", {**body, "password": OTHER})
+            server.stop()
+            # As the log would have it: the same log-in by what was known before and after the change.
+            newest = [json.loads(line) for line in lulab("log", "tail", "-n", "100", "--json", "--data", server.data).stdout.splitlines()]
+            opened = [e["data"] for e in newest if e["type"] == "session.opened"][-1]
+            kept = {k: v for k, v in opened.items() if not isinstance(v, dict)}
+            tries = {}
+            for name, version in (("before", opened["credentials_version"] - 1), ("after", opened["credentials_version"])):
+                secret = name.rjust(43, "A")
+                digest = base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode().rstrip("=")
+                session = name.encode().hex().rjust(32, "0")
+                data = {**kept, "session_id": session, "refresh_digest": digest, "credentials_version": version}
+                subprocess.check_call([os.environ["APPEND_EVENT"], server.data, "session.opened", "session/" + session,
+                                       json.dumps(data, separators=(",", ":"))],
+                                      stdout=subprocess.DEVNULL)
+                tries[name] = secret
+            server.start()
+            self.assertEqual(opened["user_id"], user)
+            self.assertEqual(call("/api/auth/refresh-token", {"refreshToken": tries["before"]})[0], 401)
+            self.assertEqual(call("/api/auth/refresh-token", {"refreshToken": tries["after"]})[0], 200)
+
     def test_a_reset_tells_nobody_who_has_an_account(self):
         self.create(email="exists@example.com")
         answers = []
@@ -287,6 +324,24 @@ class Profile(Accounts):
         self.login("email_password", email="after@example.com", password=PASSWORD)
         # The old one is free again.
         self.create(email="before@example.com")
+
+    @with_clock
+    def test_an_address_is_not_changed_by_a_log_in_of_yesterday(self):
+        """integrity.md 20: after twelve hours a factor is asked for again."""
+        shared, self.server = self.server, LaterServer().start()
+        try:
+            first = self.register("yesterday@example.com", password=PASSWORD).json
+            self.server.later(13 * 3600)
+            old = self.call("POST", "/api/auth/refresh-token", {"refreshToken": first["refreshToken"]}).json["accessToken"]
+            self.send("today@example.com", "change_contact")
+            body = {"email": "today@example.com", "emailCode": self.server.code("today@example.com")}
+            self.assertEqual(self.profile(old, body, 403)["code"], "sign_in_again")
+            self.profile(old, {"bio": "still mine"})
+            new = self.login("email_password", email="yesterday@example.com", password=PASSWORD).json["accessToken"]
+            self.assertEqual(self.profile(new, body)["email"], "today@example.com")
+        finally:
+            self.server.__exit__(None, None, None)
+            self.server = shared
 
     def test_a_number_is_added_with_a_code(self):
         token = self.register("adder@example.com").json["accessToken"]
