@@ -294,17 +294,13 @@ void session_answer(struct action *c, int status, const struct session *s, struc
 
 bool session_token_of(struct action *c, struct slice in_body, struct slice *ret)
 {
-	struct slice cookies, pair, name, value;
+	struct slice cookies;
 
 	*ret = in_body;
 	if (in_body.len > 0)
 		return true;
 	http_request_field(c->rq, "cookie", &cookies);
-	while (cookies.len > 0) {
-		slice_cut(cookies, ';', &pair, &cookies);
-		if (slice_cut(slice_trim(pair), '=', &name, &value) && slice_is(name, REFRESH_COOKIE))
-			*ret = value;
-	}
+	http_cookie(cookies, REFRESH_COOKIE, ret);
 	if (ret->len == 0 || app_cookie_allowed(c->app, c->rq))
 		return true;
 	*ret = (struct slice){0};

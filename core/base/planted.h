@@ -25,6 +25,7 @@
 	X(ack_before_commit, "appends are answered before their commit") \
 	X(bundle_overread, "the last record of a bundle may be a byte short") \
 	X(cursor_any_order, "a forged cursor may name an order that does not exist") \
+	X(cookie_prefix, "a cookie is believed whose name only begins as it should") \
 	X(entry_spaces, "an entry of the log may have white space in it") \
 	X(backup_in_place, "a backup is made under its final name") \
 	X(epoch_first, "the key of the epoch before is destroyed before its keys are wrapped anew") \
@@ -32,11 +33,14 @@
 	X(forget_at_start, "the index that a start makes has no duplicate keys") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
 	X(head_body, "an answer to HEAD has a body") \
+	X(form_nul, "a name or value of a query may have a NUL in it") \
 	X(http_bare_lf, "a line of a head may end without CR, whatever llhttp says") \
 	X(http_lenient, "a second Content-Length passes, and what llhttp refuses") \
 	X(gone_is_kept, "a read model's file whose tables are no longer what was made is not set aside") \
 	X(ignore_commit, "a commit that failed counts as one that did not") \
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
+	X(jwt_any_alg, "a token is believed whatever algorithm its header names") \
+	X(keep_rights, "whoever was let in once is let in, whatever was revoked since") \
 	X(leak_refused, "a connection that ends without a request is not freed") \
 	X(leak_request, "what a request was kept in is not given back") \
 	X(leaky_compare, "secrets are compared until the first difference") \

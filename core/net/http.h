@@ -148,6 +148,8 @@ bool http_request_accepts(const struct http_request *rq, const char *media_type)
 unsigned http_request_accept_quality(const struct http_request *rq, const char *media_type);
 /* The token of "Authorization: Bearer ..."; false when there is none. */
 bool http_request_bearer(const struct http_request *rq, struct slice *ret_token);
+/* The value of a cookie, from the value of a Cookie header. False, and *ret empty: it is not there, or not just once. */
+bool http_cookie(struct slice cookies, const char *name, struct slice *ret);
 /* Media type of the body without parameters equals this, any case. */
 bool http_request_is(const struct http_request *rq, const char *media_type);
 

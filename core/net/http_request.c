@@ -1,6 +1,7 @@
 /* What a handler may ask of a request. */
 #include <assert.h>
 
+#include "base/planted.h"
 #include "net/http.h"
 
 bool http_request_field(const struct http_request *rq, const char *name, struct slice *ret_value)
@@ -129,4 +130,24 @@ bool http_request_is(const struct http_request *rq, const char *media_type)
 		return false;
 	slice_cut(value, ';', &type, &params);
 	return slice_eq_nocase(slice_trim(type), slice_str(media_type));
+}
+
+bool http_cookie(struct slice cookies, const char *name, struct slice *ret)
+{
+	struct slice pair, key, value;
+	unsigned n = 0;
+
+	*ret = (struct slice){0};
+	while (cookies.len > 0) {
+		slice_cut(cookies, ';', &pair, &cookies);
+		if (!slice_cut(slice_trim(pair), '=', &key, &value))
+			continue;
+		if (!slice_is(key, name) && !(PLANTED(cookie_prefix) && slice_starts_with(key, slice_str(name))))
+			continue;
+		*ret = value;
+		n++;
+	}
+	if (n != 1)
+		*ret = (struct slice){0};
+	return n == 1;
 }

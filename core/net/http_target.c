@@ -6,6 +6,7 @@
 #include "net/http_parser.h"
 
 #include "base/codec.h"
+#include "base/planted.h"
 
 static int refuse(const char **ret_code, const char *code)
 {
@@ -82,7 +83,7 @@ static bool decode(struct slice *ret, struct slice text, bool plus_is_space, str
 		}
 		high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
 		low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
-		if (high < 0 || low < 0 || high * 16 + low == 0)
+		if (high < 0 || low < 0 || (high * 16 + low == 0 && !PLANTED(form_nul)))
 			return false;
 		out[n++] = (char)(high * 16 + low);
 		i += 2;

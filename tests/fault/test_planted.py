@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "load"))
 import clock  # noqa: E402
 import crash  # noqa: E402
+import crash_people  # noqa: E402
 import crowd  # noqa: E402
 import deliveries  # noqa: E402
 import overload  # noqa: E402
@@ -43,6 +44,16 @@ class Planted(unittest.TestCase):
 
     def test_crash_finds_a_repeat_stored_again(self):
         self.crash_finds("forget_tail", "is in the log twice")
+
+    def people_find(self, bug, finding):
+        with self.assertRaisesRegex(load.Breach, finding):
+            crash_people.run(6, seed=1, epoch_rounds=6, planted=bug)
+
+    def test_crash_people_finds_an_answer_before_its_commit(self):
+        self.people_find("ack_before_commit", r": \d+ and not \d+|are lost")
+
+    def test_crash_people_finds_rights_that_outlive_their_end(self):
+        self.people_find("keep_rights", "was revoked: 200|has ended: 200")
 
     def test_clock_finds_a_time_that_falls(self):
         with self.assertRaisesRegex(load.Breach, "recorded time falls"):

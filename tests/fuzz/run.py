@@ -28,27 +28,33 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
 # Longest input worth a try, whether the target counts among the parsers (pure functions, fast) or opens
-# files and connections for every input, and how many inputs the short form tries: some ten seconds of one
+# files and connections for every input, and how many inputs the short form tries: some eight seconds of one
 # processor. A number, not a time: only then does a seed repeat a run, whatever else the machine does.
 TARGETS = {
-    "config": (4096, True, 20000),
-    "export": (4096, False, 20000),
-    "http": (4096, True, 350000),
-    "json": (4096, True, 140000),
-    "lmdb": (256, False, 300),
-    "note": (4096, True, 800000),
-    "query": (2048, True, 300000),
-    "readmodel": (256, False, 1200),
-    "record": (4096, True, 240000),
-    "server": (4096, False, 9000),
-    "tencent": (8192, True, 130000),
+    "config": (4096, True, 16000),
+    "cookie": (1024, True, 400000),
+    "export": (4096, False, 16000),
+    "form": (2048, True, 200000),
+    "http": (4096, True, 280000),
+    "json": (4096, True, 112000),
+    "jwt": (1024, True, 150000),
+    "lmdb": (256, False, 240),
+    "note": (4096, True, 640000),
+    "query": (2048, True, 240000),
+    "readmodel": (256, False, 960),
+    "record": (4096, True, 192000),
+    "server": (4096, False, 7200),
+    "tencent": (8192, True, 104000),
 }
 # Bugs that the search must find, each in the program with its bug.
 PLANTED = {
     "config": "value_told",
+    "cookie": "cookie_prefix",
     "export": "bundle_overread",
+    "form": "form_nul",
     "http": "http_lenient",
     "json": "json_overread",
+    "jwt": "jwt_any_alg",
     "lmdb": "pages_unseen",
     "note": "number_zeros",
     "query": "cursor_any_order",
