@@ -239,18 +239,25 @@ static unsigned count_ahead(const struct event_feed *feed)
 	return n;
 }
 
-/* With the lock; waits until there is something to decode that a reader will want soon. False: stop. */
+/*
+ * With the lock; waits until there is something to decode that a reader will want soon. False: stop.
+ * Ahead of the readers only whole chunks are made: live events come a few at a time, and a ring of
+ * chunks with a few each would soon be past the slower readers, who would have to decode for themselves.
+ */
 static bool wait_for_work(struct event_feed *feed)
 {
 	uint64_t next;
 	int rc;
 
 	while (!feed->stopping) {
-		bool wanted = feed->asked && (feed->next <= feed->lead || count_ahead(feed) < feed->n_ahead);
+		uint64_t size = eventlog_size(feed->options.log);
+		bool wanted;
 
 		if (feed->next < feed->lead)
 			feed->next = feed->lead; /* nobody else is in between */
-		if (wanted && feed->next < eventlog_size(feed->options.log))
+		wanted = feed->asked && (feed->next == feed->lead ||
+		    (feed->next + CHUNK_EVENTS <= size && count_ahead(feed) < feed->n_ahead));
+		if (wanted && feed->next < size)
 			return true;
 		if (!wanted) {
 			uv_cond_wait(&feed->changed, &feed->lock);

@@ -29,11 +29,13 @@
 #define WAIT_MS 200
 #define RETRY_MS 500
 /*
- * A transaction costs more than an event. When events come in a stream, live
- * rows are committed at most this often; an event after a quiet moment is
- * folded at once.
+ * A transaction costs more than an event, and rows that lie near each other are
+ * written once in it. When events come in a stream, live rows are committed at
+ * most this often, somewhat oftener while somebody waits for them; an event
+ * after a quiet moment is folded at once.
  */
-#define PACE_US 4000
+#define PACE_US 16000
+#define PACE_AWAITED_US 4000
 #define PATH_BYTES_MAX 4096
 #define PROBLEM_BYTES_MAX 180
 
@@ -48,13 +50,14 @@ struct model {
 	struct fold fold;
 	struct buf problem;
 	uint64_t tried_at; /* size of the log when it last failed */
-	int64_t not_before_us; /* the next commit of live rows */
+	int64_t began_us; /* the newest commit of live rows */
 	int64_t fold_us;   /* time spent folding and events folded while catching up */
 	uint64_t fold_events;
 
 	/* Behind the lock. */
 	struct projection_status status;
 	struct buf serving; /* path; empty = none */
+	bool awaited; /* somebody waits for rows to come; until the next fold begins */
 };
 
 struct projector {
@@ -64,6 +67,7 @@ struct projector {
 	struct event_feed *feed;
 	uv_mutex_t lock; /* guards `stopping` and what models have behind it */
 	uv_cond_t changed;
+	uv_cond_t hurry; /* a model became awaited, or it stops */
 	bool stopping;
 	uv_mutex_t watch_lock; /* guards these two; held while the callback runs */
 	projector_watch_cb *watch;
@@ -386,6 +390,23 @@ static void on_fold_error(struct model *m, int rc, uint64_t size)
 	}
 }
 
+/* Until it is time for the next commit of live rows. */
+static void keep_pace(struct model *m)
+{
+	struct projector *p = m->p;
+	const struct clock *clock = p->options.clock;
+
+	uv_mutex_lock(&p->lock);
+	while (m->status.state == PROJECTION_LIVE && !p->stopping) {
+		int64_t due_us = m->began_us + (m->awaited ? PACE_AWAITED_US : PACE_US), now_us = clock_monotonic_us(clock);
+
+		if (now_us >= due_us || uv_cond_timedwait(&p->hurry, &p->lock, (uint64_t)(due_us - now_us) * 1000) == UV_ETIMEDOUT)
+			break;
+	}
+	m->awaited = false;
+	uv_mutex_unlock(&p->lock);
+}
+
 static void fold_once(struct model *m)
 {
 	const struct clock *clock = m->p->options.clock;
@@ -399,15 +420,12 @@ static void fold_once(struct model *m)
 		return;
 	}
 	buf_clear(&m->problem);
+	keep_pace(m);
 	start_us = clock_monotonic_us(clock);
-	if (m->status.state == PROJECTION_LIVE && start_us < m->not_before_us) {
-		uv_sleep((unsigned)((m->not_before_us - start_us + 999) / 1000));
-		start_us = clock_monotonic_us(clock);
-	}
 	rc = fold_batch(&m->fold, UINT64_MAX, &applied);
 	if (applied > 0) {
 		note_progress(m, applied, clock_monotonic_us(clock) - start_us);
-		m->not_before_us = start_us + PACE_US;
+		m->began_us = start_us;
 	}
 	if (rc != 0) {
 		m->tried_at = size;
@@ -467,6 +485,7 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 	uv_mutex_init(&p->lock);
 	uv_mutex_init(&p->watch_lock);
 	uv_cond_init(&p->changed);
+	uv_cond_init(&p->hurry);
 	rc = buf_printf(&dir, "%s/read", options->dir);
 	if (rc == 0)
 		rc = dir_create(dir.ptr, 0700);
@@ -503,6 +522,7 @@ void projector_stop(struct projector *p)
 	uv_mutex_lock(&p->lock);
 	p->stopping = true;
 	uv_cond_broadcast(&p->changed);
+	uv_cond_broadcast(&p->hurry);
 	uv_mutex_unlock(&p->lock);
 	for (unsigned i = 0; i < p->n_models; i++) {
 		struct model *m = &p->models[i];
@@ -517,6 +537,7 @@ void projector_stop(struct projector *p)
 	}
 	free(p->models);
 	event_feed_close(p->feed);
+	uv_cond_destroy(&p->hurry);
 	uv_cond_destroy(&p->changed);
 	uv_mutex_destroy(&p->watch_lock);
 	uv_mutex_destroy(&p->lock);
@@ -562,6 +583,25 @@ int projector_status_of(struct projector *p, const char *name, struct projection
 	return m != NULL && projector_status(p, (unsigned)(m - p->models), ret) ? 0 : ERR_NOT_FOUND;
 }
 
+/* With the lock. */
+static void await(struct model *m)
+{
+	if (!m->awaited)
+		uv_cond_broadcast(&m->p->hurry);
+	m->awaited = true;
+}
+
+void projector_hurry(struct projector *p, const struct projection *model)
+{
+	struct model *m = model_of(p, model->name);
+
+	if (m == NULL)
+		return;
+	uv_mutex_lock(&p->lock);
+	await(m);
+	uv_mutex_unlock(&p->lock);
+}
+
 int projector_wait(struct projector *p, const char *name, uint64_t position, int timeout_ms)
 {
 	const struct clock *clock = p->options.clock;
@@ -575,6 +615,7 @@ int projector_wait(struct projector *p, const char *name, uint64_t position, int
 	while (rc == 0 && (m->status.position <= position || m->status.serving_old)) {
 		int64_t left_us = deadline_us - clock_monotonic_us(clock);
 
+		await(m);
 		if (m->status.state == PROJECTION_STOPPED || p->stopping)
 			rc = ERR_UNAVAILABLE;
 		else if (left_us <= 0 || uv_cond_timedwait(&p->changed, &p->lock, (uint64_t)left_us * 1000) == UV_ETIMEDOUT)

@@ -90,6 +90,9 @@ int projector_status_of(struct projector *p, const char *name, struct projection
  */
 int projector_wait(struct projector *p, const char *name, uint64_t position, int timeout_ms);
 
+/* Somebody waits for rows of a model that are still to come: the next ones are not held back for long. Any thread. */
+void projector_hurry(struct projector *p, const struct projection *model);
+
 /* Told on a projector's thread after each commit and each change of state; must be quick. One at a time,
  * and the query pool is that one; NULL ends it. */
 typedef void projector_watch_cb(void *arg, const struct projection *model);

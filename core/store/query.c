@@ -350,10 +350,12 @@ static int enqueue(struct query_pool *pool, struct query *q)
 	} else {
 		pool->n_queued++;
 		q->deadline_us = clock_monotonic_us(pool->options.clock) + (int64_t)wait_ms * 1000;
-		if (!is_reached(pool, q))
-			list_append(&pool->waiting, &q->link);
-		else
+		if (is_reached(pool, q)) {
 			list_append(&pool->ready, &q->link);
+		} else {
+			list_append(&pool->waiting, &q->link);
+			projector_hurry(pool->options.projector, model_of(q));
+		}
 		/* Also for one that waits: a thread must know its deadline. */
 		uv_cond_signal(&pool->work);
 	}
