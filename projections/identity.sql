@@ -96,8 +96,12 @@ create table roles (
 	type text not null,
 	level integer not null,
 	permissions text not null,
+	scope integer not null,
+	rules text not null,
 	active integer not null default 1,
-	created_at integer not null
+	created_at integer not null,
+	updated_at integer not null,
+	deleted_at integer
 ) strict, without rowid;
 create index roles_code on roles (code);
 
@@ -236,14 +240,29 @@ values (row_id('login', :position), :user_id, :target, :target_digest, :address_
 	:reason, :ip, :user_agent, :time);
 
 -- on role.created
-insert into roles (id, org, code, name, description, type, level, permissions, created_at)
-values (:role_id, :org_id, :code, :name, :description, :type, coalesce(:level, 1), :permissions, :time);
+insert into roles (id, org, code, name, description, type, level, permissions, scope, rules, active, created_at, updated_at)
+values (:role_id, :org_id, :code, :name, :description, :type, coalesce(:level, 1), :permissions,
+	case :data_scope when 'OWN' then 1 when 'DEPARTMENT' then 2 else 3 end, coalesce(:data_rules, '[]'),
+	coalesce(:active, 1), :time, :time);
+
+-- on role.changed
+update roles set name = :name, description = :description, level = :level, active = :active, permissions = :permissions,
+	scope = case :data_scope when 'OWN' then 1 when 'DEPARTMENT' then 2 else 3 end, rules = coalesce(:data_rules, '[]'),
+	updated_at = :time
+where id = :role_id;
+
+-- on role.deleted
+update roles set active = 0, deleted_at = :time, updated_at = :time where id = :role_id;
+delete from member_roles where role = :role_id;
 
 -- on role.granted
-insert or ignore into user_roles (user, role) values (:user_id, :role_id);
+insert or ignore into user_roles (user, role) select :user_id, :role_id where :member_id is null;
+insert or ignore into member_roles (id, member, role, created_at)
+select :binding_id, :member_id, :role_id, :time where :member_id is not null;
 
 -- on role.revoked
-delete from user_roles where user = :user_id and role = :role_id;
+delete from user_roles where user = :user_id and role = :role_id and :member_id is null;
+delete from member_roles where id = :binding_id;
 
 -- on api_key.created
 insert into api_keys (id, user, prefix, digest, last4, name, scopes, expires_at, rate_limit, restricted, allowed,
@@ -382,12 +401,19 @@ select count(*) > 0 as "any:bool",
 from logins where user = :user and success = 1;
 
 -- query principal_of_user
-/* With the session they come by: neither closed nor over. */
+/*
+ * With the session they come by: neither closed nor over. inOrgs has a text for each organisation and reach there:
+ * id, reach (1 own, 2 department, 3 organisation), permissions.
+ */
 select u.id, u.active and u.deleted_at is null as "active:bool", s.closed_at is not null as "closed:bool",
 	(select json_group_array(code) from (select r.code from user_roles as g join roles as r on r.id = g.role
 		where g.user = u.id and r.active order by r.level, r.code)) as "roles:json",
-	(select json_group_array(distinct p.value) from user_roles as g join roles as r on r.id = g.role,
-		json_each(r.permissions) as p where g.user = u.id and r.active) as "permissions:json"
+	(select json_group_array(distinct permission) from effective_permissions
+		where user = :user and org is null) as "permissions:json",
+	(select json_group_array(line) from (select org || ' ' || reach || ' ' || group_concat(permission, ' ') as line
+		from (select org, permission, max(scope) as reach from effective_permissions
+			where user = :user and org is not null group by org, permission)
+		group by org, reach)) as "inOrgs:json"
 from users as u left join sessions as s on s.id = :session and s.user = u.id
 where u.id = :user;
 
@@ -507,3 +533,543 @@ where target_digest = :target and purpose = :purpose and over_at is null;
 /* Those whose key is to be destroyed. */
 select id, coalesce(why, 'EXPIRED') as "reason" from verifications
 where ended_at is null and (over_at is not null or expires_at <= :now) order by id limit 256;
+
+/* ---- organisations, departments, members, roles, permissions ------------------------------------------------------- */
+
+-- table
+create table orgs (
+	id text primary key,
+	name text not null,
+	code text not null,
+	description text, logo text,
+	parent text,
+	sort_order integer not null,
+	active integer not null,
+	created_at integer not null,
+	updated_at integer not null,
+	deleted_at integer
+) strict, without rowid;
+create index orgs_parent on orgs (parent);
+create index orgs_created on orgs (created_at, id);
+
+create table departments (
+	id text primary key,
+	org text not null,
+	name text not null,
+	code text not null,
+	description text,
+	parent text,
+	leader text,
+	sort_order integer not null,
+	active integer not null,
+	created_at integer not null,
+	updated_at integer not null,
+	deleted_at integer
+) strict, without rowid;
+create index departments_org on departments (org);
+create index departments_parent on departments (parent);
+
+create table members (
+	id text primary key,
+	org text not null,
+	user text not null,
+	type text not null,
+	status text not null,
+	display_name text, employee_no text, external_company text, title text,
+	primary_department text,
+	joined_at integer not null,
+	created_at integer not null,
+	updated_at integer not null,
+	deleted_at integer
+) strict, without rowid;
+create index members_org on members (org, created_at);
+create index members_user on members (user);
+
+create table member_departments (
+	member text not null,
+	department text not null,
+	primary key (member, department)
+) strict, without rowid;
+create index member_departments_department on member_departments (department);
+
+create table member_roles (
+	id text primary key,
+	member text not null,
+	role text not null,
+	created_at integer not null
+) strict, without rowid;
+create index member_roles_member on member_roles (member);
+create index member_roles_role on member_roles (role);
+
+create table permissions (
+	id text primary key,
+	code text not null,
+	name text not null,
+	description text,
+	resource text not null,
+	action text not null,
+	type text not null,
+	parent text,
+	level integer not null,
+	sort_order integer not null,
+	active integer not null,
+	built_in integer not null default 0,
+	created_at integer,
+	updated_at integer
+) strict, without rowid;
+create unique index permissions_code on permissions (code);
+
+create table data_rules (
+	id text primary key,
+	code text not null,
+	name text not null,
+	description text,
+	resource text not null,
+	condition text not null,
+	scope integer not null,
+	active integer not null,
+	created_at integer not null,
+	updated_at integer not null
+) strict, without rowid;
+create unique index data_rules_code on data_rules (code);
+
+/* What the program's own routes ask for: there with the program, whatever the log says. */
+insert into permissions (id, code, name, resource, action, type, level, sort_order, active, built_in)
+select code, code, name, substr(code, 1, instr(code, ':') - 1), substr(code, instr(code, ':') + 1), 'API', 1, 0, 1, 1
+from (
+	select 'api_keys:manage' as code, 'Manage API keys of others' as name
+	union all values ('departments:read', 'See departments'), ('departments:write', 'Change departments'), ('events:read', 'Read the log and its proofs'),
+	('identities:read', 'See platform identities'), ('identities:write', 'Link platform identities'),
+	('meetings:read', 'See meetings'), ('members:read', 'See members'), ('members:write', 'Change memberships'),
+	('metrics:read', 'See measurements'), ('orgs:read', 'See organisations'), ('orgs:write', 'Change organisations'),
+	('permissions:read', 'See permissions'), ('permissions:write', 'Change permissions'),
+	('personal:read', 'See names and contacts of people in events'), ('projections:write', 'Decide about read models'),
+	('recordings:read', 'See recordings'), ('roles:grant', 'Give and take roles'), ('roles:read', 'See roles'),
+	('roles:write', 'Change roles'), ('users:read', 'See accounts'), ('users:write', 'Change accounts'),
+	('webhooks:read', 'See deliveries')
+);
+
+/*
+ * Who may do what where, and with how much of it: the only place that says so. org null: everywhere.
+ * scope: 1 their own, 2 of their departments and those below, 3 of the organisation, 4 all.
+ * A membership gives rights while it is ACTIVE, in its own organisation and while that is in use.
+ */
+create view effective_permissions as
+select g.user as user, null as org, p.value as permission, 4 as scope
+from user_roles as g join roles as r on r.id = g.role and r.active, json_each(r.permissions) as p
+union all
+select m.user, m.org, p.value, coalesce((select max(d.scope) from json_each(r.rules) as x
+	join data_rules as d on d.id = x.value and d.active and d.resource = substr(p.value, 1, instr(p.value, ':') - 1)), r.scope)
+from members as m join orgs as o on o.id = m.org and o.active and o.deleted_at is null
+	join member_roles as b on b.member = m.id
+	join roles as r on r.id = b.role and r.active and (r.org = m.org or (r.org is null and r.code <> 'SUPER_ADMIN')),
+	json_each(r.permissions) as p
+where m.status = 'ACTIVE' and m.deleted_at is null
+	and (r.org is null or exists (select 1 from permissions as c where c.code = p.value and c.active));
+
+/* The objects that clients see, each as JSON. */
+create view org_rows as
+select o.*, json_object('id', o.id, 'name', o.name, 'code', o.code, 'logo', o.logo, 'description', o.description,
+	'parentId', o.parent, 'level', (with recursive up (id, n) as (select o.id, 1
+		union all select p.parent, n + 1 from up join orgs as p on p.id = up.id where p.parent is not null and n < 64)
+		select max(n) from up), 'sortOrder', o.sort_order, 'active', json(iif(o.active, 'true', 'false')),
+	'createdAt', strftime('%Y-%m-%dT%H:%M:%fZ', o.created_at / 1000.0, 'unixepoch'),
+	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', o.updated_at / 1000.0, 'unixepoch'),
+	'deletedAt', strftime('%Y-%m-%dT%H:%M:%fZ', o.deleted_at / 1000.0, 'unixepoch')) as object
+from orgs as o;
+
+create view department_levels as
+select d.id, (with recursive up (id, n) as (select d.id, 1
+	union all select p.parent, n + 1 from up join departments as p on p.id = up.id where p.parent is not null and n < 64)
+	select max(n) from up) as level
+from departments as d;
+
+create view department_rows as
+select d.*, l.level, json_object('id', d.id, 'name', d.name, 'code', d.code, 'description', d.description,
+	'organizationId', d.org, 'parentId', d.parent, 'level', l.level, 'sortOrder', d.sort_order,
+	'active', json(iif(d.active, 'true', 'false')), 'leaderUserId', d.leader,
+	'createdAt', strftime('%Y-%m-%dT%H:%M:%fZ', d.created_at / 1000.0, 'unixepoch'),
+	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', d.updated_at / 1000.0, 'unixepoch'),
+	'deletedAt', strftime('%Y-%m-%dT%H:%M:%fZ', d.deleted_at / 1000.0, 'unixepoch')) as object
+from departments as d join department_levels as l on l.id = d.id;
+
+create view member_rows as
+select m.*, json_object('id', m.id, 'orgId', m.org, 'userId', m.user, 'type', m.type, 'status', m.status,
+	'orgDisplayName', m.display_name, 'employeeNo', m.employee_no, 'primaryDeptId', m.primary_department,
+	'externalCompany', m.external_company, 'title', m.title,
+	'joinedAt', strftime('%Y-%m-%dT%H:%M:%fZ', m.joined_at / 1000.0, 'unixepoch'),
+	'createdAt', strftime('%Y-%m-%dT%H:%M:%fZ', m.created_at / 1000.0, 'unixepoch'),
+	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', m.updated_at / 1000.0, 'unixepoch'),
+	'deletedAt', strftime('%Y-%m-%dT%H:%M:%fZ', m.deleted_at / 1000.0, 'unixepoch')) as object
+from members as m;
+
+create view role_rows as
+select r.*, json_object('id', r.id, 'orgId', r.org, 'name', r.name, 'code', r.code, 'description', r.description,
+	'type', r.type, 'level', r.level, 'active', json(iif(r.active, 'true', 'false')),
+	'dataScope', case when r.org is null then 'ALL' when r.scope = 1 then 'OWN' when r.scope = 2 then 'DEPARTMENT'
+		else 'ORGANIZATION' end,
+	'dataRuleIds', json(r.rules),
+	'permissionIds', json((select json_group_array(coalesce(p.id, c.value))
+		from json_each(r.permissions) as c left join permissions as p on p.code = c.value)),
+	'createdAt', strftime('%Y-%m-%dT%H:%M:%fZ', r.created_at / 1000.0, 'unixepoch'),
+	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', r.updated_at / 1000.0, 'unixepoch')) as object
+from roles as r where r.deleted_at is null;
+
+create view permission_rows as
+select p.*, json_object('id', p.id, 'name', p.name, 'code', p.code, 'description', p.description,
+	'resource', p.resource, 'action', p.action, 'type', p.type, 'parentId', p.parent, 'level', p.level,
+	'sortOrder', p.sort_order, 'active', json(iif(p.active, 'true', 'false')),
+	'builtIn', json(iif(p.built_in, 'true', 'false')),
+	'createdAt', strftime('%Y-%m-%dT%H:%M:%fZ', p.created_at / 1000.0, 'unixepoch'),
+	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', p.updated_at / 1000.0, 'unixepoch')) as object
+from permissions as p;
+
+create view data_rule_rows as
+select d.*, json_object('id', d.id, 'name', d.name, 'code', d.code, 'description', d.description,
+	'resource', d.resource, 'condition', d.condition, 'active', json(iif(d.active, 'true', 'false')),
+	'createdAt', strftime('%Y-%m-%dT%H:%M:%fZ', d.created_at / 1000.0, 'unixepoch'),
+	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', d.updated_at / 1000.0, 'unixepoch')) as object
+from data_rules as d;
+
+-- on org.created
+insert into orgs (id, name, code, description, logo, parent, sort_order, active, created_at, updated_at)
+values (:org_id, :name, :code, :description, :logo, :parent_id, :sort_order, :active, :time, :time);
+
+-- on org.changed
+update orgs set name = :name, code = :code, description = :description, logo = :logo, parent = :parent_id,
+	sort_order = :sort_order, active = :active, updated_at = :time
+where id = :org_id;
+
+-- on org.deleted
+update orgs set deleted_at = :time, updated_at = :time where id = :org_id;
+
+-- on department.created
+insert into departments (id, org, name, code, description, parent, leader, sort_order, active, created_at, updated_at)
+values (:department_id, :org_id, :name, :code, :description, :parent_id, :leader_id, :sort_order, :active, :time, :time);
+
+-- on department.changed
+update departments set name = :name, code = :code, description = :description, parent = :parent_id, leader = :leader_id,
+	sort_order = :sort_order, active = :active, updated_at = :time
+where id = :department_id;
+
+-- on department.deleted
+update departments set deleted_at = :time, updated_at = :time where id = :department_id;
+
+-- on member.added
+insert into members (id, org, user, type, status, display_name, employee_no, external_company, title, primary_department,
+	joined_at, created_at, updated_at)
+values (:member_id, :org_id, :user_id, :type, :status, :org_display_name, :employee_no, :external_company,
+	:title, :primary_department_id, :joined_at_ms, :time, :time);
+insert into member_departments (member, department) select distinct :member_id, value from json_each(:department_ids);
+
+-- on member.changed
+update members set type = :type, status = :status, display_name = :org_display_name, employee_no = :employee_no,
+	external_company = :external_company, title = :title, primary_department = :primary_department_id,
+	joined_at = :joined_at_ms, updated_at = :time
+where id = :member_id;
+delete from member_departments where member = :member_id;
+insert into member_departments (member, department) select distinct :member_id, value from json_each(:department_ids);
+
+-- on member.removed
+update members set deleted_at = :time, updated_at = :time where id = :member_id;
+delete from member_departments where member = :member_id;
+delete from member_roles where member = :member_id;
+
+-- on permission.created
+insert into permissions (id, code, name, description, resource, action, type, parent, level, sort_order, active, created_at,
+	updated_at)
+values (:permission_id, :code, :name, :description, :resource, :action, :type, :parent_id, :level, :sort_order, :active,
+	:time, :time);
+
+-- on permission.changed
+update permissions set name = :name, description = :description, type = :type, parent = :parent_id, level = :level,
+	sort_order = :sort_order, active = :active, updated_at = :time
+where id = :permission_id and not built_in;
+
+-- on permission.deleted
+delete from permissions where id = :permission_id and not built_in;
+update roles set permissions = (select json_group_array(value) from json_each(roles.permissions) where value <> :code)
+where org is not null and exists (select 1 from json_each(roles.permissions) where value = :code);
+
+-- on data_rule.created
+insert into data_rules (id, code, name, description, resource, condition, scope, active, created_at, updated_at)
+values (:rule_id, :code, :name, :description, :resource, :condition,
+	case :data_scope when 'OWN' then 1 when 'DEPARTMENT' then 2 else 3 end, :active, :time, :time);
+
+-- on data_rule.changed
+update data_rules set name = :name, description = :description, resource = :resource, condition = :condition,
+	scope = case :data_scope when 'OWN' then 1 when 'DEPARTMENT' then 2 else 3 end, active = :active, updated_at = :time
+where id = :rule_id;
+
+-- on data_rule.deleted
+delete from data_rules where id = :rule_id;
+update roles set rules = (select json_group_array(value) from json_each(roles.rules) where value <> :rule_id)
+where exists (select 1 from json_each(roles.rules) where value = :rule_id);
+
+-- query right_of_user
+/* How far a permission reaches there ('' : everywhere); 0: not at all. Somebody disabled has none. */
+select coalesce(max(e.scope), 0) as "scope:int" from effective_permissions as e join users as u on u.id = :user
+where e.user = :user and u.active and u.deleted_at is null and (e.org is null or e.org = :org)
+	and e.permission in ('*', :permission);
+
+-- query rights_lacking
+/* Which of these permissions somebody has not, or not as far as a role with this scope and these rules would give them. */
+select p.value as code from json_each(:permissions) as p
+where not exists (select 1 from effective_permissions as e join users as u on u.id = e.user and u.active and u.deleted_at is null
+	where e.user = :user and (e.org is null or e.org = :org) and e.permission in ('*', p.value)
+	and e.scope >= coalesce((select max(d.scope) from json_each(:rules) as x join data_rules as d on d.id = x.value and d.active
+		and d.resource = substr(p.value, 1, instr(p.value, ':') - 1)), :scope));
+
+-- query organizations_of_user
+select o.id as "orgId", o.name as "orgName", o.code as "orgCode", m.id as "memberId", m.status,
+	(select json_group_array(r.code) from member_roles as b join roles as r on r.id = b.role and r.active
+		where b.member = m.id) as "roles:json",
+	(select json_group_array(distinct e.permission) from effective_permissions as e
+		where e.user = :user and e.org = m.org) as "perm:json",
+	(select json_group_object(permission, case scope when 1 then 'OWN' when 2 then 'DEPARTMENT' else 'ORGANIZATION' end)
+		from (select permission, max(scope) as scope from effective_permissions
+			where user = :user and org = m.org group by permission)) as "dataScopes:json"
+from members as m join orgs as o on o.id = m.org and o.deleted_at is null
+where m.user = :user and m.deleted_at is null order by m.joined_at, m.id;
+
+-- query other_super_admins
+/* Who could still do everything if this account could not. */
+select count(*) as "n:int" from user_roles as g join roles as r on r.id = g.role and r.org is null and r.code = 'SUPER_ADMIN'
+	join users as u on u.id = g.user and u.active and u.deleted_at is null
+where g.user <> :user;
+
+-- query orgs_page
+/* orgs: those to be seen, as a JSON array; null: all. */
+with hit as (select object, created_at, id from org_rows where deleted_at is null
+	and (:all or id in (select value from json_each(:orgs)))
+	and (:keyword = '' or instr(lower(name), lower(:keyword)) or instr(lower(code), lower(:keyword))))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select object from hit
+	order by created_at desc, id limit :limit offset :offset)) as "items:json";
+
+-- query org_by_id
+select id, name, code, description, logo, parent, sort_order as "sortOrder:int", active as "active:bool",
+	deleted_at is not null as "deleted:bool", object as "object:json"
+from org_rows where id = :id;
+
+-- query org_stats
+select (select count(*) from members where org = :id and deleted_at is null) as "totalUsers:int",
+	(select count(*) from departments where org = :id and deleted_at is null) as "totalDepartments:int",
+	(select count(*) from members as m join users as u on u.id = m.user where m.org = :id and m.deleted_at is null
+		and not (u.active and u.deleted_at is null)) as "disabledUsers:int",
+	(select count(*) from members as m join users as u on u.id = m.user where m.org = :id and m.deleted_at is null
+		and u.active and u.deleted_at is null) as "activeUsers:int",
+	(select count(*) from members as m join member_roles as b on b.member = m.id join roles as r on r.id = b.role
+		where m.org = :id and m.deleted_at is null and r.code = 'ADMIN' and r.org is null) as "adminUsers:int",
+	(select count(*) from orgs where parent = :id and deleted_at is null) as "children:int";
+
+-- query org_line
+/* The organisation and those above it, as far as they go: whether a parent makes a circle, and how deep it is. */
+with recursive up (id, n) as (select id, 1 from orgs where id = :id
+	union all select o.parent, n + 1 from up join orgs as o on o.id = up.id where o.parent is not null and n < 64)
+select id, n as "n:int" from up;
+
+-- query org_depth_below
+with recursive down (id, n) as (select :id, 1
+	union all select o.id, n + 1 from down join orgs as o on o.parent = down.id where n < 64)
+select max(n) as "n:int" from down;
+
+-- query departments_page
+/* scope 3: all of the organisation's; 2: the caller's and those below; 1: the caller's. */
+with recursive own (id) as (select d.department from members as m join member_departments as d on d.member = m.id
+	where m.user = :caller and m.org = :org and m.status = 'ACTIVE' and m.deleted_at is null),
+reach (id) as (select id from own union select k.id from reach join departments as k on k.parent = reach.id where :scope > 1),
+hit as (select object, sort_order, created_at, id from department_rows where org = :org and deleted_at is null
+	and (:scope >= 3 or id in (select id from reach)) and (:parent = '' or parent = :parent)
+	and (:level = 0 or level = :level))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select object from hit
+	order by sort_order, created_at desc, id limit :limit offset :offset)) as "items:json";
+
+-- query departments_tree
+with recursive own (id) as (select d.department from members as m join member_departments as d on d.member = m.id
+	where m.user = :caller and m.org = :org and m.status = 'ACTIVE' and m.deleted_at is null),
+reach (id) as (select id from own union select k.id from reach join departments as k on k.parent = reach.id where :scope > 1)
+select id, parent, object as "object:json" from department_rows where org = :org and deleted_at is null
+	and (:scope >= 3 or id in (select id from reach)) order by sort_order, created_at desc, id limit 5000;
+
+-- query department_by_id
+select id, org, name, code, description, parent, leader, sort_order as "sortOrder:int", active as "active:bool",
+	deleted_at is not null as "deleted:bool", object as "object:json"
+from department_rows where id = :id;
+
+-- query department_line
+with recursive up (id, n) as (select id, 1 from departments where id = :id
+	union all select d.parent, n + 1 from up join departments as d on d.id = up.id where d.parent is not null and n < 64)
+select d.id, d.name, d.code, l.level as "level:int", up.n as "n:int"
+from up join departments as d on d.id = up.id join department_levels as l on l.id = d.id order by up.n desc;
+
+-- query department_depth_below
+with recursive down (id, n) as (select :id, 1
+	union all select d.id, n + 1 from down join departments as d on d.parent = down.id where n < 64)
+select max(n) as "n:int" from down;
+
+-- query department_children
+select json_group_array(json(object)) as "items:json" from (select object from department_rows
+	where parent = :id and deleted_at is null order by sort_order, created_at desc, id);
+
+-- query department_in_use
+with recursive down (id) as (select :id union select d.id from down join departments as d on d.parent = down.id
+	where d.deleted_at is null)
+select (select count(*) from departments where parent = :id and deleted_at is null) as "children:int",
+	(select count(*) from down join member_departments as m on m.department = down.id) as "members:int";
+
+-- query departments_out_of_reach
+/* Which of these departments are not the organisation's, or not within the caller's reach of them. */
+with recursive own (id) as (select d.department from members as m join member_departments as d on d.member = m.id
+	where m.user = :caller and m.org = :org and m.status = 'ACTIVE' and m.deleted_at is null),
+reach (id) as (select id from own union select k.id from reach join departments as k on k.parent = reach.id where :scope > 1)
+select x.value as id, not exists (select 1 from departments as d where d.id = x.value and d.org = :org
+	and d.deleted_at is null) as "missing:bool"
+from json_each(:departments) as x
+where not exists (select 1 from departments as d where d.id = x.value and d.org = :org and d.deleted_at is null)
+	or not (:scope >= 3 or x.value in (select id from reach));
+
+-- query member_in_reach
+with recursive own (id) as (select d.department from members as m join member_departments as d on d.member = m.id
+	where m.user = :caller and m.org = :org and m.status = 'ACTIVE' and m.deleted_at is null),
+reach (id) as (select id from own union select k.id from reach join departments as k on k.parent = reach.id)
+select :scope >= 3 or m.user = :caller or (:scope = 2 and exists (select 1 from member_departments as x
+	where x.member = m.id and x.department in (select id from reach))) as "within:bool"
+from members as m where m.id = :id;
+
+-- query members_page
+/* Names of the account itself are looked at only for those who have joined, unless the caller may see all accounts. */
+with recursive own (id) as (select d.department from members as m join member_departments as d on d.member = m.id
+	where m.user = :caller and m.org = :org and m.status = 'ACTIVE' and m.deleted_at is null),
+reach (id) as (select id from own union select k.id from reach join departments as k on k.parent = reach.id),
+wanted (id) as (select :department where :department <> '' union
+	select k.id from wanted join departments as k on k.parent = wanted.id where :children and k.deleted_at is null),
+hit as (select m.object, m.created_at, m.id from member_rows as m left join users as u on u.id = m.user
+	and (:scope = 4 or m.status <> 'INVITED')
+	where m.org = :org and m.deleted_at is null
+	and (:scope >= 3 or m.user = :caller or (:scope = 2 and exists (select 1 from member_departments as x
+		where x.member = m.id and x.department in (select id from reach))))
+	and (:keyword = '' or instr(lower(coalesce(m.display_name, '') || char(10) || coalesce(m.employee_no, '') || char(10) ||
+		coalesce(u.username, '') || char(10) || coalesce(u.email, '') || char(10) || coalesce(u.display_name, '')),
+		lower(:keyword)))
+	and (:department = '' or exists (select 1 from member_departments as x where x.member = m.id
+		and x.department in (select id from wanted)))
+	and (:type = '' or m.type = :type) and (:status = '' or m.status = :status))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select object from hit
+	order by created_at desc, id limit :limit offset :offset)) as "items:json";
+
+-- query member_by_id
+select m.id, m.org, m.user, m.type, m.status, m.display_name as "displayName", m.employee_no as "employeeNo",
+	m.primary_department as "primaryDepartment", m.external_company as "externalCompany", m.title,
+	m.joined_at as "joinedAt:int", m.deleted_at is not null as "deleted:bool",
+	(select json_group_array(department) from member_departments where member = m.id) as "departments:json",
+	m.object as "object:json",
+	(select json_object('id', u.id, 'username', u.username, 'email', u.email,
+		'profile', json_object('displayName', u.display_name, 'avatar', null)) from users as u where u.id = m.user) as "account:json",
+	(select json_object('id', d.id, 'name', d.name, 'code', d.code) from departments as d
+		where d.id = m.primary_department) as "primaryDept:json",
+	(select json_group_array(json_object('id', d.id, 'name', d.name, 'code', d.code,
+		'isPrimary', json(iif(d.id = m.primary_department, 'true', 'false'))))
+		from member_departments as x join departments as d on d.id = x.department where x.member = m.id) as "inDepartments:json",
+	(select json_group_array(json_object('id', r.id, 'name', r.name, 'code', r.code))
+		from member_roles as b join roles as r on r.id = b.role where b.member = m.id) as "roles:json"
+from member_rows as m where m.id = :id;
+
+-- query member_of_org
+select id from members where org = :org and user = :user and deleted_at is null;
+
+-- query department_members
+with recursive own (id) as (select d.department from members as m join member_departments as d on d.member = m.id
+	where m.user = :caller and m.org = (select org from departments where id = :id) and m.status = 'ACTIVE'
+	and m.deleted_at is null),
+reach (id) as (select id from own union select k.id from reach join departments as k on k.parent = reach.id),
+wanted (id) as (select :id union
+	select k.id from wanted join departments as k on k.parent = wanted.id where :children and k.deleted_at is null),
+hit as (select m.*, u.username, u.display_name as name, u.email, :id in (select department from member_departments
+	where member = m.id) and m.primary_department = :id as is_primary
+	from members as m left join users as u on u.id = m.user and (:scope = 4 or m.status <> 'INVITED')
+	where m.deleted_at is null and exists (select 1 from member_departments as x where x.member = m.id
+		and x.department in (select id from wanted))
+	and (:scope >= 3 or m.user = :caller or (:scope = 2 and exists (select 1 from member_departments as x
+		where x.member = m.id and x.department in (select id from reach)))))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select json_object(
+	'userId', user, 'username', username, 'displayName', coalesce(display_name, name), 'avatar', null, 'email', email,
+	'isPrimary', json(iif(is_primary, 'true', 'false')),
+	'joinedAt', strftime('%Y-%m-%dT%H:%M:%fZ', joined_at / 1000.0, 'unixepoch')) as object from hit
+	order by joined_at desc, id limit :limit offset :offset)) as "items:json";
+
+-- query roles_of_member
+select r.id, r.code, r.permissions as "permissions:json", r.rules as "rules:json", r.scope as "scope:int"
+from member_roles as b join roles as r on r.id = b.role where b.member = :id;
+
+-- query account_exists
+select id, active and deleted_at is null as "usable:bool" from users where id = :id;
+
+-- query roles_page
+with hit as (select object, level, code, id from role_rows where (:all or org is null or org in (select value from json_each(:orgs)))
+	and (:org = '' or org = :org) and (:name = '' or instr(lower(name), lower(:name))) and (:code = '' or code = :code)
+	and (:type = '' or type = :type) and (:active < 0 or active = :active))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select object from hit
+	order by level, code, id limit :limit offset :offset)) as "items:json";
+
+-- query role_by_id
+select id, org, code, name, description, type, level as "level:int", active as "active:bool",
+	permissions as "permissions:json", rules as "rules:json", scope as "scope:int", object as "object:json"
+from role_rows where id = :id;
+
+-- query roles_by_code
+/* Of the whole system first. */
+select id, org, object as "object:json" from role_rows where code = :code order by org is not null, created_at, id;
+
+-- query permissions_of_role
+select json_group_array(json(p.object)) as "items:json" from roles as r, json_each(r.permissions) as c
+	join permission_rows as p on p.code = c.value
+where r.id = :id;
+
+-- query permission_codes
+/* Codes of permissions named by id or code; what is neither comes with unknown. */
+select coalesce(p.code, x.value) as code, p.id is null as "unknown:bool" from json_each(:names) as x
+	left join permissions as p on p.id = x.value or p.code = x.value;
+
+-- query rules_unknown
+select x.value as id from json_each(:rules) as x where not exists (select 1 from data_rules as d where d.id = x.value);
+
+-- query binding_by_id
+select b.id, b.role, b.member, m.org, m.user, r.code, r.type, r.permissions as "permissions:json", r.rules as "rules:json",
+	r.scope as "scope:int", b.created_at as "createdAt:time"
+from member_roles as b join members as m on m.id = b.member join roles as r on r.id = b.role where b.id = :id;
+
+-- query grant_of_role
+select user from user_roles where user = :user and role = :role;
+
+-- query permissions_page
+with hit as (select object, sort_order, code from permission_rows where (:name = '' or instr(lower(name), lower(:name)))
+	and (:code = '' or code = :code) and (:resource = '' or resource = :resource) and (:parent = '' or parent = :parent)
+	and (:type = '' or type = :type) and (:active < 0 or active = :active))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select object from hit
+	order by sort_order, code limit :limit offset :offset)) as "items:json";
+
+-- query permissions_tree
+select id, parent, object as "object:json" from permission_rows where active order by sort_order, code limit 5000;
+
+-- query permission_by_name
+/* By id or code. */
+select id, code, name, description, resource, action, type, parent, level as "level:int", sort_order as "sortOrder:int",
+	active as "active:bool", built_in as "builtIn:bool", object as "object:json",
+	(select count(*) from permissions as k where k.parent = p.id) as "children:int"
+from permission_rows as p where id = :id or code = :id;
+
+-- query permission_line
+with recursive up (id, n) as (select id, 1 from permissions where id = :id
+	union all select p.parent, n + 1 from up join permissions as p on p.id = up.id where p.parent is not null and n < 64)
+select id, n as "n:int" from up;
+
+-- query data_rules_page
+with hit as (select object, code from data_rule_rows where (:name = '' or instr(lower(name), lower(:name)))
+	and (:code = '' or code = :code) and (:resource = '' or resource = :resource) and (:active < 0 or active = :active))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select object from hit
+	order by code limit :limit offset :offset)) as "items:json";
+
+-- query data_rule_by_name
+select id, code, name, description, resource, condition, scope as "scope:int", active as "active:bool",
+	object as "object:json"
+from data_rule_rows where id = :id or code = :id;

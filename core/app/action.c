@@ -86,6 +86,8 @@ void action_start(struct http_request *rq, enum action_lane lane, action_fn *run
 {
 	struct action *c = arena_alloc(rq->arena, sizeof(*c));
 	struct app_loop *loop = loop_of(rq);
+	struct job_port *const ports[] = {[ACTION_QUICK] = loop->action_port, [ACTION_HASHING] = loop->hashing_port,
+	    [ACTION_DECISION] = loop->decision_port};
 	int rc;
 
 	if (c == NULL) {
@@ -93,9 +95,8 @@ void action_start(struct http_request *rq, enum action_lane lane, action_fn *run
 		return;
 	}
 	*c = (struct action){.rq = rq, .app = app_of(rq), .arena = rq->arena, .body = BUF_INIT(ANSWER_MAX),
-	    .problems = PROBLEMS_INIT(rq->arena), .run = run,
-	    .job = {.run = on_run, .done = on_done,
-	        .port = lane == ACTION_HASHING ? loop->hashing_port : loop->action_port}};
+	    .problems = PROBLEMS_INIT(rq->arena), .run = run, .lane = lane,
+	    .job = {.run = on_run, .done = on_done, .port = ports[lane]}};
 	rc = job_start(&c->job);
 	if (rc != 0)
 		http_problem_err(rq, rc, "Too many are being served; try again in a moment.");

@@ -24,6 +24,14 @@
 struct action;
 typedef void action_fn(struct action *c);
 
+/*
+ * Which threads. Those that hash passwords are few, so that others do not wait behind them. What changes rights,
+ * organisations and their trees is decided by one thread, from its first look to its commit: this process alone appends, so
+ * what such a command has seen still holds when its events are appended. No two of them make a circle together, or
+ * take away the last administrator.
+ */
+enum action_lane { ACTION_QUICK, ACTION_HASHING, ACTION_DECISION };
+
 struct action {
 	struct http_request *rq; /* read-only; its arena is the command's */
 	struct app *app;
@@ -44,10 +52,8 @@ struct action {
 	/* Private. */
 	struct job job;
 	action_fn *run;
+	enum action_lane lane;
 };
-
-/* Which threads: those that hash passwords are few, so that others do not wait behind them. */
-enum action_lane { ACTION_QUICK, ACTION_HASHING };
 
 /* Loop thread, last thing of a handler. 503 when too many wait. */
 void action_start(struct http_request *rq, enum action_lane lane, action_fn *run);

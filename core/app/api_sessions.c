@@ -144,7 +144,8 @@ static struct slice name_of(struct action *c, struct json_value account)
 	return SLICE("Unknown");
 }
 
-static void write_me(struct action *c, struct json_value account, const struct principal *who, bool all)
+/* orgs: what they may do in organisations; only in the answer about permissions. */
+static void write_me(struct action *c, struct json_value account, const struct principal *who, bool all, struct slice orgs)
 {
 	struct json_writer w = action_answer(c, 200);
 
@@ -162,6 +163,10 @@ static void write_me(struct action *c, struct json_value account, const struct p
 	json_put_string(&w, name_of(c, account));
 	put_list(&w, "roles", who->roles);
 	put_list(&w, "perm", who->permissions);
+	if (!all) {
+		json_name(&w, "organizations");
+		json_put_raw(&w, orgs);
+	}
 	if (all) {
 		json_name(&w, "active");
 		json_put_bool(&w, row_bool(account, "active"));
@@ -178,7 +183,7 @@ static void write_me(struct action *c, struct json_value account, const struct p
 static void tell_me(struct action *c, bool all)
 {
 	const struct principal *who = c->rq->principal;
-	struct json_value account;
+	struct json_value account, orgs = {0};
 	int rc;
 
 	if (who->user_id[0] == '\0') {
@@ -186,10 +191,12 @@ static void tell_me(struct action *c, bool all)
 		return;
 	}
 	rc = action_row(c, "account_by_id", (struct action_param[]){{"id", slice_str(who->user_id), 0}}, 1, &account);
+	if (rc == 0 && !all)
+		rc = action_rows(c, "organizations_of_user", (struct action_param[]){{"user", slice_str(who->user_id), 0}}, 1, &orgs);
 	if (rc != 0)
 		action_fail_err(c, rc);
 	else
-		write_me(c, account, who, all);
+		write_me(c, account, who, all, orgs.text);
 }
 
 static void run_me(struct action *c)

@@ -237,12 +237,12 @@ static void enable_user(struct http_request *rq)
 
 static void disable_user(struct http_request *rq)
 {
-	action_start(rq, ACTION_QUICK, run_disable);
+	action_start(rq, ACTION_DECISION, run_disable);
 }
 
 static void delete_user(struct http_request *rq)
 {
-	action_start(rq, ACTION_QUICK, run_delete);
+	action_start(rq, ACTION_DECISION, run_delete);
 }
 
 static void restore_user(struct http_request *rq)

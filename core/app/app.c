@@ -21,6 +21,7 @@
 #define COMMANDS_WAITING_MAX 1024
 #define HASHING_THREADS 4 /* integrity.md 20: at most so many at once */
 #define HASHINGS_WAITING_MAX 64
+#define DECISIONS_WAITING_MAX 128
 #define FATAL_GRACE_MS 500 /* for the 503s on their way when the log has failed */
 
 void *app_adapter_state(const struct app *app, const struct adapter *adapter)
@@ -422,6 +423,8 @@ static int start_identity(struct app *app, struct buf *problem)
 	if (rc == 0)
 		rc = job_pool_open(&app->hashings, "lulab-hash", HASHING_THREADS, HASHINGS_WAITING_MAX);
 	if (rc == 0)
+		rc = job_pool_open(&app->decisions, "lulab-decide", 1, DECISIONS_WAITING_MAX); /* one: see action.h */
+	if (rc == 0)
 		rc = codes_open(&app->codes, app);
 	if (rc != 0 && problem->len == 0)
 		buf_printf(problem, "log-ins cannot be served: %s", err_text(rc));
@@ -518,6 +521,7 @@ void app_stop(struct app *app)
 			app->adapters[i]->stop(app->adapter_states[i]);
 	}
 	codes_close(app->codes);
+	job_pool_close(app->decisions);
 	job_pool_close(app->hashings);
 	job_pool_close(app->commands);
 	query_pool_close(app->queries);
@@ -537,7 +541,7 @@ void app_stop(struct app *app)
 	app_cors_finish(app);
 	auth_close(&app->auth);
 	loop_finish(app);
-	app->hashings = app->commands = NULL;
+	app->decisions = app->hashings = app->commands = NULL;
 	app->codes = NULL;
 	app->tokens = NULL;
 	app->caller_notes = NULL;

@@ -49,7 +49,7 @@ struct app_loop {
 	struct log_port *log_port;
 	struct query_port *query_port;
 	struct known *known;
-	struct job_port *action_port, *hashing_port;
+	struct job_port *action_port, *hashing_port, *decision_port;
 	struct principals *principals;
 	struct metrics_http *metrics;
 	int64_t log_second; /* access lines are limited: the second they are counted in, and how many */
@@ -76,7 +76,7 @@ struct app {
 	struct projector *projector;
 	struct query_pool *queries;
 	struct tokens *tokens;
-	struct job_pool *commands, *hashings;
+	struct job_pool *commands, *hashings, *decisions;
 	struct peers *key_rates;            /* requests of API keys */
 	struct caller_notes *caller_notes;
 	struct codes *codes;

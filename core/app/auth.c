@@ -108,6 +108,37 @@ bool principal_may(const struct principal *p, const char *permission)
 	return false;
 }
 
+/* Is the word among those of a text? */
+static bool has_word(struct slice text, const char *word)
+{
+	struct slice one;
+
+	while (text.len > 0) {
+		slice_cut(text, ' ', &one, &text);
+		if (slice_is(one, word) || slice_is(one, "*"))
+			return true;
+	}
+	return false;
+}
+
+enum data_scope principal_scope(const struct principal *p, const char *permission, struct slice org)
+{
+	enum data_scope scope = SCOPE_NONE;
+
+	if (principal_may(p, permission))
+		return SCOPE_ALL;
+	for (size_t i = 0; p->in_orgs != NULL && p->in_orgs[i] != NULL; i++) {
+		struct slice where, reach, permissions, rest;
+
+		if (!slice_cut(slice_str(p->in_orgs[i]), ' ', &where, &rest) || !slice_cut(rest, ' ', &reach, &permissions) ||
+		    reach.len != 1 || (org.len > 0 && !slice_eq(where, org)) || !has_word(permissions, permission))
+			continue;
+		if (reach.ptr[0] >= '1' && reach.ptr[0] <= '3' && (enum data_scope)(reach.ptr[0] - '0') > scope)
+			scope = (enum data_scope)(reach.ptr[0] - '0');
+	}
+	return scope;
+}
+
 int auth_check(const struct auth *auth, struct http_request *rq, const char **ret_detail)
 {
 	struct slice token;

@@ -147,7 +147,7 @@ static const char **scopes_of(struct json_value scopes, const char *const *owner
 
 /* From the row of principal_of_user. key NULL: a session, or neither when that is zero. NULL: no memory. */
 static struct grant *grant_make(const struct id *user, const struct id *session, const struct key_facts *key,
-    struct json_value roles, struct json_value permissions, struct json_value scopes)
+    struct json_value roles, struct json_value permissions, struct json_value in_orgs, struct json_value scopes)
 {
 	static const struct id none;
 	struct grant *g = calloc(1, sizeof(*g));
@@ -166,9 +166,11 @@ static struct grant *grant_make(const struct id *user, const struct id *session,
 	who->id = key != NULL ? arena_printf(&g->arena, "api_key:%s", who->key_id) : arena_printf(&g->arena, "user:%s", who->user_id);
 	who->roles = list_of(roles, &g->arena);
 	who->permissions = list_of(permissions, &g->arena);
+	if (key == NULL) /* scopes are of what its owner may everywhere */
+		who->in_orgs = list_of(in_orgs, &g->arena);
 	if (key != NULL && who->permissions != NULL)
 		who->permissions = scopes_of(scopes, who->permissions, &g->arena);
-	if (who->id == NULL || who->roles == NULL || who->permissions == NULL) {
+	if (who->id == NULL || who->roles == NULL || who->permissions == NULL || (key == NULL && who->in_orgs == NULL)) {
 		arena_finish(&g->arena);
 		free(g);
 		return NULL;
@@ -233,7 +235,8 @@ static int permit(struct http_request *rq, struct grant *g, const char **ret_det
 		*ret_detail = "An API key is no log-in: this asks for an access token.";
 		return 403;
 	}
-	if (!principal_may(&g->who, rq->route->permission)) {
+	if (!principal_may(&g->who, rq->route->permission) && !((rq->route->flags & ROUTE_SCOPED) != 0 &&
+	        principal_scope(&g->who, rq->route->permission, (struct slice){0}) != SCOPE_NONE)) {
 		*ret_detail = arena_printf(rq->arena, "This needs the permission %s.", rq->route->permission);
 		return 403;
 	}
@@ -426,16 +429,17 @@ static int admit(struct lookup *l, struct remembered *m, const char **ret_detail
 static int remember(struct lookup *l, struct json_value row, const char **ret_detail)
 {
 	struct remembered *m;
-	struct json_value v, roles, permissions;
+	struct json_value v, roles, permissions, in_orgs;
 	struct grant *g;
 
 	if (!json_member(row, "active", &v) || v.type != JSON_TRUE)
 		return refuse_token(l->rq, ret_detail, "This account may not be used.");
 	if (!json_member(row, "closed", &v) || v.type != JSON_FALSE)
 		return refuse_token(l->rq, ret_detail, "This log-in has ended; sign in again.");
-	if (!json_member(row, "roles", &roles) || !json_member(row, "permissions", &permissions))
+	if (!json_member(row, "roles", &roles) || !json_member(row, "permissions", &permissions) ||
+	    !json_member(row, "inOrgs", &in_orgs))
 		return 503;
-	g = grant_make(&l->user, &l->session, l->key, roles, permissions, l->scopes);
+	g = grant_make(&l->user, &l->session, l->key, roles, permissions, in_orgs, l->scopes);
 	if (g == NULL || l->legacy)
 		return permit(l->rq, g, ret_detail); /* goes with the request */
 	m = l->key != NULL ? slot_of_key(l->rq, l->key) : slot_of_session(l->rq, &l->session);

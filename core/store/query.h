@@ -26,7 +26,7 @@ struct projector;
 struct query_pool;
 struct query_port;
 
-#define QUERY_PARAMS_MAX 8
+#define QUERY_PARAMS_MAX 12
 #define LIST_FILTERS_MAX 12
 #define LIST_PAGE_DEFAULT 10
 #define LIST_LIMIT_MAX 100      /* functional-spec 6.2 */
