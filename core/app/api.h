@@ -7,6 +7,7 @@
 #include "store/eventlog.h"
 
 extern const struct route api_auth_routes[];
+extern const struct route api_departments_routes[];
 extern const struct route api_event_stream_routes[];
 extern const struct route api_events_routes[];
 extern const struct route api_logins_routes[];
@@ -14,11 +15,15 @@ extern const struct route api_keys_routes[];
 extern const struct route api_meetings_legacy_routes[];
 extern const struct route api_meetings_routes[];
 extern const struct route api_platform_identities_routes[];
+extern const struct route api_members_routes[];
+extern const struct route api_orgs_routes[];
 extern const struct route api_password_routes[];
+extern const struct route api_permissions_routes[];
 extern const struct route api_profile_routes[];
 extern const struct route api_projections_routes[];
 extern const struct route api_recordings_routes[];
 extern const struct route api_register_routes[];
+extern const struct route api_roles_routes[];
 extern const struct route api_sessions_routes[];
 extern const struct route api_user_states_routes[];
 extern const struct route api_users_routes[];

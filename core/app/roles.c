@@ -1,6 +1,7 @@
 /* See roles.h. */
 #include "app/roles.h"
 
+#include "app/api_admin.h"
 #include "base/codec.h"
 #include "base/err.h"
 
@@ -8,7 +9,9 @@
 
 static const char *const all[] = {"*", NULL};
 static const char *const of_admins[] = {"meetings:read", "personal:read", "events:read", "recordings:read",
-    "webhooks:read", "metrics:read", "projections:write", "users:read", "users:write", "roles:read", "roles:grant", "identities:read", "identities:write", "api_keys:manage", NULL};
+    "webhooks:read", "metrics:read", "projections:write", "users:read", "users:write", "orgs:read", "orgs:write",
+    "departments:read", "departments:write", "members:read", "members:write", "roles:read", "roles:write", "roles:grant",
+    "permissions:read", "identities:read", "identities:write", "api_keys:manage", NULL};
 static const char *const of_members[] = {"meetings:read", "recordings:read", NULL};
 /* Events and proofs, and no names in them. */
 static const char *const of_auditors[] = {"events:read", NULL};
@@ -44,15 +47,29 @@ struct slice system_role_id(struct action *c, const struct system_role *role)
 	return slice_of(text, ID_TEXT_LEN);
 }
 
+/* A role as the program has it is known by its code and all it gives. */
+static void key_of(uint8_t ret[ONCE_KEY_LEN], const struct system_role *role)
+{
+	struct buf text = BUF_INIT(PERMISSIONS_MAX * 80);
+
+	buf_append_str(&text, role->code);
+	for (size_t i = 0; role->permissions[i] != NULL; i++)
+		buf_printf(&text, " %s", role->permissions[i]);
+	event_once_key(ret, SLICE("system-role/2"), buf_slice(&text));
+	buf_finish(&text);
+}
+
 static void add_role(struct action_events *e, const struct system_role *role)
 {
 	struct slice permissions[PERMISSIONS_MAX];
 	struct event_meta meta = action_meta(e->c);
 	struct event_role_created data = {.role_id = system_role_id(e->c, role), .code = slice_str(role->code),
 	    .name = slice_str(role->name), .type = SLICE("SYSTEM"), .level = role->level, .has_level = true};
+	struct event_role_changed change = {.role_id = data.role_id, .name = data.name, .level = role->level, .active = true};
+	const char *claim = arena_printf(e->c->arena, "role:%s", role->code);
 	uint64_t known;
 
-	event_once_key(meta.once, SLICE("system-role"), slice_str(role->code));
+	key_of(meta.once, role);
 	if (eventlog_find_once(e->c->app->log, meta.once, &known) == 0)
 		return;
 	meta.has_once = true;
@@ -61,7 +78,12 @@ static void add_role(struct action_events *e, const struct system_role *role)
 		data.permissions.n++;
 	}
 	data.permissions.items = permissions;
-	action_event(e, EVENT_ROLE_CREATED, &data, NULL, &meta);
+	change.permissions.items = permissions;
+	change.permissions.n = data.permissions.n;
+	if (eventlog_find_claim(e->c->app->log, slice_str(claim), &known) == 0)
+		action_event(e, EVENT_ROLE_CHANGED, &change, NULL, &meta);
+	else
+		action_event(e, EVENT_ROLE_CREATED, &data, NULL, &meta);
 }
 
 void system_roles_add(struct action_events *e)
@@ -75,4 +97,45 @@ void system_role_grant(struct action_events *e, const struct system_role *role, 
 	struct event_role_granted data = {.role_id = system_role_id(e->c, role), .user_id = user_id};
 
 	action_event(e, EVENT_ROLE_GRANTED, &data, NULL, NULL);
+}
+
+bool system_keeps_admin(struct action *c, struct slice user_id)
+{
+	struct json_value row;
+	int rc = action_row(c, "other_super_admins", (struct action_param[]){{"user", user_id, 0}}, 1, &row);
+
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	return row_i64(row, "n") > 0 ||
+	    action_fail(c, 400, "last_admin", "This is the last super administrator.", "不能移除最后一个超级管理员");
+}
+
+/* ---- roles in organisations -------------------------------------------------------------- */
+
+bool role_bind(struct action_events *e, struct slice org, struct slice role_id, struct slice member_id,
+    struct slice user_id, struct slice *ret_binding)
+{
+	struct action *c = e->c;
+	struct json_value role;
+	struct event_role_granted data = {.role_id = role_id, .user_id = user_id, .org_id = org, .member_id = member_id};
+	struct slice of;
+	int rc = action_row(c, "role_by_id", (struct action_param[]){{"id", role_id, 0}}, 1, &role);
+
+	of = rc == 0 ? row_text(c, role, "org") : (struct slice){0};
+	if (rc == ERR_NOT_FOUND || (rc == 0 && of.len > 0 && !slice_eq(of, org)))
+		return admin_missing(c, "Role not found");
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	if (slice_is(row_text(c, role, "code"), ROLE_SUPER_ADMIN) && of.len == 0)
+		return admin_refuse(c, "system_role", "SUPER_ADMIN is a role of the whole system");
+	if (!rights_cover(c, org, admin_row_json(role, "permissions"), admin_row_json(role, "rules"),
+	        (enum data_scope)row_i64(role, "scope")))
+		return false;
+	data.binding_id = admin_id_of(c, SLICE("binding/v1"), member_id, role_id);
+	if (data.binding_id.len == 0)
+		return false;
+	action_event(e, EVENT_ROLE_GRANTED, &data, NULL, NULL);
+	if (ret_binding != NULL)
+		*ret_binding = data.binding_id;
+	return true;
 }
