@@ -1,4 +1,5 @@
 /* lulab serve: the service itself. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -42,6 +43,27 @@ static enum exit_status load(struct invocation *in, struct config_loaded *config
 	return STATUS_OK;
 }
 
+/* Once, for whoever started it; not a line of the log, which others may read. */
+static void show_setup(struct app *app)
+{
+	struct buf url = BUF_INIT(1024);
+
+	if (app->setup_token[0] != '\0' && settings_url(app->config, &url) == 0) {
+		printf("\n"
+		       "  Welcome to lulab. Nobody has an account here yet, and there is no default password.\n"
+		       "  This link makes yours, one that may do everything; it works once, within the hour:\n"
+		       "\n"
+		       "      %s/setup#%s\n"
+		       "\n"
+		       "  Or in another terminal: lulab user create YOUR_NAME --role SUPER_ADMIN\n"
+		       "\n",
+		    url.ptr, app->setup_token);
+		fflush(stdout);
+	}
+	crypto_wipe(app->setup_token, sizeof(app->setup_token));
+	buf_finish(&url);
+}
+
 static int serve(struct invocation *in, struct config_loaded *config)
 {
 	struct app *app = calloc(1, sizeof(*app));
@@ -57,6 +79,7 @@ static int serve(struct invocation *in, struct config_loaded *config)
 	} else {
 		log_info("app", "listening", "address", http_server_address(app->server), "data", app->data_dir, "origin",
 		    app->origin);
+		show_setup(app);
 		rc = app_run(app) == 0 ? STATUS_OK : APP_STATUS_LOG_FAILED;
 		app_stop(app);
 		log_info("app", "stopped");
@@ -103,6 +126,7 @@ const struct command cmd_serve = {
 	.summary = "Run the service",
 	.description = "Receives webhooks, keeps them in the log, folds them into read models and answers the API.\n"
 	               "Settings come from flags, the environment and .env, in this order; lulab config show lists them.\n"
+	               "The first start prints a link that makes the first account; there is no default password.\n"
 	               "The admin token is in the file admin.token of the data directory.\n"
 	               "Ends cleanly on SIGTERM and Ctrl-C; SIGHUP reads the certificate again. Exit status 70: the log, "
 	               "its index or the keys could not be written; start again, the next start decides what is there. An abort "

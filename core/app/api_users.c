@@ -5,60 +5,20 @@
 #include "app/roles.h"
 #include "app/users.h"
 #include "base/err.h"
-#include "crypto/password.h"
 #include "requests.gen.h"
 
-struct creation {
-	struct action *c;
-	struct request_user_create body;
-	struct account_names names;
-	const struct system_role *role;
-	struct id user;
-	struct slice user_text;
-	const char *hash; /* NULL: no password */
-};
+/* ---- new accounts, whoever makes them -------------------------------------------------------- */
 
-static bool check_password(struct creation *n)
+bool account_new_password(struct action *c, struct account_new *n, struct slice password)
 {
-	struct action *c = n->c;
 	const char *const names[] = {arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.username)),
 	    arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.email_key)),
-	    arena_printf(c->arena, "%.*s", SLICE_ARG(n->body.display_name)), NULL};
-	char *hash = arena_alloc(c->arena, PASSWORD_HASH_SIZE);
-	struct said why;
-	int rc;
+	    arena_printf(c->arena, "%.*s", SLICE_ARG(n->display_name)), NULL};
 
-	if (n->body.password.len == 0)
-		return true;
-	rc = hash == NULL ? ERR_NOMEM : account_password(n->body.password, names, &why);
-	if (rc == ERR_INVALID)
-		return action_fail_said(c, 400, "weak_password", why);
-	if (rc == 0)
-		rc = password_hash(hash, n->body.password, &PASSWORD_COST_DEFAULT, c->app->rng);
-	if (rc != 0)
-		return action_fail_err(c, rc);
-	n->hash = hash;
-	return true;
-}
-
-static bool read_creation(struct creation *n)
-{
-	struct action *c = n->c;
-
-	if (!action_read(c, &schema_request_user_create, &n->body) ||
-	    !account_names_read(c, n->body.username, n->body.email, n->body.country_code, n->body.phone, &n->names))
+	if (!account_password_check(c, password, names))
 		return false;
-	if (n->names.username_key.len == 0 && n->names.email_key.len == 0 && n->names.phone_key.len == 0)
-		return action_fail(c, 400, "invalid", "An account needs a user name, a mail address or a phone number.",
-		    "请提供用户名、邮箱或手机号");
-	n->role = system_role_find(n->body.role.len > 0 ? n->body.role : SLICE("MEMBER"));
-	if (n->role == NULL)
-		return action_fail(c, 400, "invalid", "There is no such role of the whole system.", "角色不存在");
-	if (!principal_may(c->rq->principal, "roles:grant") && strcmp(n->role->code, "MEMBER") != 0)
-		return action_fail(c, 403, "forbidden", "Giving a role needs the permission roles:grant.", "没有权限");
-	if (strcmp(n->role->code, ROLE_SUPER_ADMIN) == 0 && !principal_may(c->rq->principal, "*"))
-		return action_fail(c, 403, "forbidden", "Nobody gives more than they have.", "没有权限");
-	return check_password(n);
+	n->hash = account_password_hash(c, password);
+	return n->hash != NULL;
 }
 
 static struct slice claim_of(struct action *c, const char *kind, struct slice key)
@@ -66,29 +26,67 @@ static struct slice claim_of(struct action *c, const char *kind, struct slice ke
 	return key.len == 0 ? (struct slice){0} : account_digest(c, kind, key);
 }
 
-static void add_events(struct creation *n, struct action_events *e)
+static struct event_meta meta_of(const struct action *c, const struct account_new *n, const char *part)
 {
-	struct action *c = n->c;
-	struct event_user_registered data = {.user_id = n->user_text, .username = n->names.username, .email = n->names.email,
-	    .phone = n->names.phone, .country_code = n->names.country_code, .display_name = n->body.display_name,
-	    .username_claim = claim_of(c, "username", n->names.username_key),
-	    .email_claim = claim_of(c, "email", n->names.email_key), .phone_claim = claim_of(c, "phone", n->names.phone_key),
-	    .legacy_claim = claim_of(c, "legacy", n->body.legacy_id),
-	    .how = SLICE("OPERATOR"), .has_subjects = true,
-	    .subjects = {.has_person = true, .person = {.id = n->user_text}}};
-	struct event_user_password_set password = {.user_id = n->user_text, .how = SLICE("OPERATOR"), .has_subjects = true,
-	    .subjects = {.has_person = true, .person = {.id = n->user_text}}};
+	struct event_meta meta = action_meta(c);
 
-	system_roles_add(e);
-	action_event(e, EVENT_USER_REGISTERED, &data, &n->user, NULL);
-	if (n->hash != NULL) {
-		password.hash = slice_str(n->hash);
-		action_event(e, EVENT_USER_PASSWORD_SET, &password, &n->user, NULL);
-	}
-	system_role_grant(e, n->role, n->user_text);
+	meta.has_once = n->once != NULL;
+	if (meta.has_once)
+		event_once_key(meta.once, slice_str(n->once), slice_str(part));
+	return meta;
 }
 
-static bool answer_taken(struct action *c, struct slice claim)
+static void add_registered(struct action_events *e, struct account_new *n)
+{
+	struct action *c = e->c;
+	struct event_user_registered data = {.user_id = n->user_text, .username = n->names.username, .email = n->names.email,
+	    .phone = n->names.phone, .country_code = n->names.country_code, .display_name = n->display_name,
+	    .username_claim = claim_of(c, "username", n->names.username_key),
+	    .email_claim = claim_of(c, "email", n->names.email_key), .phone_claim = claim_of(c, "phone", n->names.phone_key),
+	    .legacy_claim = claim_of(c, "legacy", n->legacy_id),
+	    .how = slice_str(n->how), .has_subjects = true,
+	    .subjects = {.has_person = true, .person = {.id = n->user_text}}};
+	struct event_meta meta = meta_of(c, n, "registered");
+
+	action_event(e, EVENT_USER_REGISTERED, &data, &n->user, &meta);
+}
+
+static void add_password(struct action_events *e, struct account_new *n)
+{
+	struct event_user_password_set data = {.user_id = n->user_text, .hash = slice_str(n->hash), .how = slice_str(n->how),
+	    .has_subjects = true, .subjects = {.has_person = true, .person = {.id = n->user_text}}};
+	struct event_meta meta = meta_of(e->c, n, "password");
+
+	action_event(e, EVENT_USER_PASSWORD_SET, &data, &n->user, &meta);
+}
+
+static void add_role(struct action_events *e, struct account_new *n)
+{
+	struct event_role_granted data = {.role_id = system_role_id(e->c, n->role), .user_id = n->user_text};
+	struct event_meta meta = meta_of(e->c, n, "role");
+
+	action_event(e, EVENT_ROLE_GRANTED, &data, NULL, &meta);
+}
+
+int account_new_add(struct action_events *e, struct account_new *n)
+{
+	struct action *c = e->c;
+	char *text = arena_alloc(c->arena, ID_TEXT_LEN + 1);
+	int rc = text == NULL ? ERR_NOMEM : keyring_take(c->app->keyring, KEY_SUBJECT, &n->user);
+
+	if (rc != 0)
+		return rc;
+	id_format(text, &n->user);
+	n->user_text = slice_of(text, ID_TEXT_LEN);
+	system_roles_add(e);
+	add_registered(e, n);
+	if (n->hash != NULL)
+		add_password(e, n);
+	add_role(e, n);
+	return 0;
+}
+
+bool account_new_taken(struct action *c, struct slice claim)
 {
 	if (slice_starts_with(claim, SLICE("username:")))
 		return action_fail(c, 409, "taken", "This user name has an account already.", "用户名已被注册");
@@ -99,27 +97,49 @@ static bool answer_taken(struct action *c, struct slice claim)
 	return action_fail(c, 409, "taken", "This phone number has an account already.", "手机号已被注册");
 }
 
+/* ---- one of an administrator's --------------------------------------------------------------- */
+
+static bool read_role(struct action *c, struct slice code, struct account_new *n)
+{
+	n->role = system_role_find(code.len > 0 ? code : SLICE("MEMBER"));
+	if (n->role == NULL)
+		return action_fail(c, 400, "invalid", "There is no such role of the whole system.", "角色不存在");
+	if (!principal_may(c->rq->principal, "roles:grant") && strcmp(n->role->code, "MEMBER") != 0)
+		return action_fail(c, 403, "forbidden", "Giving a role needs the permission roles:grant.", "没有权限");
+	if (strcmp(n->role->code, ROLE_SUPER_ADMIN) == 0 && !principal_may(c->rq->principal, "*"))
+		return action_fail(c, 403, "forbidden", "Nobody gives more than they have.", "没有权限");
+	return true;
+}
+
+static bool read_creation(struct action *c, struct account_new *n)
+{
+	struct request_user_create body;
+
+	if (!action_read(c, &schema_request_user_create, &body) ||
+	    !account_names_read(c, body.username, body.email, body.country_code, body.phone, &n->names))
+		return false;
+	if (n->names.username_key.len == 0 && n->names.email_key.len == 0 && n->names.phone_key.len == 0)
+		return action_fail(c, 400, "invalid", "An account needs a user name, a mail address or a phone number.",
+		    "请提供用户名、邮箱或手机号");
+	n->display_name = body.display_name;
+	n->legacy_id = body.legacy_id;
+	return read_role(c, body.role, n) && (body.password.len == 0 || account_new_password(c, n, body.password));
+}
+
 static void run_create(struct action *c)
 {
-	struct creation n = {.c = c};
+	struct account_new n = {.how = "OPERATOR"};
 	struct action_events e = {.c = c};
-	char *id_text = arena_alloc(c->arena, ID_TEXT_LEN + 1);
 	struct json_writer w;
 	int rc;
 
-	if (!read_creation(&n))
+	if (!read_creation(c, &n))
 		return;
-	rc = id_text == NULL ? ERR_NOMEM : keyring_take(c->app->keyring, KEY_SUBJECT, &n.user);
-	if (rc != 0) {
-		action_fail_err(c, rc);
-		return;
-	}
-	id_format(id_text, &n.user);
-	n.user_text = slice_of(id_text, ID_TEXT_LEN);
-	add_events(&n, &e);
-	rc = action_append(&e);
+	rc = account_new_add(&e, &n);
+	if (rc == 0)
+		rc = action_append(&e);
 	if (rc == ERR_TAKEN) {
-		answer_taken(c, e.append.claim_taken);
+		account_new_taken(c, e.append.claim_taken);
 		return;
 	}
 	if (rc != 0) {

@@ -431,6 +431,18 @@ static int start_identity(struct app *app, struct buf *problem)
 	return rc;
 }
 
+/* Without an answer in time (read models are being made anew) there is no link, so no first start either. */
+static int start_setup(struct app *app, struct buf *problem)
+{
+	int rc = setup_offer(app, app->setup_token);
+
+	(void)problem;
+	if (rc != 0)
+		log_warn("app", "whether there is an account cannot be told yet, so no set-up link was made", "error",
+		    err_name(rc));
+	return 0;
+}
+
 static int start_adapters(struct app *app, struct buf *problem)
 {
 	for (unsigned i = 0; app->adapters[i] != NULL; i++) {
@@ -476,7 +488,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		start_witnesses, begin_log, start_log_check, start_reading, start_identity, start_adapters, start_pool, app_http_start,
+		start_witnesses, begin_log, start_log_check, start_reading, start_identity, start_setup, start_adapters, start_pool, app_http_start,
 	};
 	int rc;
 
@@ -540,6 +552,7 @@ void app_stop(struct app *app)
 	keyring_close(app->keyring);
 	app_cors_finish(app);
 	auth_close(&app->auth);
+	crypto_wipe(app->setup_token, sizeof(app->setup_token));
 	loop_finish(app);
 	app->decisions = app->hashings = app->commands = NULL;
 	app->codes = NULL;

@@ -24,6 +24,7 @@
 #include "app/log_check.h"
 #include "app/job_pool.h"
 #include "app/metrics_http.h"
+#include "app/setup.h"
 #include "app/tokens.h"
 #include "app/witnesses.h"
 #include "net/http.h"
@@ -56,7 +57,7 @@ struct app_loop {
 	unsigned log_lines;
 };
 
-#define APP_ROUTE_TABLES_MAX 32
+#define APP_ROUTE_TABLES_MAX 64
 #define APP_CORS_PATTERNS_MAX 16
 
 struct app {
@@ -77,6 +78,7 @@ struct app {
 	struct query_pool *queries;
 	struct tokens *tokens;
 	struct job_pool *commands, *hashings, *decisions;
+	struct setup setup; /* the link of the first start */
 	struct peers *key_rates;            /* requests of API keys */
 	struct caller_notes *caller_notes;
 	struct codes *codes;
@@ -90,6 +92,8 @@ struct app {
 	struct buf openapi; /* the document; made before the server starts */
 	struct http_server *server;
 	int64_t started_us; /* wall clock */
+
+	char setup_token[SETUP_TOKEN_LEN + 1]; /* to be shown once by whoever started the app; "": there is none */
 
 	/* Made by each loop's own thread, kept until all have ended; metrics look at them from others. */
 	_Atomic(struct metrics_http *) loop_metrics[APP_LOOPS_MAX];

@@ -5,7 +5,8 @@
 #ifndef LULAB_APP_USERS_H
 #define LULAB_APP_USERS_H
 
-#include "app/action.h"
+#include "app/accounts.h"
+#include "app/roles.h"
 
 #define NO_SUCH_USER "There is no such account; GET /api/v1/users lists those there are."
 
@@ -31,5 +32,26 @@ bool account_append(struct action_events *e);
 
 /* 200 with the account as it is now. */
 void account_answer(struct action *c, struct slice id);
+
+/* ---- new ones --------------------------------------------------------------- */
+
+struct account_new {
+	struct account_names names;
+	struct slice display_name;
+	struct slice legacy_id; /* in the system that is replaced; empty: none */
+	const char *hash; /* NULL: no password */
+	const struct system_role *role;
+	const char *how;  /* user.registered has it */
+	const char *once; /* NULL, or the source of `once` keys under which it is made once for all */
+	struct id user;   /* account_new_add() sets these */
+	struct slice user_text;
+};
+
+/* Its password, hashed at some cost; false: the answer is set. */
+bool account_new_password(struct action *c, struct account_new *n, struct slice password);
+/* Adds all that it consists of, the system's roles among it. ERR_* of keyring_take(). */
+int account_new_add(struct action_events *e, struct account_new *n);
+/* Sets the answer to ERR_TAKEN: whose name it is that somebody has. False. */
+bool account_new_taken(struct action *c, struct slice claim);
 
 #endif

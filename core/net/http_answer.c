@@ -65,6 +65,8 @@ static void note_header(struct exchange *x, struct slice name, struct slice valu
 		assert(!slice_eq_nocase(name, ours[i]));
 	if (slice_eq_nocase(name, SLICE("cache-control")))
 		x->has_cache_control = true;
+	else if (slice_eq_nocase(name, SLICE("content-security-policy")))
+		x->has_content_policy = true; /* a page's own takes the place of "nothing" */
 	else if (slice_eq_nocase(name, SLICE("retry-after")))
 		x->has_retry_after = true;
 	else if (slice_eq_nocase(name, SLICE("content-encoding")))
@@ -241,9 +243,10 @@ void answer_head(struct exchange *x, struct buf *out, int status, const char *co
 	buf_append(out, SLICE("X-Request-Id: "));
 	buf_append(out, x->rq.request_id);
 	buf_append(out, SLICE("\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
-			      "Referrer-Policy: no-referrer\r\n"
-			      "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-			      "Cross-Origin-Resource-Policy: same-origin\r\n"));
+			      "Referrer-Policy: no-referrer\r\n"));
+	if (!x->has_content_policy)
+		buf_append(out, SLICE("Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"));
+	buf_append(out, SLICE("Cross-Origin-Resource-Policy: same-origin\r\n"));
 	if (!x->has_cache_control)
 		buf_append(out, SLICE("Cache-Control: no-store\r\n"));
 	if (x->rq.secure)

@@ -90,7 +90,7 @@ struct exchange {
 
 	/* From here on zeroed for the next request. */
 	char state_begin;
-	bool has_cache_control, has_retry_after, has_encoding;
+	bool has_cache_control, has_retry_after, has_encoding, has_content_policy;
 	struct slice etag;        /* the handler's */
 	struct rate_state rates[PEERS_RATES];
 
