@@ -228,6 +228,28 @@ static void run_set_password(struct action *c)
 		c->status = 204;
 }
 
+/* ---- a log-in for a program, or to look at what somebody sees ---------------------------------------- */
+
+static void run_token(struct action *c)
+{
+	struct account a;
+	struct action_events e = {.c = c};
+	struct caller caller;
+	struct session s;
+
+	if (!account_look(c, &a) || !is_there(c, &a))
+		return;
+	if (!a.active) {
+		action_fail(c, 409, "disabled", "This account is disabled; enable it first.", "用户已被禁用");
+		return;
+	}
+	if (!caller_read(c, (struct slice){0}, (struct slice){0}, &caller))
+		return;
+	session_open(&e, &a.subject, &caller, "OPERATOR", false, &s);
+	if (account_append(&e))
+		session_answer(c, 201, &s, (struct slice){0}, (struct slice){0});
+}
+
 /* ---- routes ------------------------------------------------------------------------------------------ */
 
 static void enable_user(struct http_request *rq)
@@ -255,6 +277,11 @@ static void set_password(struct http_request *rq)
 	action_start(rq, ACTION_HASHING, run_set_password);
 }
 
+static void make_token(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_token);
+}
+
 #define USER_ROUTE(method, path, handler, ...) \
 	{method, "/api/v1/users/{id}" path, handler, "users:write", .flags = ROUTE_NO_ETAG, .tag = "users", __VA_ARGS__}
 
@@ -266,5 +293,7 @@ const struct route api_user_states_routes[] = {
 	USER_ROUTE(HTTP_POST, "/restore", restore_user, .answer = "User", .summary = "Give back an account that was deleted"),
 	USER_ROUTE(HTTP_PUT, "/password", set_password, .request = &schema_request_user_password, .success = "204",
 	    .summary = "Give somebody a password; ends their log-ins"),
+	{HTTP_POST, "/api/v1/users/{id}/tokens", make_token, "users:impersonate", .flags = ROUTE_NO_ETAG, .answer = "object",
+	    .success = "201", .tag = "users", .summary = "A log-in of this account, for who may do everything"},
 	{0},
 };

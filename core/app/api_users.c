@@ -186,12 +186,56 @@ static void get_user(struct http_request *rq)
 	api_one(rq, "user_by_id", http_request_param(rq, "id"), NO_SUCH_USER, false);
 }
 
+/* In a body: what people are called is not written into addresses. */
+static bool read_name(struct action *c, struct slice *ret_claim)
+{
+	static const char *const kinds[] = {[ACCOUNT_USERNAME] = "username", [ACCOUNT_EMAIL] = "email", [ACCOUNT_PHONE] = "phone"};
+	struct request_user_find body;
+	struct account_names names;
+	enum account_kind kind;
+
+	if (!action_read(c, &schema_request_user_find, &body))
+		return false;
+	kind = account_kind_of(body.name);
+	if (!account_names_read(c, kind == ACCOUNT_USERNAME ? body.name : (struct slice){0},
+	        kind == ACCOUNT_EMAIL ? body.name : (struct slice){0}, (struct slice){0},
+	        kind == ACCOUNT_PHONE ? body.name : (struct slice){0}, &names))
+		return false;
+	*ret_claim = account_digest(c, kinds[kind], kind == ACCOUNT_USERNAME ? names.username_key
+	                                            : kind == ACCOUNT_EMAIL  ? names.email_key : names.phone_key);
+	return ret_claim->ptr != NULL || action_fail_err(c, ERR_NOMEM);
+}
+
+static void run_find(struct action *c)
+{
+	struct slice claim;
+	struct json_value row;
+	int rc;
+
+	if (!read_name(c, &claim))
+		return;
+	rc = action_row(c, "account_by_claim", (struct action_param[]){{"claim", claim, 0}}, 1, &row);
+	if (rc == ERR_NOT_FOUND)
+		action_fail(c, 404, "not_found", NO_SUCH_USER, "用户不存在");
+	else if (rc != 0)
+		action_fail_err(c, rc);
+	else
+		account_answer(c, row_text(c, row, "id"));
+}
+
+static void find_user(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_find);
+}
+
 static const struct api_list_doc list_doc = {"users", NULL};
 
 const struct route api_users_routes[] = {
 	{HTTP_GET, "/api/v1/users", list_users, "users:read", .answer = "UserList", .tag = "users",
 	    .summary = "Who has an account; deleted ones when state or deleted asks for them", .extra = &list_doc},
 	{HTTP_GET, "/api/v1/users/{id}", get_user, "users:read", .answer = "User", .tag = "users", .summary = "One of them"},
+	{HTTP_POST, "/api/v1/users/find", find_user, "users:read", .flags = ROUTE_NO_ETAG, .request = &schema_request_user_find,
+	    .answer = "User", .tag = "users", .summary = "Who it is that is called so"},
 	{HTTP_POST, "/api/v1/users", create_user, "users:write", .flags = ROUTE_NO_ETAG, .request = &schema_request_user_create,
 	    .answer = "object", .success = "201", .tag = "users", .summary = "Give somebody an account"},
 	{0},
