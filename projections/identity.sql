@@ -201,6 +201,18 @@ update users set deleted_at = coalesce(deleted_at, :time), updated_at = :time wh
 -- on user.restored
 update users set deleted_at = null, updated_at = :time where id = :user_id;
 
+-- on privacy.erasure.requested
+/* What was known of them goes from here at once; the file is made anew afterwards, for it still holds it. */
+update users set username = null, username_claim = null, email = null, email_claim = null, phone = null, country_code = null,
+	phone_claim = null, legacy_claim = null, display_name = null, password_hash = null, deleted_at = coalesce(deleted_at, :time),
+	erased_at = coalesce(erased_at, :time), updated_at = :time
+where id = :subject_id;
+delete from user_profiles where user = :subject_id;
+update sessions set device_info = null, device_id = null, user_agent = null, ip = null, closed_at = coalesce(closed_at, :time),
+	close_reason = coalesce(close_reason, 'DELETED')
+where user = :subject_id;
+update logins set target = null, ip = null, user_agent = null, device_id = null where user = :subject_id;
+
 -- on session.opened
 insert into sessions (id, user, refresh_digest, login_type, client_type, device_info, device_id, user_agent, ip,
 	opened_at, used_at, expires_at, until)
@@ -475,7 +487,7 @@ from user_rows where id = :id;
 /* What has to be known before somebody changes an account: what its owner may do, and whether it is the last that may all. */
 select u.id, u.active as "active:bool", u.deleted_at is not null as "deleted:bool", u.erased_at is not null as "erased:bool",
 	u.username, u.email, u.phone, u.display_name as "displayName", u.username_claim as "usernameClaim",
-	u.email_claim as "emailClaim", u.phone_claim as "phoneClaim",
+	u.email_claim as "emailClaim", u.phone_claim as "phoneClaim", u.legacy_claim as "legacyClaim",
 	(select json_group_array(distinct p.value) from user_roles as g join roles as r on r.id = g.role,
 		json_each(r.permissions) as p where g.user = u.id and r.active) as "permissions:json",
 	u.id in (select g.user from user_roles as g join roles as r on r.id = g.role where r.code = 'SUPER_ADMIN')

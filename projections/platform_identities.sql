@@ -59,6 +59,9 @@ select id, platform, user_id_latest as "ptUserId:latest", union_id_latest as "pt
 	first_seen_at as "createdAt:time", last_seen_at as "lastSeenAt:time"
 from identity_rows where id = :id;
 
+-- query platform_identities_of_user
+select identity as "id" from links where user = :user order by identity;
+
 -- list platform_identities
 --   filter platform TENCENT_MEETING|ZOOM|TEAMS|DINGTALK|FEISHU|WEBEX|VOOV|OTHER
 --   filter linked YES|NO

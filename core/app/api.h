@@ -54,4 +54,8 @@ bool api_event_filter(struct http_request *rq, struct slice type, struct slice s
 /* Answers with events of the log, of this stream alone unless it is empty. stream lives as long as the request. */
 void api_list_events(struct http_request *rq, struct slice stream);
 
+/* Appends what proves that the event at a position, below the end of the log, is in it: a proof file (integrity.md 8). Any
+ * thread that may wait. */
+int api_event_proof(struct app *app, uint64_t position, struct buf *out);
+
 #endif

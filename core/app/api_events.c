@@ -242,6 +242,21 @@ static int make_proof(struct evidence *e, struct slice note_text)
 	return rc != 0 ? rc : proof_file_format(&e->out, &file);
 }
 
+int api_event_proof(struct app *app, uint64_t position, struct buf *out)
+{
+	struct evidence e = {.app = app, .position = position, .out = BUF_INIT(2 * NOTE_BYTES_MAX)};
+	struct buf note = BUF_INIT(NOTE_BYTES_MAX);
+	int rc = covering_note(app, position + 1, &note);
+
+	if (rc == 0)
+		rc = make_proof(&e, buf_slice(&note));
+	if (rc == 0)
+		rc = buf_append(out, buf_slice(&e.out));
+	buf_finish(&e.out);
+	buf_finish(&note);
+	return rc;
+}
+
 static void on_evidence(uv_work_t *work)
 {
 	struct evidence *e = work->data;

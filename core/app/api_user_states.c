@@ -8,6 +8,7 @@
 #include "app/users.h"
 #include "base/err.h"
 #include "crypto/password.h"
+#include "params.gen.h"
 #include "requests.gen.h"
 
 /* ---- the account at hand ------------------------------------------------------------------ */
@@ -154,10 +155,15 @@ static void run_disable(struct action *c)
 
 static void run_delete(struct action *c)
 {
+	const struct params_user_delete *params = c->rq->data;
 	struct account a;
 	struct event_user_deleted data;
 	struct action_events e = {.c = c};
 
+	if (params->erase) {
+		user_erase_run(c, params->ground);
+		return;
+	}
 	if (!account_look_to_close(c, &a))
 		return;
 	if (!a.deleted) {
@@ -264,7 +270,17 @@ static void disable_user(struct http_request *rq)
 
 static void delete_user(struct http_request *rq)
 {
-	action_start(rq, ACTION_DECISION, run_delete);
+	struct params_user_delete *params = arena_calloc(rq->arena, 1, sizeof(*params));
+
+	if (params == NULL) {
+		http_problem_err(rq, ERR_NOMEM, NULL);
+		return;
+	}
+	if (!api_decode_params(rq, &schema_params_user_delete, params))
+		return;
+	rq->data = params;
+	/* An erasure takes as long as a rebuild: others decide meanwhile. */
+	action_start(rq, params->erase ? ACTION_QUICK : ACTION_DECISION, run_delete);
 }
 
 static void restore_user(struct http_request *rq)
@@ -286,7 +302,8 @@ static void make_token(struct http_request *rq)
 	{method, "/api/v1/users/{id}" path, handler, "users:write", .flags = ROUTE_NO_ETAG, .tag = "users", __VA_ARGS__}
 
 const struct route api_user_states_routes[] = {
-	USER_ROUTE(HTTP_DELETE, "", delete_user, .success = "204", .summary = "Take an account away, so that it can be restored"),
+	USER_ROUTE(HTTP_DELETE, "", delete_user, .params = &schema_params_user_delete, .success = "204",
+	    .summary = "Take an account away, so that it can be restored; or erase the person, answered by a receipt"),
 	USER_ROUTE(HTTP_POST, "/enable", enable_user, .answer = "User", .summary = "Let an account be used again"),
 	USER_ROUTE(HTTP_POST, "/disable", disable_user, .request = &schema_request_user_reason, .answer = "User",
 	    .summary = "Let an account not be used; ends its log-ins"),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "app/app_http.h"
+#include "app/erase.h"
 #include "app/caller_notes.h"
 #include "app/codes.h"
 #include "base/err.h"
@@ -367,6 +368,17 @@ static int start_log_check(struct app *app, struct buf *problem)
 	return rc;
 }
 
+/* Before anything sealed is opened. */
+static int start_erased(struct app *app, struct buf *problem)
+{
+	int rc = erase_keys_at_start(app);
+
+	if (rc != 0)
+		buf_printf(problem, "the keys of people who were erased cannot be destroyed in %s/keys: %s", app->data_dir,
+		    err_text(rc));
+	return rc;
+}
+
 static int start_reading(struct app *app, struct buf *problem)
 {
 	struct projector_options p = {.dir = app->data_dir, .log = app->log, .sealer = app->sealer, .clock = app->clock,
@@ -431,6 +443,15 @@ static int start_identity(struct app *app, struct buf *problem)
 	return rc;
 }
 
+static int finish_erasures(struct app *app, struct buf *problem)
+{
+	int rc = erase_finish_at_start(app);
+
+	if (rc != 0)
+		buf_printf(problem, "an erasure that was interrupted cannot be finished: %s", err_text(rc));
+	return rc;
+}
+
 /* Without an answer in time (read models are being made anew) there is no link, so no first start either. */
 static int start_setup(struct app *app, struct buf *problem)
 {
@@ -488,7 +509,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		start_witnesses, begin_log, start_log_check, start_reading, start_identity, start_setup, start_adapters, start_pool, app_http_start,
+		start_witnesses, begin_log, start_log_check, start_erased, start_reading, finish_erasures, start_identity, start_setup, start_adapters, start_pool, app_http_start,
 	};
 	int rc;
 

@@ -33,6 +33,9 @@ bool account_append(struct action_events *e);
 /* 200 with the account as it is now. */
 void account_answer(struct action *c, struct slice id);
 
+/* Erases the person behind the account the path names, with the receipt as the answer (api_erase.c). */
+void user_erase_run(struct action *c, struct slice ground);
+
 /* ---- new ones --------------------------------------------------------------- */
 
 struct account_new {

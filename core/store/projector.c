@@ -58,6 +58,7 @@ struct model {
 	struct projection_status status;
 	struct buf serving; /* path; empty = none */
 	bool awaited; /* somebody waits for rows to come; until the next fold begins */
+	bool renewed;       /* a fresh file lies beside its own, to be taken */
 };
 
 struct projector {
@@ -439,6 +440,105 @@ static void fold_once(struct model *m)
 	wait_for_events(m, size);
 }
 
+/* ---- all of it anew ------------------------------------------------------------------ */
+
+static int fresh_path(const struct model *m, struct buf *ret)
+{
+	return buf_printf(ret, "%s.new", m->path.ptr);
+}
+
+static void remove_beside(struct model *m, const char *suffix)
+{
+	struct buf path = BUF_INIT(PATH_BYTES_MAX);
+
+	if (buf_printf(&path, "%s%s", m->path.ptr, suffix) == 0)
+		projection_file_remove(path.ptr);
+	buf_finish(&path);
+}
+
+static bool is_renewed(struct model *m)
+{
+	bool renewed;
+
+	uv_mutex_lock(&m->p->lock);
+	renewed = m->renewed;
+	uv_mutex_unlock(&m->p->lock);
+	return renewed;
+}
+
+/*
+ * The model's thread. Nobody may open the old file once its -wal is gone, nor the new one while it is there: for that
+ * moment no file answers. Readers that have the old one open keep what they have.
+ */
+static void take_renewed(struct model *m)
+{
+	struct buf fresh = BUF_INIT(PATH_BYTES_MAX);
+
+	feed_reader_pause(&m->fold.reader);
+	projection_file_close(m->fold.file);
+	m->fold.file = NULL;
+	uv_mutex_lock(&m->p->lock);
+	serve(m, SLICE(""), false);
+	m->status.rebuilds++;
+	uv_mutex_unlock(&m->p->lock);
+	projection_file_remove(m->path.ptr);
+	if (fresh_path(m, &fresh) == 0 && file_exists(fresh.ptr))
+		io_calls->rename(fresh.ptr, m->path.ptr);
+	remove_beside(m, ".bad");
+	each_old_file(m, remove_old, NULL);
+	open_file(m);
+	uv_mutex_lock(&m->p->lock);
+	m->renewed = false;
+	uv_cond_broadcast(&m->p->changed);
+	uv_mutex_unlock(&m->p->lock);
+	buf_finish(&fresh);
+}
+
+static bool goes_on(void *arg, uint64_t done, uint64_t total)
+{
+	(void)done;
+	(void)total;
+	return !is_stopping(arg);
+}
+
+/* An event that cannot be applied stops the model's own thread, too, which then begins without a fresh file. */
+static int build_fresh(struct model *m)
+{
+	struct buf fresh = BUF_INIT(PATH_BYTES_MAX);
+	int rc = fresh_path(m, &fresh);
+
+	if (rc == 0) {
+		projection_file_remove(fresh.ptr);
+		rc = projection_build(&m->p->options, m->def, fresh.ptr, UINT64_MAX, goes_on, m->p, NULL);
+		if (rc != 0)
+			projection_file_remove(fresh.ptr);
+	}
+	buf_finish(&fresh);
+	return fold_is_event_error(rc) ? 0 : rc;
+}
+
+int projector_renew(struct projector *p)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < p->n_models; i++)
+		rc = build_fresh(&p->models[i]);
+	if (rc != 0) {
+		for (unsigned i = 0; i < p->n_models; i++)
+			remove_beside(&p->models[i], ".new");
+		return rc;
+	}
+	uv_mutex_lock(&p->lock);
+	for (unsigned i = 0; i < p->n_models; i++)
+		p->models[i].renewed = true;
+	for (unsigned i = 0; i < p->n_models; i++)
+		while (p->models[i].renewed && !p->stopping)
+			uv_cond_wait(&p->changed, &p->lock);
+	rc = p->stopping ? ERR_CANCELLED : 0;
+	uv_mutex_unlock(&p->lock);
+	return rc;
+}
+
 static void run(void *arg)
 {
 	struct model *m = arg;
@@ -448,7 +548,9 @@ static void run(void *arg)
 	if (m->p->options.yields)
 		thread_yield_to_others();
 	while (!is_stopping(m->p)) {
-		if (m->fold.file == NULL && open_file(m) != 0)
+		if (is_renewed(m))
+			take_renewed(m);
+		else if (m->fold.file == NULL && open_file(m) != 0)
 			pause_ms(m->p, RETRY_MS);
 		else
 			fold_once(m);

@@ -84,6 +84,15 @@ bool projector_status(struct projector *p, unsigned i, struct projection_status 
 int projector_status_of(struct projector *p, const char *name, struct projection_status *ret);
 
 /*
+ * Makes every read model anew beside the file that answers, from the log as it can be opened now, and puts it in its
+ * place; the old files, also those set aside or of other versions, are taken away with what was in them. For after an erasure: what is
+ * deleted from a row stays in the file's unused pages. Blocks for as long as a rebuild takes; meanwhile questions are
+ * answered. One caller at a time. ERR_CANCELLED: the projector stops. A model that stopped at an event is made anew by its own
+ * thread, and stops there again.
+ */
+int projector_renew(struct projector *p);
+
+/*
  * Waits until events 0..position are in the rows: 0, ERR_TIMEOUT, ERR_NOT_FOUND
  * (no such read model), ERR_UNAVAILABLE (it stopped before). Not for loops;
  * queries have min_position.

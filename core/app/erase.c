@@ -1,0 +1,248 @@
+/* See erase.h. */
+#include "app/erase.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "domain/envelope.h"
+#include "domain/event.h"
+#include "store/projection.h"
+
+#define MODELS_MAX 64
+#define IDS_MAX (1u << 20)
+
+void erase_once_requested(uint8_t ret[ONCE_KEY_LEN], const struct id *subject)
+{
+	char text[ID_TEXT_LEN + 1];
+
+	id_format(text, subject);
+	event_once_key(ret, SLICE("erasure.requested"), slice_of(text, ID_TEXT_LEN));
+}
+
+void erase_once_completed(uint8_t ret[ONCE_KEY_LEN], const struct id *subject)
+{
+	char text[ID_TEXT_LEN + 1];
+
+	id_format(text, subject);
+	event_once_key(ret, SLICE("erasure.completed"), slice_of(text, ID_TEXT_LEN));
+}
+
+/* ---- ids gathered from the log ---------------------------------------------------------------- */
+
+struct ids {
+	struct id *items;
+	size_t n, room;
+};
+
+static int ids_add(struct ids *l, const struct id *id)
+{
+	struct id *more;
+
+	if (l->n == l->room) {
+		if (l->room == IDS_MAX)
+			return ERR_TOO_BIG;
+		l->room = l->room == 0 ? 64 : 2 * l->room;
+		more = realloc(l->items, l->room * sizeof(*more));
+		if (more == NULL)
+			return ERR_NOMEM;
+		l->items = more;
+	}
+	l->items[l->n++] = *id;
+	return 0;
+}
+
+/* data.subjects.<name>.id of an entry. */
+static bool subject_of(struct slice entry, const char *name, struct arena *arena, struct id *ret)
+{
+	struct json_value v;
+	struct slice text;
+
+	return json_member(json_root(entry), "data", &v) && json_member(v, "subjects", &v) && json_member(v, name, &v) &&
+	    json_member(v, "id", &v) && v.type == JSON_STRING && json_string(v, arena, &text) == 0 && id_parse(text, ret) == 0;
+}
+
+static bool names_one(struct slice entry, char (*texts)[ID_TEXT_LEN + 1], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (memmem(entry.ptr, entry.len, texts[i], ID_TEXT_LEN) != NULL)
+			return true;
+	return false;
+}
+
+/* The keys of the raw deliveries in which one of these is named. */
+static int find_deliveries(struct eventlog *log, const struct id *subjects, size_t n, struct ids *out)
+{
+	char (*texts)[ID_TEXT_LEN + 1] = calloc(n, sizeof(*texts));
+	struct eventlog_cursor cursor;
+	struct log_record record;
+	int rc = 0;
+
+	if (texts == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < n; i++)
+		id_format(texts[i], &subjects[i]);
+	eventlog_cursor_init(&cursor, log, 0, NULL);
+	while (rc == 0 && (rc = eventlog_cursor_next(&cursor, &record)) == 0) {
+		struct arena arena = ARENA_INIT(65536);
+		struct id id;
+
+		if (names_one(record.entry, texts, n) && subject_of(record.entry, "raw", &arena, &id))
+			rc = ids_add(out, &id);
+		arena_finish(&arena);
+	}
+	eventlog_cursor_finish(&cursor);
+	free(texts);
+	return rc == ERR_END ? 0 : rc;
+}
+
+/* ---- the word that it is done --------------------------------------------------------------------- */
+
+static size_t models_of(struct app *app, struct event_privacy_erasure_completed_projections *ret)
+{
+	struct projection_status status;
+	size_t n = 0;
+
+	while (n < MODELS_MAX && projector_status(app->projector, (unsigned)n, &status)) {
+		ret[n].name = slice_str(status.model->name);
+		ret[n].version = slice_str(status.model->version);
+		n++;
+	}
+	return n;
+}
+
+static int append_completed(struct app *app, const struct id *subject, uint32_t epoch)
+{
+	struct event_privacy_erasure_completed_projections models[MODELS_MAX];
+	char text[ID_TEXT_LEN + 1];
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct event_privacy_erasure_completed data = {.epoch_destroyed = epoch, .projections = {.items = models, .n = models_of(app, models)}};
+	struct event_context ctx = {app->rng, app->clock, NULL};
+	struct event_meta meta = {.source = SLICE("/erasure"), .actor = SLICE("system"), .expect = EXPECT_ANY, .has_once = true};
+	struct event_draft draft;
+	struct append append = {.events = &draft, .n_events = 1};
+	int rc;
+
+	id_format(text, subject);
+	data.subject_id = slice_of(text, ID_TEXT_LEN);
+	erase_once_completed(meta.once, subject);
+	rc = event_draft_make(&ctx, EVENT_PRIVACY_ERASURE_COMPLETED, &data, &meta, &arena, &draft, NULL);
+	if (rc == 0)
+		rc = eventlog_append_wait(app->log, &append);
+	arena_finish(&arena);
+	return rc;
+}
+
+/* ---- from the request to the end ------------------------------------------------------------------- */
+
+/* The keys, and the epoch in which they were wrapped: *ret_epoch. */
+static int destroy_keys(struct app *app, const struct id *subjects, size_t n, uint32_t *ret_epoch)
+{
+	struct keyring_stats before, after;
+	struct ids all = {0};
+	int rc = keyring_stats(app->keyring, &before);
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = ids_add(&all, &subjects[i]);
+	if (rc == 0) /* at once: what follows takes a look at the whole log */
+		rc = keyring_erase(app->keyring, all.items, all.n);
+	if (rc == 0) {
+		all.n = 0;
+		rc = find_deliveries(app->log, subjects, n, &all);
+	}
+	if (rc == 0 && all.n > 0)
+		rc = keyring_erase(app->keyring, all.items, all.n);
+	if (rc == 0)
+		rc = keyring_stats(app->keyring, &after);
+	if (rc == 0 && (after.turn_due_at_us != 0 || after.epoch == before.epoch))
+		rc = keyring_turn_epoch(app->keyring);
+	free(all.items);
+	*ret_epoch = before.epoch;
+	return rc;
+}
+
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* guards the whole of erase_finish() */
+
+int erase_finish(struct app *app, const struct id *subjects, size_t n)
+{
+	uint32_t epoch = 0;
+	int rc;
+
+	if (pthread_mutex_trylock(&one_at_a_time) != 0)
+		return ERR_BUSY;
+	rc = destroy_keys(app, subjects, n, &epoch);
+	if (rc == 0)
+		rc = projector_renew(app->projector);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = append_completed(app, &subjects[i], epoch);
+	pthread_mutex_unlock(&one_at_a_time);
+	return rc;
+}
+
+/* ---- at a start ---------------------------------------------------------------------------------------- */
+
+typedef int subject_fn(struct app *app, const struct id *subject, void *arg);
+
+static int each_requested(struct app *app, struct eventlog *log, subject_fn *fn, void *arg)
+{
+	struct log_filter filter = {.type = EVENT_PRIVACY_ERASURE_REQUESTED};
+	struct eventlog_cursor cursor;
+	struct log_record record;
+	int rc = 0;
+
+	eventlog_cursor_init(&cursor, log, 0, &filter);
+	while (rc == 0 && (rc = eventlog_cursor_next(&cursor, &record)) == 0) {
+		struct arena arena = ARENA_INIT(65536);
+		struct json_value v;
+		struct slice text;
+		struct id id;
+
+		if (json_member(json_root(record.entry), "data", &v) && json_member(v, "subject_id", &v) &&
+		    json_string(v, &arena, &text) == 0 && id_parse(text, &id) == 0)
+			rc = fn(app, &id, arg);
+		arena_finish(&arena);
+	}
+	eventlog_cursor_finish(&cursor);
+	return rc == ERR_END ? 0 : rc;
+}
+
+static int add_if_there(struct app *app, const struct id *subject, void *arg)
+{
+	return keyring_is_erased(app->keyring, subject) ? 0 : ids_add(arg, subject);
+}
+
+static int add_if_pending(struct app *app, const struct id *subject, void *arg)
+{
+	uint8_t once[ONCE_KEY_LEN];
+	uint64_t position;
+	int rc;
+
+	erase_once_completed(once, subject);
+	rc = eventlog_find_once(app->log, once, &position);
+	return rc == ERR_NOT_FOUND ? ids_add(arg, subject) : rc;
+}
+
+int erase_keys_at_start(struct app *app)
+{
+	struct ids there = {0};
+	int rc = each_requested(app, app->log, add_if_there, &there);
+
+	if (rc == 0 && there.n > 0)
+		rc = keyring_erase(app->keyring, there.items, there.n);
+	free(there.items);
+	return rc;
+}
+
+int erase_finish_at_start(struct app *app)
+{
+	struct ids pending = {0};
+	int rc = each_requested(app, app->log, add_if_pending, &pending);
+
+	if (rc == 0 && pending.n > 0) {
+		log_warn("erase", "an erasure was interrupted and is finished now: the read models are made anew");
+		rc = erase_finish(app, pending.items, pending.n);
+	}
+	free(pending.items);
+	return rc;
+}
