@@ -163,6 +163,20 @@ bool caller_read(struct action *c, struct slice device_info, struct slice device
 	return true;
 }
 
+static bool foreign_origin(struct action *c)
+{
+	return action_fail(c, 403, "foreign_origin", "With a cookie, the header Origin must name this server or an origin that it "
+	    "trusts with cookies, and the body must be application/json.", "来源不受信任");
+}
+
+bool caller_takes_cookie(struct action *c, struct slice client_type)
+{
+	struct slice origin;
+
+	return !slice_is(client_type, "web") || !http_request_field(c->rq, "origin", &origin) ||
+	    app_cookie_allowed(c->app, c->rq) || foreign_origin(c);
+}
+
 /* ---- sessions -------------------------------------------------------------------------- */
 
 struct slice session_new_token(struct action *c)
@@ -304,6 +318,5 @@ bool session_token_of(struct action *c, struct slice in_body, struct slice *ret)
 	if (ret->len == 0 || app_cookie_allowed(c->app, c->rq))
 		return true;
 	*ret = (struct slice){0};
-	return action_fail(c, 403, "foreign_origin", "With a cookie, the header Origin must name this server or an origin that it "
-	    "trusts with cookies, and the body must be application/json.", "来源不受信任");
+	return foreign_origin(c);
 }

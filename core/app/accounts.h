@@ -56,6 +56,12 @@ int64_t failures_wait_ms(int64_t failures, int64_t last_at_ms, int64_t now_ms);
 /* The 429 that says so; False. */
 bool failures_refuse(struct action *c, int64_t wait_ms, const char *zh);
 
+/*
+ * Before a log-in: may it leave its token in a cookie (client_type web)? Not at the wish of a page that is none of ours: it would sign
+ * its reader in as somebody else. Who sends no Origin is no page. False: the 403 is set.
+ */
+bool caller_takes_cookie(struct action *c, struct slice client_type);
+
 /* ---- sessions -------------------------------------------------------------- */
 
 struct session {

@@ -85,7 +85,8 @@ static bool read_login(struct login *l)
 	l->claim = account_digest(c, l->kind, l->key);
 	if (l->claim.ptr == NULL)
 		return action_fail_err(c, ERR_NOMEM);
-	return caller_read(c, l->body.device_info, l->body.device_id, &l->caller);
+	return caller_takes_cookie(c, l->body.client_type) &&
+	    caller_read(c, l->body.device_info, l->body.device_id, &l->caller);
 }
 
 /* Their own device, with the password, is let in however often others have guessed: nobody is locked out from outside. */

@@ -23,6 +23,7 @@
 #define RATE_DEFAULT 600
 #define LIMIT_DEFAULT 10
 #define LAST_LEN 4
+#define KEYS_MAX 100 /* good ones a person; of many who make one at once some more may be made */
 
 /* The members that its owner decides on. */
 struct key_terms {
@@ -100,7 +101,7 @@ static bool read_allowed(struct action *c, const struct slice *items, size_t n, 
 	return (n == 0 || t->allowed.ptr != NULL) ? true : action_fail_err(c, ERR_NOMEM);
 }
 
-/* A log-in is needed: neither a key nor the operator's token owns keys. The operator names whose it is. */
+/* The operator's token owns no keys: it names whose a new one is. */
 static bool is_signed_in(struct action *c)
 {
 	const struct principal *who = c->rq->principal;
@@ -240,6 +241,20 @@ static const char *const *permissions_of(struct action *c, struct slice user)
 	return list;
 }
 
+/* Keys that are good, of one person. */
+static bool has_room(struct action *c, struct slice owner)
+{
+	struct action_param of[] = {{"user", owner, 0}, {"status", SLICE("ACTIVE"), 0},
+	    {"now", {0}, clock_wall_ms(c->app->clock)}};
+	struct json_value row;
+	int rc = action_row(c, "count_of_api_keys", of, 3, &row);
+
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	return row_i64(row, "total") < KEYS_MAX ||
+	    action_fail(c, 400, "too_many", "There are a hundred keys already: revoke those that nobody uses.", "API Key 数量已达上限");
+}
+
 static bool read_creation(struct action *c, struct request_api_key_create *body, struct key_terms *t,
     struct slice *ret_owner)
 {
@@ -276,7 +291,7 @@ static void run_create(struct action *c)
 	struct id person;
 	int rc;
 
-	if (!read_creation(c, &body, &t, &owner) || !make(c, &m))
+	if (!read_creation(c, &body, &t, &owner) || !has_room(c, owner) || !make(c, &m))
 		return;
 	data = (struct event_api_key_created){.key_id = m.id, .user_id = owner, .prefix = m.prefix, .digest = m.digest,
 	    .last4 = m.last4, .name = t.name, .expires_at_ms = t.expires_at_ms, .rate_limit = t.rate_limit,

@@ -92,6 +92,7 @@ static bool read_registration(struct registration *n)
 		           ? action_fail(c, 400, "unsupported", "Ask for a code and register as phone_code.", "请先验证手机号")
 		           : action_fail(c, 400, "unsupported", "Ask for a code and register as email_code.", "请先验证邮箱");
 	return code_target_of(c, &n->names, n->by_phone, &n->target) &&
+	       caller_takes_cookie(c, n->body.client_type) &&
 	       caller_read(c, n->body.device_info, n->body.device_id, &n->caller);
 }
 

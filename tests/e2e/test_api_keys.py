@@ -2,6 +2,7 @@
 """API keys: made, used, limited, changed, rotated, revoked; and what is noted of refusals."""
 
 import concurrent.futures
+import datetime
 import hashlib
 import json
 import base64
@@ -201,6 +202,25 @@ class ApiKeys(Base):
         self.call("GET", "/api/v1/api-keys/none", token=token, status=404)
         self.call("GET", "/api/v1/api-keys?status=DEAD", token=token, status=400)
 
+    def test_an_expired_key_is_none(self):
+        token = self.person("tao_expires", "MEMBER")
+        made = self.make(token, scopes=["meetings:read"])
+        path = "/api/v1/api-keys/" + made["id"]
+        self.call("GET", "/api/v1/meetings", token=made["key"])
+        for seconds in (1, 5, 30):  # refused when it is that late already
+            at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+            if self.server.request("PATCH", path, json.dumps({"expiresAt": at.isoformat()}).encode(), token=token,
+                                   headers={"Content-Type": "application/json"}).status == 200:
+                break
+        eventually(lambda: self.server.request("GET", "/api/v1/meetings", token=made["key"]).status == 401)
+        self.assertIn("expired", self.call("GET", "/api/v1/meetings", token=made["key"], status=401).json["detail"])
+        self.assertEqual(self.call("GET", path, token=token).json["status"], "EXPIRED")
+        self.assertEqual([k["id"] for k in self.call("GET", "/api/v1/api-keys?status=EXPIRED", token=token).json["data"]], [made["id"]])
+        self.call("POST", path + "/rotate", {}, token, status=400)
+        # Its owner gives it more time.
+        self.call("PATCH", path, {"expiresAt": (at + datetime.timedelta(days=1)).isoformat()}, token)
+        self.call("GET", "/api/v1/meetings", token=made["key"])
+
     def test_texts_that_are_no_key(self):
         token = self.person("sun_hostile", "MEMBER")
         key = self.make(token, scopes=["meetings:read"])["key"]
@@ -299,6 +319,13 @@ class Restart(unittest.TestCase):
 
 class Proxy(Base):
     env = {"LULAB_TRUSTED_PROXIES": "127.0.0.1"}
+
+    def test_a_person_has_so_many_keys(self):
+        token = self.person("many_keys", "MEMBER")
+        made = [self.make(token)["id"] for _ in range(100)]
+        self.assertEqual(self.make(token, 400)["code"], "too_many")
+        self.call("DELETE", "/api/v1/api-keys/" + made[0], token=token, status=204)
+        self.make(token)
 
     def test_the_address_is_what_a_trusted_proxy_says(self):
         token = self.person("behind_proxy", "MEMBER")

@@ -48,6 +48,19 @@ class Cookies(Base):
             answer = self.refresh(cookie, origin=origin)
             cookie = answer.headers["Set-Cookie"].split(";")[0]
 
+    def test_no_page_elsewhere_signs_its_reader_in(self):
+        """As somebody else, whose history then tells what was done."""
+        self.person("zhao_attacker", "MEMBER")
+        body = {"type": "username_password", "username": "zhao_attacker", "password": PASSWORD}
+        foreign = {"Origin": "https://evil.example.com"}
+        refused = self.call("POST", "/api/auth/login", {**body, "clientType": "web"}, headers=foreign, status=403)
+        self.assertIsNone(refused.headers["Set-Cookie"])
+        self.call("POST", "/api/auth/login", {**body, "clientType": "web"}, status=403,
+                  headers={"Origin": self.own, "Content-Type": "text/plain"})
+        self.call("POST", "/api/auth/login", {**body, "clientType": "web"}, headers={"Origin": self.own})
+        # Where the token is in the answer, which that page cannot read, nothing is left behind.
+        self.call("POST", "/api/auth/login", body, headers=foreign)
+
     def test_a_form_cannot_send_what_a_cookie_needs(self):
         cookie = self.cookie("li_forms")
         for content_type in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", ""):
