@@ -488,8 +488,7 @@ from user_rows where id = :id;
 select u.id, u.active as "active:bool", u.deleted_at is not null as "deleted:bool", u.erased_at is not null as "erased:bool",
 	u.username, u.email, u.phone, u.display_name as "displayName", u.username_claim as "usernameClaim",
 	u.email_claim as "emailClaim", u.phone_claim as "phoneClaim", u.legacy_claim as "legacyClaim",
-	(select json_group_array(distinct p.value) from user_roles as g join roles as r on r.id = g.role,
-		json_each(r.permissions) as p where g.user = u.id and r.active) as "permissions:json",
+	(select json_group_array(distinct permission) from effective_permissions where user = u.id and org is null) as "permissions:json",
 	u.id in (select g.user from user_roles as g join roles as r on r.id = g.role where r.code = 'SUPER_ADMIN')
 		and u.active and u.deleted_at is null and not exists (
 			select 1 from user_roles as g join roles as r on r.id = g.role join users as o on o.id = g.user
@@ -588,6 +587,7 @@ create table members (
 	type text not null,
 	status text not null,
 	display_name text, employee_no text, external_company text, title text,
+	employee_claim text,
 	primary_department text,
 	joined_at integer not null,
 	created_at integer not null,
@@ -768,14 +768,15 @@ where id = :department_id;
 update departments set deleted_at = :time, updated_at = :time where id = :department_id;
 
 -- on member.added
-insert into members (id, org, user, type, status, display_name, employee_no, external_company, title, primary_department,
-	joined_at, created_at, updated_at)
-values (:member_id, :org_id, :user_id, :type, :status, :org_display_name, :employee_no, :external_company,
+insert into members (id, org, user, type, status, display_name, employee_no, employee_claim, external_company, title,
+	primary_department, joined_at, created_at, updated_at)
+values (:member_id, :org_id, :user_id, :type, :status, :org_display_name, :employee_no, :employee_claim, :external_company,
 	:title, :primary_department_id, :joined_at_ms, :time, :time);
 insert into member_departments (member, department) select distinct :member_id, value from json_each(:department_ids);
 
 -- on member.changed
 update members set type = :type, status = :status, display_name = :org_display_name, employee_no = :employee_no,
+	employee_claim = iif(coalesce(:employee_claim, :employee_released) is null, employee_claim, :employee_claim),
 	external_company = :external_company, title = :title, primary_department = :primary_department_id,
 	joined_at = :joined_at_ms, updated_at = :time
 where id = :member_id;
@@ -786,6 +787,9 @@ insert into member_departments (member, department) select distinct :member_id, 
 update members set deleted_at = :time, updated_at = :time where id = :member_id;
 delete from member_departments where member = :member_id;
 delete from member_roles where member = :member_id;
+
+-- on privacy.erasure.requested
+update members set display_name = null, employee_no = null, external_company = null, title = null where user = :subject_id;
 
 -- on permission.created
 insert into permissions (id, code, name, description, resource, action, type, parent, level, sort_order, active, created_at,
@@ -864,6 +868,7 @@ select id, name, code, description, logo, parent, sort_order as "sortOrder:int",
 from org_rows where id = :id;
 
 -- query org_stats
+/* API keys are those of its members. */
 select (select count(*) from members where org = :id and deleted_at is null) as "totalUsers:int",
 	(select count(*) from departments where org = :id and deleted_at is null) as "totalDepartments:int",
 	(select count(*) from members as m join users as u on u.id = m.user where m.org = :id and m.deleted_at is null
@@ -872,6 +877,10 @@ select (select count(*) from members where org = :id and deleted_at is null) as 
 		and u.active and u.deleted_at is null) as "activeUsers:int",
 	(select count(*) from members as m join member_roles as b on b.member = m.id join roles as r on r.id = b.role
 		where m.org = :id and m.deleted_at is null and r.code = 'ADMIN' and r.org is null) as "adminUsers:int",
+	(select count(*) from members as m join api_keys as k on k.user = m.user where m.org = :id and m.deleted_at is null)
+		as "totalApiKeys:int",
+	(select count(*) from members as m join api_keys as k on k.user = m.user where m.org = :id and m.deleted_at is null
+		and k.revoked_at is null and k.expires_at > :now) as "activeApiKeys:int",
 	(select count(*) from orgs where parent = :id and deleted_at is null) as "children:int";
 
 -- query org_line
@@ -971,12 +980,13 @@ select (select count(*) from hit) as "total:int", (select json_group_array(json(
 
 -- query member_by_id
 select m.id, m.org, m.user, m.type, m.status, m.display_name as "displayName", m.employee_no as "employeeNo",
-	m.primary_department as "primaryDepartment", m.external_company as "externalCompany", m.title,
+	m.employee_claim as "employeeClaim", m.primary_department as "primaryDepartment", m.external_company as "externalCompany", m.title,
 	m.joined_at as "joinedAt:int", m.deleted_at is not null as "deleted:bool",
 	(select json_group_array(department) from member_departments where member = m.id) as "departments:json",
 	m.object as "object:json",
 	(select json_object('id', u.id, 'username', u.username, 'email', u.email,
-		'profile', json_object('displayName', u.display_name, 'avatar', null)) from users as u where u.id = m.user) as "account:json",
+		'profile', json_object('displayName', u.display_name, 'avatar', (select avatar from user_profiles where user = u.id)))
+		from users as u where u.id = m.user) as "account:json",
 	(select json_object('id', d.id, 'name', d.name, 'code', d.code) from departments as d
 		where d.id = m.primary_department) as "primaryDept:json",
 	(select json_group_array(json_object('id', d.id, 'name', d.name, 'code', d.code,
@@ -996,7 +1006,8 @@ with recursive own (id) as (select d.department from members as m join member_de
 reach (id) as (select id from own union select k.id from reach join departments as k on k.parent = reach.id),
 wanted (id) as (select :id union
 	select k.id from wanted join departments as k on k.parent = wanted.id where :children and k.deleted_at is null),
-hit as (select m.*, u.username, u.display_name as name, u.email, :id in (select department from member_departments
+hit as (select m.*, u.username, u.display_name as name, u.email,
+	(select avatar from user_profiles where user = u.id) as avatar, :id in (select department from member_departments
 	where member = m.id) and m.primary_department = :id as is_primary
 	from members as m left join users as u on u.id = m.user and (:scope = 4 or m.status <> 'INVITED')
 	where m.deleted_at is null and exists (select 1 from member_departments as x where x.member = m.id
@@ -1004,7 +1015,7 @@ hit as (select m.*, u.username, u.display_name as name, u.email, :id in (select 
 	and (:scope >= 3 or m.user = :caller or (:scope = 2 and exists (select 1 from member_departments as x
 		where x.member = m.id and x.department in (select id from reach)))))
 select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select json_object(
-	'userId', user, 'username', username, 'displayName', coalesce(display_name, name), 'avatar', null, 'email', email,
+	'userId', user, 'username', username, 'displayName', coalesce(display_name, name), 'avatar', avatar, 'email', email,
 	'isPrimary', json(iif(is_primary, 'true', 'false')),
 	'joinedAt', strftime('%Y-%m-%dT%H:%M:%fZ', joined_at / 1000.0, 'unixepoch')) as object from hit
 	order by joined_at desc, id limit :limit offset :offset)) as "items:json";
@@ -1012,6 +1023,16 @@ select (select count(*) from hit) as "total:int", (select json_group_array(json(
 -- query roles_of_member
 select r.id, r.code, r.permissions as "permissions:json", r.rules as "rules:json", r.scope as "scope:int"
 from member_roles as b join roles as r on r.id = b.role where b.member = :id;
+
+-- query roles_above
+/* What roles that reach down from where their owner is would come to reach this department if it stood below that parent. */
+with recursive over (id) as (select parent from departments where id = :id
+	union select d.parent from over join departments as d on d.id = over.id where d.parent is not null),
+up (id) as (select :parent union select d.parent from up join departments as d on d.id = up.id where d.parent is not null)
+select distinct r.permissions as "permissions:json", r.rules as "rules:json", r.scope as "scope:int"
+from up join member_departments as x on x.department = up.id join member_roles as b on b.member = x.member
+	join roles as r on r.id = b.role and (r.scope = 2 or r.rules <> '[]')
+where up.id not in (select id from over where id is not null);
 
 -- query account_exists
 select id, active and deleted_at is null as "usable:bool" from users where id = :id;

@@ -258,12 +258,35 @@ static struct slice code_in(struct action *c, struct slice org, struct slice cod
 	return slice_str(arena_printf(c->arena, "%.*s:%.*s", SLICE_ARG(org), SLICE_ARG(code)));
 }
 
+/* Whose rights reach down from above comes to reach more: what these give, the caller must have for this department. */
+static bool check_growth(struct action *c, const struct event_department_changed *data)
+{
+	struct action_param of[] = {{"id", data->department_id, 0}, {"parent", data->parent_id, 0}};
+	struct json_value rows, row;
+	struct json_reader r;
+	enum data_scope needed;
+	int rc;
+
+	if (data->parent_id.len == 0)
+		return true;
+	rc = action_rows(c, "roles_above", of, 2, &rows);
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	if (!rights_reach(c, data->org_id, admin_json_texts(c, &data->department_id, 1), &needed))
+		return false;
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row))
+		if (!rights_cover_reach(c, data->org_id, row, needed))
+			return false;
+	return true;
+}
+
 static bool set_parent(struct action *c, struct event_department_changed *data, struct slice parent, enum data_scope scope)
 {
 	if (slice_eq(parent, data->parent_id))
 		return true;
 	data->parent_id = parent;
-	return check_parent(c, data->org_id, data->department_id, parent, scope);
+	return check_parent(c, data->org_id, data->department_id, parent, scope) && check_growth(c, data);
 }
 
 static void run_update(struct action *c)

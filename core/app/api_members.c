@@ -132,6 +132,26 @@ static bool among(const struct slice *items, size_t n, struct slice one)
 	return false;
 }
 
+/* Their roles may come to reach more by it: what these give, the caller must have for those departments. */
+static bool check_growth(struct action *c, const struct event_member_changed *data, const struct slice *added, size_t n)
+{
+	struct json_value rows, row;
+	struct json_reader r;
+	enum data_scope needed;
+	int rc = action_rows(c, "roles_of_member", (struct action_param[]){{"id", data->member_id, 0}}, 1, &rows);
+
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	if (!rights_reach(c, data->org_id, admin_json_texts(c, added, n), &needed))
+		return false;
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row))
+		if ((row_i64(row, "scope") < SCOPE_ORGANIZATION || admin_row_json(row, "rules").len > 2) &&
+		    !rights_cover_reach(c, data->org_id, row, needed))
+			return false;
+	return true;
+}
+
 /* Those of `after` that are not in `before`. */
 static bool check_added(struct action *c, const struct event_member_changed *data, const struct slice *before,
     size_t n_before, enum data_scope scope)
@@ -144,7 +164,7 @@ static bool check_added(struct action *c, const struct event_member_changed *dat
 	for (size_t i = 0; i < data->department_ids.n; i++)
 		if (!among(before, n_before, data->department_ids.items[i]))
 			added[n++] = data->department_ids.items[i];
-	return n == 0 || check_departments(c, data->org_id, added, n, scope);
+	return n == 0 || (check_departments(c, data->org_id, added, n, scope) && check_growth(c, data, added, n));
 }
 
 /* Rights are given with the state: who makes somebody ACTIVE has to have what their roles give. */
@@ -389,7 +409,7 @@ static void run_update(struct action *c)
 	number = admin_text(c, "employeeNo", body.employee_no, data.employee_no);
 	if (!slice_eq(number, data.employee_no)) {
 		data.employee_claim = number_digest(c, data.org_id, number);
-		data.employee_released = number_digest(c, data.org_id, data.employee_no);
+		data.employee_released = row_text(c, row, "employeeClaim");
 		data.employee_no = number;
 	}
 	data.type = body.type.len > 0 ? body.type : data.type;
@@ -478,7 +498,7 @@ static void run_remove(struct action *c)
 	data.member_id = row_text(c, row, "id");
 	data.org_id = row_text(c, row, "org");
 	data.user_id = row_text(c, row, "user");
-	data.employee_released = number_digest(c, data.org_id, row_text(c, row, "employeeNo"));
+	data.employee_released = row_text(c, row, "employeeClaim");
 	action_event(&e, EVENT_MEMBER_REMOVED, &data, NULL, NULL);
 	if (append_member(&e))
 		c->status = 204;

@@ -52,6 +52,13 @@ static void run_get(struct action *c)
 		admin_answer_row(c, 200, "org_by_id", http_request_param(c->rq, "orgId"));
 }
 
+static int org_counts(struct action *c, struct json_value *ret)
+{
+	struct action_param of[] = {{"id", http_request_param(c->rq, "orgId"), 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
+
+	return action_row(c, "org_stats", of, 2, ret);
+}
+
 static void run_stats(struct action *c)
 {
 	static const char *const counts[] = {"totalUsers", "totalDepartments", "disabledUsers", "activeUsers", "adminUsers",
@@ -62,7 +69,7 @@ static void run_stats(struct action *c)
 
 	if (!find(c, "orgs:read", false, &row))
 		return;
-	rc = action_row(c, "org_stats", (struct action_param[]){{"id", http_request_param(c->rq, "orgId"), 0}}, 1, &stats);
+	rc = org_counts(c, &stats);
 	if (rc != 0) {
 		action_fail_err(c, rc);
 		return;
@@ -193,7 +200,7 @@ static void run_delete(struct action *c)
 
 	if (!rights_in(c, "orgs:write", (struct slice){0}, NULL) || !find(c, "orgs:write", false, &row))
 		return;
-	rc = action_row(c, "org_stats", (struct action_param[]){{"id", id, 0}}, 1, &stats);
+	rc = org_counts(c, &stats);
 	if (rc != 0) {
 		action_fail_err(c, rc);
 		return;

@@ -94,6 +94,32 @@ bool rights_cover(struct action *c, struct slice org, struct slice permissions, 
 	return true;
 }
 
+bool rights_reach(struct action *c, struct slice org, struct slice departments, enum data_scope *ret_needed)
+{
+	struct action_param of[] = {{"caller", caller_id(c), 0}, {"org", org, 0}, {"scope", {0}, SCOPE_DEPARTMENT},
+	    {"departments", departments, 0}};
+	struct json_value rows, row;
+	struct json_reader r;
+	int rc = action_rows(c, "departments_out_of_reach", of, 4, &rows);
+
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	json_enter(&r, rows);
+	*ret_needed = json_next(&r, NULL, &row) ? SCOPE_ORGANIZATION : SCOPE_DEPARTMENT;
+	return true;
+}
+
+bool rights_cover_reach(struct action *c, struct slice org, struct json_value role, enum data_scope needed)
+{
+	struct json_value permissions, rules;
+
+	if (!json_member(role, "permissions", &permissions) || !json_member(role, "rules", &rules))
+		return action_fail_err(c, ERR_MALFORMED);
+	if (needed >= SCOPE_ORGANIZATION)
+		return rights_cover(c, org, permissions.text, SLICE("[]"), needed);
+	return rights_cover(c, org, permissions.text, rules.text, (enum data_scope)row_i64(role, "scope"));
+}
+
 struct slice rights_orgs(struct action *c, const char *permission, bool *ret_all)
 {
 	const struct principal *who = c->rq->principal;

@@ -24,6 +24,15 @@ bool rights_in(struct action *c, const char *permission, struct slice org, enum 
  */
 bool rights_cover(struct action *c, struct slice org, struct slice permissions, struct slice rules, enum data_scope scope);
 
+/*
+ * Rights that reach departments grow when somebody joins one, or when one is put below theirs: how far the caller must
+ * have such rights to let that happen with these departments (a JSON array of ids). SCOPE_DEPARTMENT when all are within
+ * their own reach, else SCOPE_ORGANIZATION. False: the error is set.
+ */
+bool rights_reach(struct action *c, struct slice org, struct slice departments, enum data_scope *ret_needed);
+/* rights_cover() of a role (a row with permissions, rules, scope), but no less far than that. */
+bool rights_cover_reach(struct action *c, struct slice org, struct json_value role, enum data_scope needed);
+
 /* The caller's account; "" for who has none. */
 struct slice caller_id(const struct action *c);
 

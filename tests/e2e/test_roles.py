@@ -249,6 +249,28 @@ class Roles(AdminCase):
         self.call("GET", "/admin/departments/" + below, token=token, status=403)
         self.call("GET", "/admin/members/" + inside, token=token, status=403)
 
+    def test_reach_does_not_grow_by_moving_things(self):
+        org = self.org()
+        mine, other = self.department(org), self.department(org)
+        user, token = self.user()
+        near = self.role(org, ["members:read"], "DEPARTMENT")
+        far = self.role(org, ["departments:write", "departments:read", "members:write"])
+        member = self.member(org, user, [mine], [near, far])
+        theirs = self.member(org, self.person(), [other])
+        # They move departments and people anywhere, but see the people of their own department only.
+        self.call("GET", "/admin/members/" + theirs, token=token, status=403)
+        self.call("PATCH", "/admin/departments/%s/move" % other, {"parentId": mine}, token, 403)
+        self.call("PATCH", "/admin/members/%s/departments" % member, {"departmentIds": [mine, other]}, token, 403)
+        self.call("GET", "/admin/members/" + theirs, token=token, status=403)
+        # Where nobody's reach grows by more than they have, they may.
+        self.call("PATCH", "/admin/departments/%s/move" % other, {"parentId": self.department(org)}, token)
+        below, beside = self.department(org, mine), self.department(org, mine)
+        self.call("PATCH", "/admin/departments/%s/move" % below, {"parentId": beside}, token)
+        self.call("PATCH", "/admin/members/%s/departments" % member, {"departmentIds": [mine, beside]}, token)
+        # Who has the right in the whole organisation may.
+        self.call("PATCH", "/admin/departments/%s/move" % other, {"parentId": mine})
+        self.call("GET", "/admin/members/" + theirs, token=token)
+
     def test_rules_say_how_far_permissions_of_a_resource_reach(self):
         for condition in ("not JSON", "[]", "{}", '{"scope":"ALL"}', '{"scope":"OWN","sql":"1=1"}', '{"scope":1}'):
             self.call("POST", "/admin/data-permission-rules",

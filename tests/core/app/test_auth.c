@@ -54,6 +54,38 @@ START_TEST(a_token_is_made_once_and_private)
 }
 END_TEST
 
+/* What a principal of one organisation may there. */
+static const struct { const char *says, *permission, *org; enum data_scope scope; } held[] = {
+	{"everywhere", "meetings:read", "b", SCOPE_ALL},
+	{"everywhere, asked of any", "meetings:read", "", SCOPE_ALL},
+	{"the first of several", "members:read", "a", SCOPE_ORGANIZATION},
+	{"the last of several", "orgs:read", "a", SCOPE_ORGANIZATION},
+	{"the farther of two", "roles:read", "a", SCOPE_DEPARTMENT},
+	{"the only one", "roles:read", "b", SCOPE_OWN},
+	{"in another organisation", "members:read", "b", SCOPE_NONE},
+	{"in one that begins alike", "roles:read", "bb", SCOPE_NONE},
+	{"a beginning of a name", "members", "a", SCOPE_NONE},
+	{"what nobody gave", "users:write", "a", SCOPE_NONE},
+	{"all of an organisation", "anything:at_all", "c", SCOPE_ORGANIZATION},
+	{"the farthest of any: all of one", "roles:read", "", SCOPE_ORGANIZATION},
+	{"a reach there is not", "roles:read", "d", SCOPE_NONE},
+	{"a text cut short", "roles:read", "e", SCOPE_NONE},
+};
+
+START_TEST(rights_hold_where_they_were_given)
+{
+	static const char *const everywhere[] = {"meetings:read", NULL};
+	static const char *const in_orgs[] = {"a 3 members:read orgs:read", "a 1 roles:read", "a 2 roles:read", "b 1 roles:read",
+	    "c 3 *", "d 9 roles:read", "e", NULL};
+	const struct principal who = {.permissions = everywhere, .in_orgs = in_orgs}, nowhere = {.permissions = everywhere};
+	enum data_scope scope = principal_scope(&who, held[_i].permission, slice_str(held[_i].org));
+
+	ck_assert_msg(scope == held[_i].scope, "%s: %d", held[_i].says, (int)scope);
+	ck_assert_int_eq(principal_scope(&nowhere, held[_i].permission, slice_str(held[_i].org)),
+	    strcmp(held[_i].permission, "meetings:read") == 0 ? SCOPE_ALL : SCOPE_NONE);
+}
+END_TEST
+
 static const struct { const char *says, *token; } wrong[] = {
 	{"nothing", ""},
 	{"a beginning", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh"},
@@ -108,6 +140,7 @@ int main(void)
 	tcase_add_loop_test(tc, only_the_whole_token_counts, 0, 4);
 	tcase_add_test(tc, a_guessable_token_file_is_refused);
 	tcase_add_test(tc, permissions_go_by_name);
+	tcase_add_loop_test(tc, rights_hold_where_they_were_given, 0, sizeof(held) / sizeof(held[0]));
 	suite_add_tcase(s, tc);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
