@@ -6,6 +6,7 @@ import json
 import unittest
 
 from admin_case import AdminCase
+from harness import lulab
 
 NOBODY = "0" * 32
 EVERYTHING = ["departments:read", "departments:write", "members:read", "members:write", "orgs:read", "orgs:write", "roles:read",
@@ -404,12 +405,15 @@ class Roles(AdminCase):
         self.call("POST", "/admin/permissions", {"name": "x", "code": "menu:push", "resource": "menu", "action": "push"}, status=201)
         self.assertEqual(mine(), [])
 
-    def test_everything_is_there_after_a_restart(self):
+    def test_everything_is_there_after_a_restart_and_made_anew(self):
         org = self.org()
         _, token, user = self.manager(org, ["orgs:read"], "OWN")
         before = self.call("GET", "/api/auth/permissions", token=token)
         self.server.stop()
-        self.server.start()
+        try:
+            lulab("projection", "verify", "--data", self.server.data)
+        finally:
+            self.server.start()
         self.assertEqual(self.call("GET", "/api/auth/permissions", token=token), before)
 
 
