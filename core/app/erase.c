@@ -71,8 +71,17 @@ static bool names_one(struct slice entry, char (*texts)[ID_TEXT_LEN + 1], size_t
 	return false;
 }
 
-/* The keys of the raw deliveries in which one of these is named. */
-static int find_deliveries(struct eventlog *log, const struct id *subjects, size_t n, struct ids *out)
+/*
+ * The key of its own that seals more of who is named there than the sealed fields do: a raw delivery; a one-time code,
+ * which is under its request's key with where it went.
+ */
+static bool own_key_of(const struct log_record *record, struct arena *arena, struct id *ret)
+{
+	return subject_of(record->entry, record->type == EVENT_VERIFICATION_REQUESTED ? "person" : "raw", arena, ret);
+}
+
+/* Those of events in which one of these is named. */
+static int find_own_keys(struct eventlog *log, const struct id *subjects, size_t n, struct ids *out)
 {
 	char (*texts)[ID_TEXT_LEN + 1] = calloc(n, sizeof(*texts));
 	struct eventlog_cursor cursor;
@@ -88,7 +97,7 @@ static int find_deliveries(struct eventlog *log, const struct id *subjects, size
 		struct arena arena = ARENA_INIT(65536);
 		struct id id;
 
-		if (names_one(record.entry, texts, n) && subject_of(record.entry, "raw", &arena, &id))
+		if (names_one(record.entry, texts, n) && own_key_of(&record, &arena, &id))
 			rc = ids_add(out, &id);
 		arena_finish(&arena);
 	}
@@ -149,7 +158,7 @@ static int destroy_keys(struct app *app, const struct id *subjects, size_t n, ui
 		rc = keyring_erase(app->keyring, all.items, all.n);
 	if (rc == 0) {
 		all.n = 0;
-		rc = find_deliveries(app->log, subjects, n, &all);
+		rc = find_own_keys(app->log, subjects, n, &all);
 	}
 	if (rc == 0 && all.n > 0)
 		rc = keyring_erase(app->keyring, all.items, all.n);

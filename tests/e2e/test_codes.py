@@ -136,6 +136,17 @@ class Codes(People, unittest.TestCase):
         events = [e for e in self.events("verification.requested") if e["data"]["request_id"] == answer]
         self.assertNotIn("short.lived", str(events))
 
+    def test_with_a_person_their_codes_are_erased(self):
+        user = self.create(email="leaver@example.com").json["id"]
+        request = self.send("leaver@example.com", "login").json["requestId"]
+        code = self.server.code("leaver@example.com")
+        events = [e for e in self.events("verification.requested") if e["data"]["request_id"] == request]
+        self.assertEqual(events[0]["data"]["target"], "leaver@example.com")
+        self.call("DELETE", "/api/v1/users/%s?erase=true" % user, token=self.server.admin_token())
+        events = [e for e in self.events("verification.requested") if e["data"]["request_id"] == request]
+        self.assertNotIn("leaver", str(events))
+        self.assertFalse(self.is_right("leaver@example.com", code, "login"))
+
     def test_no_code_is_in_the_log(self):
         self.send("hidden@example.com")
         code = self.server.code("hidden@example.com")
