@@ -3,9 +3,11 @@
 
 import concurrent.futures
 import json
+import os
 import unittest
 
 from admin_case import AdminCase
+from harness import lulab
 
 NOBODY = "0" * 32
 
@@ -208,11 +210,31 @@ class Organisations(AdminCase):
             statuses = list(pool.map(lambda _: self.status_of("POST", "/admin/orgs/%s/members" % org, {"userId": user}), range(20)))
         self.assertEqual((statuses.count(201), statuses.count(400)), (1, 19))
 
+    def test_of_somebody_erased_the_membership_keeps_no_name(self):
+        org, user = self.org(), self.person()
+        member = self.call("POST", "/admin/orgs/%s/members" % org,
+                           {"userId": user, "orgDisplayName": "Gone", "employeeNo": "G-1", "title": "Was here",
+                            "externalCompany": "Elsewhere"}, status=201)["id"]
+        self.call("DELETE", "/api/v1/users/%s?erase=true" % user)
+        left = self.call("GET", "/admin/members/" + member)
+        for name in ("orgDisplayName", "employeeNo", "title", "externalCompany"):
+            self.assertIsNone(left[name])
+        self.assertIsNone(left["user"]["email"])
+        self.server.stop()
+        try:
+            lulab("projection", "verify", "--data", self.server.data)
+        finally:
+            self.server.start()
+        # What they were called there can be changed no more; the number is free once they are removed.
+        other = self.person()
+        self.call("POST", "/admin/orgs/%s/members" % org, {"userId": other, "employeeNo": "G-1"}, status=400)
+        self.call("DELETE", "/admin/members/" + member, status=204)
+        self.call("POST", "/admin/orgs/%s/members" % org, {"userId": other, "employeeNo": "G-1"}, status=201)
+
     def test_names_are_not_in_the_log_in_clear(self):
         org, user = self.org(), self.person()
         self.call("POST", "/admin/orgs/%s/members" % org, {"userId": user, "orgDisplayName": "Unmistakable", "employeeNo": "E-4711",
                                                            "title": "Sorcerer"}, status=201)
-        import os
         for folder, _, files in os.walk(os.path.join(self.server.data, "log")):
             for name in files:
                 with open(os.path.join(folder, name), "rb") as f:
