@@ -259,6 +259,20 @@ class Defects(People, unittest.TestCase):
 
     def test_s15_who_is_out_may_nothing(self):
         """Deleted or suspended memberships keep their permissions."""
+        operator = self.server.admin_token()
+        org = self.call("POST", "/admin/orgs", {"name": "Org", "code": "s15"}, operator, status=201).json["id"]
+        role = self.call("POST", "/admin/roles", {"orgId": org, "name": "Role", "code": "s15", "dataScope": "ORGANIZATION",
+                                                  "permissionIds": ["orgs:read"]}, operator, status=201).json["id"]
+        token = self.token("s15_member")["accessToken"]
+        member = self.call("POST", "/admin/orgs/%s/members" % org, {"userId": self.me(token)["id"], "roleIds": [role]}, operator,
+                           status=201).json["id"]
+        for state, status in (("ACTIVE", 200), ("SUSPENDED", 403), ("ACTIVE", 200), ("LEFT", 403)):
+            self.call("PATCH", "/admin/members/%s/status" % member, {"status": state}, operator)
+            self.call("GET", "/admin/orgs/" + org, token=token, status=status)
+        self.call("PATCH", "/admin/members/%s/status" % member, {"status": "ACTIVE"}, operator)
+        self.call("DELETE", "/admin/members/" + member, token=operator, status=204)
+        self.call("GET", "/admin/orgs/" + org, token=token, status=403)
+        # And who is out altogether.
         token = self.token("s15_admin", "ADMIN")["accessToken"]
         mine = self.me(token)["id"]
         key = self.call("POST", "/api/v1/api-keys", {"name": "k", "scopes": ["users:read"]}, token, status=201).json["key"]
