@@ -161,6 +161,52 @@ START_TEST(every_call_fails_once)
 }
 END_TEST
 
+/* ---- reads that fail from a moment on ------------------------------------------------------------ */
+
+static struct verify_source whole;
+static unsigned reads_left;
+
+static int fails(void)
+{
+	return reads_left == 0 ? ERR_IO : (reads_left--, 0);
+}
+
+static int entries(void *arg, uint64_t tile, unsigned width, struct buf *ret_bytes)
+{
+	return fails() != 0 ? ERR_IO : whole.entries(arg, tile, width, ret_bytes);
+}
+
+static int hashes(void *arg, unsigned level, uint64_t tile, unsigned width, struct merkle_hash *ret_hashes)
+{
+	return fails() != 0 ? ERR_IO : whole.hashes(arg, level, tile, width, ret_hashes);
+}
+
+static int blob(void *arg, uint64_t index, struct slice hex, uint8_t ret_hash[SHA256_LEN], uint64_t *ret_size)
+{
+	return fails() != 0 ? ERR_IO : whole.blob(arg, index, hex, ret_hash, ret_size);
+}
+
+START_TEST(a_disk_that_goes_away_is_no_damage)
+{
+	struct verify_source source;
+	bool clear = false;
+
+	log_fixture_open(&f);
+	whole = source = log_check_source(f.log);
+	source.entries = entries;
+	source.hashes = hashes;
+	source.blob = blob;
+	for (unsigned n = 0; !clear; n++) {
+		reads_left = n;
+		ck_assert_int_eq(verify(&source), 0);
+		ck_assert_msg(summary.n_evidence == 0, "reads that fail after %u are called damage", n);
+		clear = summary.n_unknown == 0;
+		ck_assert_msg(clear || reads_left == 0, "unclear, though every read was answered");
+		ck_assert_uint_lt(n, 100);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("verify_failing");
@@ -169,6 +215,7 @@ int main(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, every_call_fails_once, 0, COUNT(walks));
+	tcase_add_test(t, a_disk_that_goes_away_is_no_damage);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }
