@@ -11,16 +11,16 @@ die() {
 	exit 1
 }
 
-# The names in tools/packages, one a line.
+# The names in tools/packages and in the files that are named, one a line.
 packages_wanted() {
-	sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' tools/packages
+	sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' tools/packages "$@"
 }
 
 # A package that another one provides (npm, by some builds of nodejs) is there too.
 packages_missing() {
 	provided=$(dpkg-query -W -f '${db:Status-Status} ${Provides}\n' | sed -n 's/^installed //p' |
 		tr ',' '\n' | sed -e 's/(.*//' -e 's/[[:space:]]//g')
-	packages_wanted | while read -r name; do
+	packages_wanted "$@" | while read -r name; do
 		case $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) in
 		installed) ;;
 		*) printf '%s\n' "$provided" | grep -qxF "$name" || printf '%s\n' "$name" ;;
@@ -28,13 +28,13 @@ packages_missing() {
 	done
 }
 
-# Installs what dpkg says is missing, and nothing when nothing is.
+# Installs what dpkg says is missing of tools/packages and the files that are named, and nothing when nothing is.
 packages_install() {
 	if ! command -v dpkg-query >/dev/null 2>&1; then
 		say "This is not Debian: make sure that what tools/packages lists is installed."
 		return 0
 	fi
-	missing=$(packages_missing | tr '\n' ' ')
+	missing=$(packages_missing "$@" | tr '\n' ' ')
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" -eq 0 ]; then
 		as_root=
