@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
 #define ORIGIN "log.example.test/events"
 #define SIZE_MAX_TREE 512
@@ -101,8 +102,7 @@ static void set_up(void)
 		}
 	ed25519_from_seed(public_key, log_secret, seed);
 	ck_assert_int_eq(note_key_make(&log_key, SLICE(ORIGIN), NOTE_ED25519, public_key), 0);
-	snprintf(dir, sizeof(dir), "%s/lulab-witness-XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "witness");
 	ck_assert_int_eq(witness_init(dir, "w.example.test", &log_key, 1, &rng_system), 0);
 	reopen();
 }
@@ -111,7 +111,7 @@ static void tear_down(void)
 {
 	witness_close(witness);
 	witness = NULL;
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 /* ---- every call fails ----------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/net/http_rig.h"
 #include "core/store/projection_fixture.h"
+#include "lib/temp_dir.h"
 
 struct app_rig {
 	struct projection_fixture f; /* of the service's parts, while it runs: give() and wait_all() work */
@@ -31,15 +32,14 @@ static inline void app_rig_init(struct app_rig *r)
 	log_set_sink(app_rig_quiet, NULL);
 	ck_assert_int_eq(crypto_init(), 0);
 	*r = (struct app_rig){.problem = BUF_INIT(8192)};
-	snprintf(r->f.dir, sizeof(r->f.dir), "%s/lulab-app-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(r->f.dir));
+	temp_dir_make(r->f.dir, "app");
 }
 
 static inline void app_rig_finish(struct app_rig *r)
 {
 	config_finish(&r->config);
 	buf_finish(&r->problem);
-	ck_assert_int_eq(tree_remove(r->f.dir), 0);
+	temp_dir_remove(r->f.dir);
 	log_set_sink(NULL, NULL);
 }
 

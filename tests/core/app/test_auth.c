@@ -9,19 +9,19 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "crypto/crypto.h"
+#include "lib/temp_dir.h"
 
-static char dir[64], path[96];
+static char dir[TEMP_DIR_LEN], path[96];
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/lulab-auth-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "auth");
 	snprintf(path, sizeof(path), "%s/" ADMIN_TOKEN_FILE, dir);
 }
 
 static void teardown(void)
 {
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 static struct slice token_in_file(struct buf *text)

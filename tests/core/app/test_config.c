@@ -8,23 +8,20 @@
 
 #include "base/err.h"
 #include "lib/no_memory.h"
+#include "lib/temp_dir.h"
 
-static char dir[64];
+static char dir[TEMP_DIR_LEN];
 static struct config_loaded c;
 
 static void start(void)
 {
-	strncpy(dir, "/tmp/lulab-config-XXXXXX", sizeof(dir) - 1);
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "config");
 }
 
 static void stop(void)
 {
-	char command[128];
-
 	config_finish(&c);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	temp_dir_remove(dir);
 }
 
 /* dir/name, static until the next call but three. */

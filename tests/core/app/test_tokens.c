@@ -5,11 +5,12 @@
 #include "app/tokens.h"
 #include "base/err.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
 #define DAY_US (INT64_C(86400) * 1000000)
 #define PERIOD_US (TOKEN_KEY_DAYS * DAY_US)
 
-static char dir[64], root_key[96];
+static char dir[TEMP_DIR_LEN], root_key[96];
 static struct clock_manual moment;
 static struct keyring *keyring;
 static struct tokens *tokens;
@@ -33,8 +34,7 @@ static void close_all(void)
 static void set_up(void)
 {
 	ck_assert_int_eq(crypto_init(), 0);
-	snprintf(dir, sizeof(dir), "/tmp/lulab-tokens-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "tokens");
 	snprintf(root_key, sizeof(root_key), "%s/root.key", dir);
 	arena = (struct arena)ARENA_INIT(1 << 20);
 	clock_manual_init(&moment, 230 * PERIOD_US + DAY_US);
@@ -43,12 +43,9 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	char command[96];
-
 	close_all();
 	arena_finish(&arena);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	temp_dir_remove(dir);
 }
 
 static struct buf issue(void)

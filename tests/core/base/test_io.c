@@ -11,21 +11,21 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
-static char dir[] = "/tmp/lulab-test-io-XXXXXX";
+static char dir[TEMP_DIR_LEN];
 static char path[200];
 
 static void set_up(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/lulab-test-io-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make_on_disk(dir, "io");
 	snprintf(path, sizeof(path), "%s/file", dir);
 }
 
 static void tear_down(void)
 {
 	io_calls = &io_system;
-	ck_assert_int_eq(tree_remove(dir), 0);
+	temp_dir_remove(dir);
 	ck_assert(!file_exists(dir));
 }
 

@@ -3,6 +3,7 @@
 #include "domain/policy.h"
 
 #include "base/err.h"
+#include "base/io.h"
 #include "lib/run.h"
 
 #define LOG_KEY "log.example.test/events+d23885f3+AdBKsjJ0K7SrOhNovUYV5ObQIkq3GgFrr4UgozLJd4c3"
@@ -16,6 +17,9 @@
 	"2qhbKgAAAABoTuGA2s4i1HhVC657tau2VU6kiyeWpdedIWJbt8+8HU14HkYvyyDc2HkGes+aGhd0xkqqEssdypVlWMoqcIjDI62dCA==\n"
 #define OTHER_LINE "\xe2\x80\x94 other.example.test AAAAAAA=\n"
 #define NOTE TEXT "\n" LOG_LINE
+
+#define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X100 X50 X50
 
 static const struct {
 	const char *says, *text;
@@ -36,6 +40,10 @@ static const struct {
 	{"a log twice", "log " LOG_KEY "\nlog " LOG_KEY "\n", "line 2: this log was named", 0, 0, 0},
 	{"a witness twice", "witness " WITNESS_KEY "\nwitness " WITNESS_KEY " http://x\n", "line 2: this witness", 0, 0, 0},
 	{"a URL of another kind", "witness " WITNESS_KEY " ftp://x\n", "line 1: behind the key", 0, 0, 0},
+	{"more behind a log's key", "log " LOG_KEY " https://x\n", "line 1: there is more behind the key", 0, 0, 0},
+	{"a quorum of more than there can be", "quorum 1000\n", "line 1: a quorum is a number", 0, 0, 0},
+	{"a URL that is no end of", "witness " WITNESS_KEY " https://" X100 X100 X100 X100 X100 X100 "\n", "line 1: the URL is too long", 0,
+	    0, 0},
 	{"a quorum of more", "witness " WITNESS_KEY "\nquorum 2\n", "the quorum is more", 0, 0, 0},
 	{"a quorum twice", "quorum 0\nquorum 0\n", "line 2: a second quorum", 0, 0, 0},
 	{"a quorum that is no number", "quorum most\n", "line 1: a quorum is a number", 0, 0, 0},
@@ -58,6 +66,69 @@ START_TEST(policies_are_read)
 		ck_assert_int_eq(rc, ERR_CONFIG);
 		ck_assert_msg(strstr(problem.ptr, policies[_i].problem) != NULL, "%s: %s", policies[_i].says, problem.ptr);
 	}
+	buf_finish(&problem);
+}
+END_TEST
+
+/* So many keys, each of its own seed, and one more. */
+START_TEST(there_is_an_end_to_keys)
+{
+	static const struct {
+		const char *kind;
+		enum note_key_type type;
+		unsigned max;
+		const char *problem;
+	} kinds[] = {{"log", NOTE_ED25519, POLICY_LOGS_MAX, "too many log lines"},
+	    {"witness", NOTE_COSIGNATURE, POLICY_WITNESSES_MAX, "too many witness lines"}};
+	struct buf text = BUF_INIT(1 << 20), problem = BUF_INIT(1024);
+	static struct policy p;
+
+	for (unsigned i = 0; i <= kinds[_i].max; i++) {
+		uint8_t public_key[ED25519_PUBLIC_LEN] = {(uint8_t)i, (uint8_t)(i >> 8)};
+		struct note_key key;
+
+		if (i == kinds[_i].max)
+			ck_assert_int_eq(policy_parse(&p, buf_slice(&text), &problem), 0);
+		ck_assert_int_eq(note_key_make(&key, SLICE("a.example"), kinds[_i].type, public_key), 0);
+		buf_printf(&text, "%s ", kinds[_i].kind);
+		note_key_format(&text, &key);
+		buf_append_char(&text, '\n');
+	}
+	ck_assert_int_eq(policy_parse(&p, buf_slice(&text), &problem), ERR_CONFIG);
+	ck_assert_ptr_nonnull(strstr(problem.ptr, kinds[_i].problem));
+	buf_finish(&text);
+	buf_finish(&problem);
+}
+END_TEST
+
+START_TEST(a_file_of_a_policy_or_of_keys)
+{
+	static const char good[] = LOG_KEY "\n" LOG_KEY "\n";
+	struct buf problem = BUF_INIT(1024);
+	static struct policy p;
+	struct note_key keys[3];
+	char path[] = "/tmp/lulab-policy-XXXXXX";
+	unsigned n = 0;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	ck_assert_int_eq(policy_keys(keys, 3, &n, NOTE_ED25519, path), ERR_MALFORMED); /* is empty */
+	ck_assert_int_eq(file_replace(path, SLICE("nonsense\n"), 0600), 0);
+	ck_assert_int_eq(policy_read(&p, path, &problem), ERR_CONFIG);
+	ck_assert(slice_starts_with(buf_slice(&problem), slice_str(path)));
+	ck_assert_ptr_nonnull(strstr(problem.ptr, ", line 1: a line begins with"));
+	ck_assert_int_eq(file_replace(path, SLICE(good), 0600), 0);
+	ck_assert_int_eq(policy_keys(keys, 3, &n, NOTE_ED25519, path), 0);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_int_eq(policy_keys(keys, 3, &n, NOTE_ED25519, path), ERR_TOO_BIG); /* there is room for one more */
+	ck_assert_uint_eq(n, 3);
+	ck_assert_int_eq(policy_keys(keys, 3, &n, NOTE_COSIGNATURE, LOG_KEY), ERR_UNSUPPORTED);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(policy_keys(keys, 3, &n, NOTE_ED25519, path), ERR_NOT_FOUND);
+	buf_clear(&problem);
+	ck_assert_int_eq(policy_read(&p, path, &problem), ERR_NOT_FOUND);
+	ck_assert_ptr_nonnull(strstr(problem.ptr, "cannot be read"));
 	buf_finish(&problem);
 }
 END_TEST
@@ -118,6 +189,8 @@ int main(void)
 	if (crypto_init() != 0)
 		return EXIT_FAILURE;
 	tcase_add_loop_test(all, policies_are_read, 0, COUNT(policies));
+	tcase_add_loop_test(all, there_is_an_end_to_keys, 0, 2);
+	tcase_add_test(all, a_file_of_a_policy_or_of_keys);
 	tcase_add_test(all, a_request_is_what_was_written);
 	tcase_add_loop_test(all, an_answer_is_put_under_the_note, 0, COUNT(additions));
 	suite_add_tcase(suite, all);

@@ -16,8 +16,9 @@
 #include "core/net/http_rig.h"
 #include "net/http_client.h"
 #include "net/tls.h"
+#include "lib/temp_dir.h"
 
-static char dir[64], cert_path[80], key_path[80];
+static char dir[TEMP_DIR_LEN], cert_path[80], key_path[80];
 static struct http_server *server;
 static struct clock_manual hands;
 static struct clock_manual still; /* by which no loop is ever late, however busy the machine is */
@@ -100,8 +101,7 @@ static void start(void)
 	struct http_options options = {.listen = "127.0.0.1:0", .loops = 2, .routes = tables, .clock = &hands.clock,
 	    .lag_clock = &still.clock, .tls_cert = cert_path, .tls_key = key_path};
 
-	snprintf(dir, sizeof(dir), "/tmp/lulab-tls-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "tls");
 	snprintf(cert_path, sizeof(cert_path), "%s/cert.pem", dir);
 	snprintf(key_path, sizeof(key_path), "%s/key.pem", dir);
 	make_pair("first", 90);
@@ -115,7 +115,7 @@ static void stop(void)
 {
 	http_server_close(server);
 	server = NULL;
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 static int call(const char *path, const struct http_call *how, struct http_result *ret)

@@ -18,13 +18,14 @@
 #include "domain/envelope.h"
 #include "domain/note.h"
 #include "store/eventlog.h"
+#include "lib/temp_dir.h"
 
 #define FIXTURE_TIME_US INT64_C(1795473555000000) /* 2026-11-23T22:39:15Z */
 #define TEST_EVENT 7
 #define TEST_EVENT_NAME "test.happened"
 
 struct log_fixture {
-	char dir[64];
+	char dir[TEMP_DIR_LEN];
 	struct clock_manual clock;
 	struct eventlog_options options;
 	struct eventlog *log;
@@ -35,8 +36,7 @@ static inline void log_fixture_init(struct log_fixture *f)
 {
 	ck_assert_int_eq(crypto_init(), 0);
 	*f = (struct log_fixture){.problem = BUF_INIT(1024)};
-	snprintf(f->dir, sizeof(f->dir), "%s/lulab-log-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(f->dir));
+	temp_dir_make(f->dir, "log");
 	clock_manual_init(&f->clock, FIXTURE_TIME_US);
 	f->options = (struct eventlog_options){
 	    .dir = f->dir,
@@ -64,7 +64,7 @@ static inline void log_fixture_finish(struct log_fixture *f)
 {
 	log_fixture_close(f);
 	buf_finish(&f->problem);
-	ck_assert_int_eq(tree_remove(f->dir), 0);
+	temp_dir_remove(f->dir);
 }
 
 /* A checkpoint as the signer would leave it, over so many events with that root. */

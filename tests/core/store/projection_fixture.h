@@ -19,12 +19,13 @@
 #include "store/projector.h"
 #include "store/query.h"
 #include "store/seal.h"
+#include "lib/temp_dir.h"
 
 #define FIXTURE_TIME_US INT64_C(1795473555000000) /* 2026-11-23T22:39:15Z */
 #define FIXTURE_ORIGIN "log.example.test/events"
 
 struct projection_fixture {
-	char dir[64], keys_dir[96], root_path[96];
+	char dir[TEMP_DIR_LEN], keys_dir[96], root_path[96];
 	struct clock_manual clock;
 	struct rng_test rng;
 	struct buf problem;
@@ -53,8 +54,7 @@ static inline void fixture_init(struct projection_fixture *f)
 
 	*f = (struct projection_fixture){.problem = BUF_INIT(1024)};
 	ck_assert_int_eq(crypto_init(), 0);
-	snprintf(f->dir, sizeof(f->dir), "%s/lulab-rows-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(f->dir));
+	temp_dir_make(f->dir, "rows");
 	snprintf(f->keys_dir, sizeof(f->keys_dir), "%s/keys", f->dir);
 	snprintf(f->root_path, sizeof(f->root_path), "%s/root.key", f->dir);
 	clock_manual_init(&f->clock, FIXTURE_TIME_US);
@@ -82,7 +82,7 @@ static inline void fixture_finish(struct projection_fixture *f)
 	keyring_close(f->keyring);
 	eventlog_close(f->log);
 	buf_finish(&f->problem);
-	ck_assert_int_eq(tree_remove(f->dir), 0);
+	temp_dir_remove(f->dir);
 }
 
 /* ---- events ------------------------------------------------------------------- */

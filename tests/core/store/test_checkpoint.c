@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "lib/temp_dir.h"
 
 #define LEAVES_MAX 300
 #define NOTES_MAX 64
@@ -30,7 +31,7 @@ static struct {
 	int put_rc;
 } l = {.lock = PTHREAD_MUTEX_INITIALIZER, .grown = PTHREAD_COND_INITIALIZER};
 
-static char dir[64];
+static char dir[TEMP_DIR_LEN];
 static struct clock_manual now;
 static struct signer *s;
 
@@ -158,8 +159,7 @@ static void stop(void)
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/lulab-signer-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "signer");
 	clock_manual_init(&now, INT64_C(1790000000000000));
 	l.edge.size = 0;
 	l.noted = l.n_notes = l.n_refused = 0;
@@ -169,7 +169,7 @@ static void setup(void)
 static void teardown(void)
 {
 	stop();
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 /* Every note is by the signer's key, in order, and has the root of its size. */

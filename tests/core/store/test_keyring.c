@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "lib/temp_dir.h"
 
 #define START_US INT64_C(1790000000000000)
 #define DAY_US INT64_C(86400000000)
@@ -33,7 +34,7 @@ ssize_t library_pwrite(int fd, const void *bytes, size_t len, off_t at)
 	return syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
-static char dir[64], keys_dir[96], root_path[96];
+static char dir[TEMP_DIR_LEN], keys_dir[96], root_path[96];
 static struct clock_manual now;
 static struct keyring *kr;
 
@@ -55,8 +56,7 @@ static void open_again(void)
 static void setup(void)
 {
 	heads_fail = false;
-	snprintf(dir, sizeof(dir), "/tmp/lulab-keyring-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "keyring");
 	snprintf(keys_dir, sizeof(keys_dir), "%s/keys", dir);
 	snprintf(root_path, sizeof(root_path), "%s/root.key", dir);
 	clock_manual_init(&now, START_US);
@@ -67,7 +67,7 @@ static void teardown(void)
 {
 	keyring_close(kr);
 	kr = NULL;
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 static struct id take(enum key_kind kind)

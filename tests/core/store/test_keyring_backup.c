@@ -10,12 +10,13 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "store/eventlog.h"
+#include "lib/temp_dir.h"
 
 #define START_US INT64_C(1790000000000000)
 #define DAY_US INT64_C(86400000000)
 #define MANY 1500 /* of each kind: more than one chunk and one batch */
 
-static char dir[64], keys_dir[96], root_path[96], copy_path[96], partial_path[112];
+static char dir[TEMP_DIR_LEN], keys_dir[96], root_path[96], copy_path[96], partial_path[112];
 static struct clock_manual now;
 static struct keyring *kr;
 static struct eventlog *log_;
@@ -43,8 +44,7 @@ static void setup(void)
 {
 	struct eventlog_options o = {.dir = dir, .clock = &now.clock, .reserve_off = true, .map_bytes = 1 << 24};
 
-	snprintf(dir, sizeof(dir), "/tmp/lulab-keyring-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "keyring");
 	snprintf(keys_dir, sizeof(keys_dir), "%s/keys", dir);
 	snprintf(root_path, sizeof(root_path), "%s/root.key", dir);
 	snprintf(copy_path, sizeof(copy_path), "%s/copy", dir);
@@ -59,7 +59,7 @@ static void teardown(void)
 	close_ring();
 	eventlog_close(log_);
 	log_ = NULL;
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 static int back_up(struct keyring_backup *ret)

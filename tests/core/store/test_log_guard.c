@@ -13,11 +13,12 @@
 
 #include "base/io.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
 static sigjmp_buf back;
 static int status;        /* of _exit(); -1: somebody else's handler ran */
 static MDB_assert_func *given; /* what LMDB calls when it finds itself wrong */
-static char dir[64], path[96];
+static char dir[TEMP_DIR_LEN], path[96];
 
 _Noreturn void __wrap__exit(int how);
 _Noreturn void __wrap__exit(int how)
@@ -45,8 +46,7 @@ static MDB_env *env;
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/lulab-guard-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make_on_disk(dir, "guard");
 	signal(SIGBUS, somebody_else);
 	signal(SIGSEGV, somebody_else);
 	ck_assert_int_eq(mdb_env_create(&env), 0);
@@ -58,7 +58,7 @@ static void setup(void)
 static void teardown(void)
 {
 	mdb_env_close(env);
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 /* A file mapped whole and then cut short: what was behind the end cannot be read. */

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
 #define MAP_BYTES ((uint64_t)1 << 30)
 
@@ -46,8 +47,7 @@ static struct io watched;
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/lulab-test-mdb-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make_on_disk(dir, "mdb");
 	watched = io_system;
 	watched.rename = watched_rename;
 	io_calls = &watched;
@@ -59,7 +59,7 @@ static void setup(void)
 static void teardown(void)
 {
 	io_calls = &io_system;
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 static int open_and_close(void)

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
 #define MAP_BYTES ((uint64_t)64 << 20)
 #define PAGE 4096u
@@ -21,7 +22,7 @@
 #define BIG_LEN 9000u
 #define FREED_LEN ((size_t)3 << 20) /* frees so many pages at once that their list does not fit one */
 
-static char dir[64], path[80];
+static char dir[TEMP_DIR_LEN], path[80];
 static struct buf good = BUF_INIT((size_t)64 << 20), bytes = BUF_INIT((size_t)64 << 20);
 
 static void commit_value(MDB_env *env, MDB_dbi *dbi, const char *key, size_t len)
@@ -46,8 +47,7 @@ static void setup(void)
 	MDB_dbi dbi;
 	char key[16];
 
-	snprintf(dir, sizeof(dir), "%s/lulab-pages-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "pages");
 	snprintf(path, sizeof(path), "%s/data.mdb", dir);
 	ck_assert_int_eq(mdb_env_create(&env), 0);
 	ck_assert_int_eq(mdb_env_set_maxdbs(env, 4), 0);
@@ -69,7 +69,7 @@ static void teardown(void)
 {
 	buf_finish(&good);
 	buf_finish(&bytes);
-	ck_assert_int_eq(tree_remove(dir), 0);
+	temp_dir_remove(dir);
 }
 
 /* ---- the parts of the file --------------------------------------------------------------- */

@@ -11,11 +11,12 @@
 #include "domain/schema.h"
 #include "lib/no_memory.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
 #define EVENT SLICE("0123456789abcdef0123456789abcdef")
 #define ORIGIN "log.example.test/events"
 
-static char dir[64], keys_dir[96], root_path[96];
+static char dir[TEMP_DIR_LEN], keys_dir[96], root_path[96];
 static struct keyring *kr;
 static struct sealer *s;
 
@@ -50,8 +51,7 @@ static void setup(void)
 	struct keyring_options o = {.dir = keys_dir, .root_key_path = root_path, .stock = 64, .keep_days = 30,
 	    .clock = &clock_system, .rng = &rng_system};
 
-	snprintf(dir, sizeof(dir), "/tmp/lulab-seal-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "seal");
 	snprintf(keys_dir, sizeof(keys_dir), "%s/keys", dir);
 	snprintf(root_path, sizeof(root_path), "%s/root.key", dir);
 	ck_assert_int_eq(keyring_open(&kr, &o), 0);
@@ -63,7 +63,7 @@ static void teardown(void)
 {
 	sealer_destroy(s);
 	keyring_close(kr);
-	tree_remove(dir);
+	temp_dir_remove(dir);
 }
 
 static struct subject subject_of(const char *identity)

@@ -9,12 +9,13 @@
 #include "core/store/log_fixture.h"
 #include "lib/failing.h"
 #include "lib/run.h"
+#include "lib/temp_dir.h"
 
 static const char *const parts[] = {"origin", "log.vkey", "signer.state", "signer.key", "log/data.mdb"};
 static const char *const marks[] = {"restored", "log.damage", "signer.next.key"};
 static const char *const folds[] = {"index/data.mdb", "read/meetings.sqlite"};
 
-static char dir[64];
+static char dir[TEMP_DIR_LEN];
 
 static const char *in_dir(const char *name)
 {
@@ -49,7 +50,7 @@ static bool is(const char *where, const char *name, const char *text)
 
 static void before(void)
 {
-	ck_assert_int_eq(tree_remove(dir), 0);
+	temp_dir_remove(dir);
 	for (size_t i = 0; i < COUNT(parts); i++) {
 		put("", parts[i], "old");
 		put("successor.tmp/", parts[i], "new");
@@ -112,13 +113,12 @@ static const struct {
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "%s/lulab-succession-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	temp_dir_make(dir, "succession");
 }
 
 static void teardown(void)
 {
-	ck_assert_int_eq(tree_remove(dir), 0);
+	temp_dir_remove(dir);
 }
 
 START_TEST(every_call_fails_once)
