@@ -26,6 +26,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/arena.h"
+
 /*
  * libuv closes descriptors by a system call of its own that the thread sanitizer does not see, so a number that another
  * thread gets next looks to it like one that two threads have. Only what it keeps of descriptors is touched by these.
@@ -211,6 +213,39 @@ CALL(MEMORY, void *, malloc, (size_t size), (size), IS(NULL))
 CALL(MEMORY, void *, calloc, (size_t n, size_t size), (n, size), IS(NULL))
 CALL(MEMORY, void *, realloc, (void *ptr, size_t size), (ptr, size), IS(NULL))
 CALL(MEMORY, char *, strdup, (const char *text), (text), IS(NULL))
+
+CALL(ARENAS, void *, arena_alloc, (struct arena *a, size_t size), (a, size), IS(NULL))
+CALL(ARENAS, void *, arena_calloc, (struct arena *a, size_t n, size_t size), (a, n, size), IS(NULL))
+
+struct slice __real_arena_dup(struct arena *a, struct slice bytes);
+struct slice __wrap_arena_dup(struct arena *a, struct slice bytes);
+struct slice __wrap_arena_dup(struct arena *a, struct slice bytes)
+{
+	if (bytes.len > 0 && fails(FAILING_ARENAS, "arena_dup")) /* a copy of nothing takes no room */
+		return (struct slice){0};
+	return __real_arena_dup(a, bytes);
+}
+
+char *__wrap_arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *__wrap_arena_printf(struct arena *a, const char *format, ...)
+{
+	va_list args;
+	char *text;
+	int len;
+
+	if (fails(FAILING_ARENAS, "arena_printf"))
+		return NULL;
+	va_start(args, format);
+	len = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	text = len < 0 ? NULL : __real_arena_alloc(a, (size_t)len + 1);
+	if (text == NULL)
+		return NULL;
+	va_start(args, format);
+	vsnprintf(text, (size_t)len + 1, format, args);
+	va_end(args);
+	return text;
+}
 
 CALL(LMDB, int, mdb_env_create, (MDB_env **env), (env), IS(ENOMEM))
 CALL(LMDB, int, mdb_env_set_mapsize, (MDB_env *env, size_t size), (env, size), IS(ENOMEM))
