@@ -73,9 +73,10 @@ static bool too_many(struct action *c, int64_t until_ms, int64_t now_ms, const c
 
 static void tell_operator(struct codes *codes, int64_t now_ms)
 {
-	if (now_ms - codes->alarmed_at_ms < ALARM_PAUSE_MS)
+	int64_t last_ms = atomic_load(&codes->alarmed_at_ms);
+
+	if (now_ms - last_ms < ALARM_PAUSE_MS || !atomic_compare_exchange_strong(&codes->alarmed_at_ms, &last_ms, now_ms))
 		return;
-	codes->alarmed_at_ms = now_ms;
 	log_error("codes", "as many codes as LULAB_CODES_PER_DAY allows were asked for in 24 hours: none are sent; "
 	    "is somebody running up costs?");
 }
@@ -181,7 +182,7 @@ static int make_request(struct asking *a, int64_t now_ms)
 	return seal_code(a);
 }
 
-/* Under `asking`. */
+/* Under the address's `asking`. */
 static bool ask(struct asking *a)
 {
 	struct action *c = a->c;
@@ -224,15 +225,23 @@ static void print_for_developer(const struct asking *a)
 		    purposes[a->purpose].request, "code", a->code);
 }
 
+static pthread_mutex_t *asking_of(struct action *c, const struct caller *caller)
+{
+	const char *digest = caller->address_digest.ptr; /* base64url of a keyed digest: even enough */
+
+	return &c->app->codes->asking[((unsigned char)digest[0] ^ (unsigned char)digest[1] << 3) % CODES_STRIPES];
+}
+
 bool code_request(struct action *c, enum code_purpose purpose, const struct code_target *target,
     const struct caller *caller, struct slice *ret_request_id)
 {
 	struct asking a = {.c = c, .purpose = purpose, .target = target, .caller = caller};
+	pthread_mutex_t *asking = asking_of(c, caller);
 	bool done;
 
-	pthread_mutex_lock(&c->app->codes->asking);
+	pthread_mutex_lock(asking);
 	done = ask(&a);
-	pthread_mutex_unlock(&c->app->codes->asking);
+	pthread_mutex_unlock(asking);
 	if (done) {
 		print_for_developer(&a);
 		codes_over(c->app->codes); /* the one before it, if any */

@@ -147,6 +147,15 @@ void codes_over(struct codes *codes)
 	pthread_mutex_unlock(&codes->lock);
 }
 
+static void destroy(struct codes *codes)
+{
+	pthread_cond_destroy(&codes->wake);
+	pthread_mutex_destroy(&codes->lock);
+	for (int i = 0; i < CODES_STRIPES; i++)
+		pthread_mutex_destroy(&codes->asking[i]);
+	free(codes);
+}
+
 int codes_open(struct codes **ret, struct app *app)
 {
 	struct codes *codes = calloc(1, sizeof(*codes));
@@ -155,17 +164,15 @@ int codes_open(struct codes **ret, struct app *app)
 	if (codes == NULL)
 		return ERR_NOMEM;
 	codes->app = app;
-	pthread_mutex_init(&codes->asking, NULL);
+	for (int i = 0; i < CODES_STRIPES; i++)
+		pthread_mutex_init(&codes->asking[i], NULL);
 	pthread_mutex_init(&codes->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&codes->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	if (pthread_create(&codes->thread, NULL, run, codes) != 0) {
-		pthread_cond_destroy(&codes->wake);
-		pthread_mutex_destroy(&codes->lock);
-		pthread_mutex_destroy(&codes->asking);
-		free(codes);
+		destroy(codes);
 		return ERR_NOMEM;
 	}
 	if (slice_is(app->config->env, "development"))
@@ -183,8 +190,5 @@ void codes_close(struct codes *codes)
 	pthread_cond_signal(&codes->wake);
 	pthread_mutex_unlock(&codes->lock);
 	pthread_join(codes->thread, NULL);
-	pthread_cond_destroy(&codes->wake);
-	pthread_mutex_destroy(&codes->lock);
-	pthread_mutex_destroy(&codes->asking);
-	free(codes);
+	destroy(codes);
 }
