@@ -111,7 +111,7 @@ static bool read_role(struct action *c, struct slice code, struct account_new *n
 	return true;
 }
 
-static bool read_creation(struct action *c, struct account_new *n)
+bool account_new_read(struct action *c, struct account_new *n)
 {
 	struct request_user_create body;
 
@@ -133,7 +133,7 @@ static void run_create(struct action *c)
 	struct json_writer w;
 	int rc;
 
-	if (!read_creation(c, &n))
+	if (!account_new_read(c, &n))
 		return;
 	rc = account_new_add(&e, &n);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 
 #include "app/app_http.h"
 #include "app/erase.h"
+#include "app/user_import.h"
 #include "app/caller_notes.h"
 #include "app/codes.h"
 #include "base/err.h"
@@ -433,6 +434,8 @@ static int start_identity(struct app *app, struct buf *problem)
 	if (rc == 0)
 		rc = job_pool_open(&app->commands, "lulab-command", COMMAND_THREADS, COMMANDS_WAITING_MAX);
 	if (rc == 0)
+		rc = user_imports_open(&app->imports, app);
+	if (rc == 0)
 		rc = job_pool_open(&app->hashings, "lulab-hash", HASHING_THREADS, HASHINGS_WAITING_MAX);
 	if (rc == 0)
 		rc = job_pool_open(&app->decisions, "lulab-decide", 1, DECISIONS_WAITING_MAX); /* one: see action.h */
@@ -554,6 +557,8 @@ void app_stop(struct app *app)
 			app->adapters[i]->stop(app->adapter_states[i]);
 	}
 	codes_close(app->codes);
+	user_imports_close(app->imports);
+	app->imports = NULL;
 	job_pool_close(app->decisions);
 	job_pool_close(app->hashings);
 	job_pool_close(app->commands);

@@ -50,6 +50,8 @@ struct account_new {
 	struct slice user_text;
 };
 
+/* What POST /api/v1/users takes, from the body; `how` stays. False: the answer is set. */
+bool account_new_read(struct action *c, struct account_new *n);
 /* Its password, hashed at some cost; false: the answer is set. */
 bool account_new_password(struct action *c, struct account_new *n, struct slice password);
 /* Adds all that it consists of, the system's roles among it. ERR_* of keyring_take(). */
