@@ -146,6 +146,7 @@ class Audit(unittest.TestCase):
         s.start(wait=False)
         try:
             eventually(lambda: not os.path.exists(os.path.join(data, "log.damage")), timeout_s=120)
+            eventually(lambda: self.is_live(s), timeout_s=120)
             self.assertEqual(s.post_event(meeting_event(trace_id="t-early")).status, 503)
         finally:
             s.stop()
