@@ -263,8 +263,8 @@ void dispatch_head(struct conn *c)
 		c->close_after = true;
 	status = http_target_parse(&target, head->target, head->host, head->is_options, &x->arena, &code);
 	if (status != 0) {
-		COUNT(c->loop->n_malformed, 1);
-		refuse_and_close(x, status, code, "The request target is malformed.");
+		COUNT(c->loop->n_malformed, status == 400);
+		refuse_and_close(x, status, code, status == 400 ? "The request target is malformed." : "There is no memory for it now.");
 		return;
 	}
 	x->rq.path = target.path;

@@ -140,7 +140,7 @@ struct http_target {
 };
 
 /*
- * 0, or the status to refuse with (400) and *ret_code. host is the Host
+ * 0, or the status to refuse with (400, without memory 503) and *ret_code. host is the Host
  * field's value, which an absolute target must repeat.
  */
 int http_target_parse(struct http_target *ret, struct slice target, struct slice host, bool is_options,

@@ -6,12 +6,19 @@
 #include "net/http_parser.h"
 
 #include "base/codec.h"
+#include "base/err.h"
 #include "base/planted.h"
 
 static int refuse(const char **ret_code, const char *code)
 {
 	*ret_code = code;
 	return 400;
+}
+
+static int refuse_decoding(const char **ret_code, int rc, const char *code)
+{
+	*ret_code = rc == ERR_NOMEM ? "out_of_memory" : code;
+	return rc == ERR_NOMEM ? 503 : 400;
 }
 
 static bool characters_ok(struct slice target)
@@ -56,8 +63,8 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Decoded text of valid UTF-8, borrowed when nothing was encoded. False: broken escape, NUL, not UTF-8, no memory. */
-static bool decode(struct slice *ret, struct slice text, bool plus_is_space, struct arena *arena)
+/* Decoded text of valid UTF-8, borrowed when nothing was encoded. ERR_MALFORMED: broken escape, NUL, not UTF-8. */
+static int decode(struct slice *ret, struct slice text, bool plus_is_space, struct arena *arena)
 {
 	char *out;
 	size_t n = 0;
@@ -65,11 +72,11 @@ static bool decode(struct slice *ret, struct slice text, bool plus_is_space, str
 	if (text.len == 0 || (memchr(text.ptr, '%', text.len) == NULL &&
 				     (!plus_is_space || memchr(text.ptr, '+', text.len) == NULL))) {
 		*ret = text;
-		return true;
+		return 0;
 	}
 	out = arena_alloc(arena, text.len + 1);
 	if (out == NULL)
-		return false;
+		return ERR_NOMEM;
 	for (size_t i = 0; i < text.len; i++) {
 		int high, low;
 
@@ -84,12 +91,12 @@ static bool decode(struct slice *ret, struct slice text, bool plus_is_space, str
 		high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
 		low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
 		if (high < 0 || low < 0 || (high * 16 + low == 0 && !PLANTED(form_nul)))
-			return false;
+			return ERR_MALFORMED;
 		out[n++] = (char)(high * 16 + low);
 		i += 2;
 	}
 	*ret = slice_of(out, n);
-	return utf8_valid(*ret);
+	return utf8_valid(*ret) ? 0 : ERR_MALFORMED;
 }
 
 static bool has_encoded_separator(struct slice path)
@@ -144,17 +151,21 @@ static int parse_query(struct http_target *t, struct arena *arena, const char **
 		return refuse(ret_code, "too_many_parameters");
 	t->query = arena_calloc(arena, n_max, sizeof(*t->query));
 	if (t->query == NULL)
-		return refuse(ret_code, "bad_query");
+		return refuse_decoding(ret_code, ERR_NOMEM, "bad_query");
 	while (rest.len > 0) {
 		struct http_field *field = &t->query[t->n_query];
 		struct slice name, value;
+		int rc;
 
 		slice_cut(rest, '&', &pair, &rest);
 		if (pair.len == 0)
 			continue;
 		slice_cut(pair, '=', &name, &value);
-		if (!decode(&field->name, name, true, arena) || !decode(&field->value, value, true, arena))
-			return refuse(ret_code, "bad_query");
+		rc = decode(&field->name, name, true, arena);
+		if (rc == 0)
+			rc = decode(&field->value, value, true, arena);
+		if (rc != 0)
+			return refuse_decoding(ret_code, rc, "bad_query");
 		t->n_query++;
 	}
 	return 0;
@@ -179,7 +190,12 @@ int http_target_parse(struct http_target *ret, struct slice target, struct slice
 	slice_cut(target, '?', &path, &t.query_text);
 	if (path.len == 0)
 		path = SLICE("/");
-	if (has_encoded_separator(path) || !decode(&t.path, path, false, arena) || !path_ok(t.path))
+	if (has_encoded_separator(path))
+		return refuse(ret_code, "bad_path");
+	status = decode(&t.path, path, false, arena);
+	if (status != 0)
+		return refuse_decoding(ret_code, status, "bad_path");
+	if (!path_ok(t.path))
 		return refuse(ret_code, "bad_path");
 	status = parse_query(&t, arena, ret_code);
 	if (status != 0)

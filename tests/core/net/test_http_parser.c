@@ -393,6 +393,31 @@ START_TEST(limits_and_their_status)
 }
 END_TEST
 
+START_TEST(a_target_without_memory_is_not_called_malformed)
+{
+	static const char *const targets[] = {"/a%20b", "/?p=1", "/?p=a+b", "/?p+q=1"};
+
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		struct http_target t;
+		const char *code = NULL;
+		int status = 503;
+
+		for (size_t room = 0; status == 503; room += 16) {
+			struct arena small = ARENA_INIT(room);
+
+			ck_assert_uint_lt(room, 65536);
+			status = http_target_parse(&t, slice_str(targets[i]), SLICE("a"), false, &small, &code);
+			if (status != 0) {
+				ck_assert_msg(status == 503, "%s with %zu bytes: %d", targets[i], room, status);
+				ck_assert_str_eq(code, "out_of_memory");
+			}
+			ck_assert_msg(status != 0 || room > 0, "%s needs no memory", targets[i]);
+			arena_finish(&small);
+		}
+	}
+}
+END_TEST
+
 START_TEST(a_discarded_body_is_counted_but_not_kept)
 {
 	struct http_parser p;
@@ -563,6 +588,7 @@ int main(void)
 	tcase_add_loop_test(tc, accepted_requests, 0, (int)COUNT(accepted));
 	tcase_add_test(tc, the_next_request_is_left_alone);
 	tcase_add_test(tc, limits_and_their_status);
+	tcase_add_test(tc, a_target_without_memory_is_not_called_malformed);
 	tcase_add_test(tc, a_discarded_body_is_counted_but_not_kept);
 	tcase_add_test(tc, repeated_parameters_are_found);
 	tcase_add_test(tc, limits_are_completed_and_clamped);
