@@ -1,6 +1,6 @@
 /*
- * Who is calling, and may they. Until there are users there is one principal,
- * the operator, who holds the token in DATA/admin.token.
+ * Who is calling, and may they. This file knows one caller itself: the operator,
+ * who holds the token in DATA/admin.token; principals.h knows the people and the keys.
  *
  * Routes name the permission they ask for ("meetings:read"); a principal's
  * list of permissions is matched by name, "*" being all of them. Read-only
