@@ -101,12 +101,8 @@ static enum exit_status skip_here(struct skipping *s, bool *ret_running)
 
 static int make_url(const struct skipping *s, const struct config *config, struct buf *url)
 {
-	struct slice to = slice_str(option_text(s->in, "to"));
-	int rc;
+	int rc = settings_service_url(s->in, config, url);
 
-	while (to.len > 0 && to.ptr[to.len - 1] == '/')
-		to.len--;
-	rc = to.len > 0 ? buf_append(url, to) : settings_url(config, url);
 	return rc != 0 ? rc : buf_printf(url, "/api/v1/projections/%s/skip", s->model->name);
 }
 
@@ -121,25 +117,6 @@ static int make_body(const struct skipping *s, struct buf *body)
 	json_put_str(&w, s->reason);
 	json_end_object(&w);
 	return body->rc;
-}
-
-/* "Authorization: Bearer <token>" */
-static enum exit_status read_token(const struct skipping *s, struct buf *header)
-{
-	struct buf path = BUF_INIT(URL_LEN_MAX), text = BUF_INIT(4096);
-	enum exit_status status = STATUS_OK;
-	int rc = buf_printf(&path, "%s/" ADMIN_TOKEN_FILE, option_data_dir(s->in));
-
-	if (rc == 0)
-		rc = file_read(&text, path.ptr);
-	if (rc == 0)
-		rc = buf_printf(header, "Authorization: Bearer %.*s", SLICE_ARG(slice_trim(buf_slice(&text))));
-	if (rc != 0)
-		status = command_fail(s->in, STATUS_UNAUTHORISED, "cannot read the admin token %s: %s",
-		    path.ptr == NULL ? ADMIN_TOKEN_FILE : path.ptr, err_text(rc));
-	buf_wipe(&text);
-	buf_finish(&path);
-	return status;
 }
 
 static enum exit_status status_of_answer(int http)
@@ -215,7 +192,7 @@ static enum exit_status skip_there(struct skipping *s)
 	enum exit_status status = settings_load(s->in, NULL, &config);
 
 	if (status == STATUS_OK)
-		status = read_token(s, &authorization);
+		status = settings_admin_header(s->in, &authorization);
 	if (status == STATUS_OK && (make_url(s, &config.values, &url) != 0 || make_body(s, &body) != 0))
 		status = command_fail_usage(s->in, "the reason or the address is too long");
 	if (status == STATUS_OK)

@@ -62,7 +62,6 @@ static enum exit_status start_private(struct service *s, bool *ret_running)
 
 static enum exit_status find_running(struct service *s)
 {
-	struct slice to = slice_str(option_text(s->in, "to"));
 	enum exit_status status;
 
 	config_finish(&s->config);
@@ -70,29 +69,9 @@ static enum exit_status find_running(struct service *s)
 	status = settings_load(s->in, NULL, &s->config);
 	if (status != STATUS_OK)
 		return status;
-	while (to.len > 0 && to.ptr[to.len - 1] == '/')
-		to.len--;
-	if ((to.len > 0 ? buf_append(&s->url, to) : settings_url(&s->config.values, &s->url)) != 0)
+	if (settings_service_url(s->in, &s->config.values, &s->url) != 0)
 		return command_fail_usage(s->in, "the address is too long");
 	return STATUS_OK;
-}
-
-static enum exit_status read_token(struct service *s)
-{
-	struct buf path = BUF_INIT(URL_LEN_MAX), text = BUF_INIT(4096);
-	enum exit_status status = STATUS_OK;
-	int rc = buf_printf(&path, "%s/" ADMIN_TOKEN_FILE, option_data_dir(s->in));
-
-	if (rc == 0)
-		rc = file_read(&text, path.ptr);
-	if (rc == 0)
-		rc = buf_printf(&s->authorization, "Authorization: Bearer %.*s", SLICE_ARG(slice_trim(buf_slice(&text))));
-	if (rc != 0)
-		status = command_fail(s->in, STATUS_UNAUTHORISED, "cannot read the admin token %s: %s",
-		    path.ptr == NULL ? ADMIN_TOKEN_FILE : path.ptr, err_text(rc));
-	buf_wipe(&text);
-	buf_finish(&path);
-	return status;
 }
 
 static bool log_is_there(const struct invocation *in)
@@ -121,7 +100,7 @@ enum exit_status service_open(struct service *s, const struct invocation *in)
 		status = start_private(s, &running);
 	if (status == STATUS_OK && running)
 		status = find_running(s);
-	return status == STATUS_OK ? read_token(s) : status;
+	return status == STATUS_OK ? settings_admin_header(s->in, &s->authorization) : status;
 }
 
 void service_close(struct service *s)

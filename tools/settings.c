@@ -3,6 +3,12 @@
 
 #include <unistd.h>
 
+#include "app/auth.h"
+#include "base/io.h"
+
+#define PATH_LEN_MAX 4096
+#define TOKEN_LEN_MAX 4096
+
 enum exit_status settings_load(const struct invocation *in, const struct config_sources *sources,
     struct config_loaded *ret)
 {
@@ -41,4 +47,31 @@ int settings_url(const struct config *config, struct buf *url)
 	buf_append(url, listen);
 	arena_finish(&a);
 	return url->rc;
+}
+
+int settings_service_url(const struct invocation *in, const struct config *config, struct buf *url)
+{
+	struct slice to = slice_str(option_text(in, "to"));
+
+	while (to.len > 0 && to.ptr[to.len - 1] == '/')
+		to.len--;
+	return to.len > 0 ? buf_append(url, to) : settings_url(config, url);
+}
+
+enum exit_status settings_admin_header(const struct invocation *in, struct buf *header)
+{
+	struct buf path = BUF_INIT(PATH_LEN_MAX), text = BUF_INIT(TOKEN_LEN_MAX);
+	enum exit_status status = STATUS_OK;
+	int rc = buf_printf(&path, "%s/" ADMIN_TOKEN_FILE, option_data_dir(in));
+
+	if (rc == 0)
+		rc = file_read(&text, path.ptr);
+	if (rc == 0)
+		rc = buf_printf(header, "Authorization: Bearer %.*s", SLICE_ARG(slice_trim(buf_slice(&text))));
+	if (rc != 0)
+		status = command_fail(in, STATUS_UNAUTHORISED, "cannot read the admin token %s: %s",
+		    path.ptr == NULL ? ADMIN_TOKEN_FILE : path.ptr, err_text(rc));
+	buf_wipe(&text);
+	buf_finish(&path);
+	return status;
 }

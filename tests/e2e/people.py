@@ -3,6 +3,7 @@
 import json
 import os
 import unittest
+import zlib
 
 from harness import BINARY, WRONG_CLOCK_SO, Server, eventually
 
@@ -86,3 +87,21 @@ class People:
 
     def events(self, kind):
         return self.call("GET", "/api/v1/events?type=%s&limit=100" % kind, token=self.server.admin_token()).json["data"]
+
+
+class PeopleOfOneService(People):
+    """One service for a whole class; every test comes from an address of its own, so that limits per address are its own, too."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = DevServer(env={"LULAB_TRUSTED_PROXIES": "127.0.0.1/32"}).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+
+    def setUp(self):
+        self.address = "198.51.%d.%d" % divmod(zlib.crc32(self.id().encode()) % 60000, 250)
+
+    def call(self, method, path, body=None, token=None, headers=None, status=200):
+        return super().call(method, path, body, token, {"X-Forwarded-For": self.address, **(headers or {})}, status)

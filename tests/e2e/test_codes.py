@@ -4,28 +4,12 @@
 import concurrent.futures
 import json
 import unittest
-import zlib
 
 from harness import Server, eventually, lulab
-from people import DevServer, LaterServer, People, with_clock, wrong
+from people import DevServer, LaterServer, People, PeopleOfOneService, with_clock, wrong
 
 
-class Codes(People, unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        # Each test is a few addresses' worth; the limit per address of the client has a test of its own.
-        cls.server = DevServer(env={"LULAB_TRUSTED_PROXIES": "127.0.0.1/32"}).start()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.__exit__(None, None, None)
-
-    def setUp(self):
-        self.address = "198.51.%d.%d" % divmod(zlib.crc32(self.id().encode()) % 60000, 250)
-
-    def call(self, method, path, body=None, token=None, headers=None, status=200):
-        return super().call(method, path, body, token, {"X-Forwarded-For": self.address, **(headers or {})}, status)
-
+class Codes(PeopleOfOneService, unittest.TestCase):
     def test_a_code_is_sent_and_looked_at(self):
         for path, kind, target, key, text in (
                 ("/api/verification/send", "register", "One@Example.com", "one@example.com", "验证码已发送到邮箱"),

@@ -8,29 +8,14 @@ import json
 import os
 import subprocess
 import unittest
-import zlib
 
 from harness import lulab
-from people import PASSWORD, DevServer, LaterServer, People, with_clock, wrong
+from people import PASSWORD, DevServer, LaterServer, PeopleOfOneService, with_clock, wrong
 
 OTHER = "staple battery horse"
 
 
-class Accounts(People, unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = DevServer(env={"LULAB_TRUSTED_PROXIES": "127.0.0.1/32"}).start()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.__exit__(None, None, None)
-
-    def setUp(self):
-        self.address = "198.51.%d.%d" % divmod(zlib.crc32(self.id().encode()) % 60000, 250)
-
-    def call(self, method, path, body=None, token=None, headers=None, status=200):
-        return super().call(method, path, body, token, {"X-Forwarded-For": self.address, **(headers or {})}, status)
-
+class Accounts(PeopleOfOneService, unittest.TestCase):
     def me(self, token, status=200):
         return self.call("GET", "/api/auth/me", token=token, status=status).json
 
