@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "app/auth.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "crypto/crypto.h"

@@ -23,7 +23,6 @@ struct listing {
 	struct http_request *rq;
 	struct list_request request;
 	struct query query;
-	enum list_shape shape;
 	bool streaming, started, asking;
 	bool sending;              /* inside a call of the server's, which may tell us that the client left */
 	bool gone;                 /* the client left; end when the query is back */
@@ -68,20 +67,6 @@ static void write_pagination(struct json_writer *w, const struct listing *l)
 	json_end_object(w);
 }
 
-static void write_legacy_counts(struct json_writer *w, const struct listing *l)
-{
-	uint32_t limit = l->request.limit;
-
-	json_name(w, "total");
-	json_put_u64(w, l->query.total);
-	json_name(w, "page");
-	json_put_u64(w, l->request.page);
-	json_name(w, "limit");
-	json_put_u64(w, limit);
-	json_name(w, "totalPages");
-	json_put_u64(w, (l->query.total + limit - 1) / limit);
-}
-
 /* Answering ends the request and its arena, and the listing with them: all that is needed is taken out before. */
 static void answer_page(struct listing *l)
 {
@@ -104,10 +89,7 @@ static void answer_page(struct listing *l)
 		json_begin_object(&w);
 		json_name(&w, "data");
 		json_put_raw(&w, buf_slice(&q->out));
-		if (l->shape == LIST_SHAPE_LEGACY)
-			write_legacy_counts(&w, l);
-		else
-			write_pagination(&w, l);
+		write_pagination(&w, l);
 		json_end_object(&w);
 	}
 	if (body.rc == 0)
@@ -291,8 +273,7 @@ static bool asks_for_a_page(const struct http_request *rq)
 	    http_request_query(rq, "cursor", &value);
 }
 
-void api_list(struct http_request *rq, const char *list, const struct list_fixed *fixed, size_t n_fixed,
-    enum list_shape shape)
+void api_list(struct http_request *rq, const char *list, const struct list_fixed *fixed, size_t n_fixed)
 {
 	const struct list_def *def = list_find(list);
 	struct listing *l = arena_alloc(rq->arena, sizeof(*l));
@@ -305,7 +286,7 @@ void api_list(struct http_request *rq, const char *list, const struct list_fixed
 		http_problem_err(rq, ERR_NOMEM, NULL);
 		return;
 	}
-	*l = (struct listing){.rq = rq, .shape = shape, .cursor_text = BUF_INIT(8192)};
+	*l = (struct listing){.rq = rq, .cursor_text = BUF_INIT(8192)};
 	rc = parse(l, def, fixed, n_fixed, problems, &n_problems);
 	if (rc == ERR_INVALID) {
 		answer_list_problems(rq, problems, n_problems);
@@ -317,7 +298,7 @@ void api_list(struct http_request *rq, const char *list, const struct list_fixed
 	}
 	if (!answer_min_position(rq, &l->query.has_min_position, &l->query.min_position))
 		return;
-	l->query.format = shape == LIST_SHAPE_LEGACY ? QUERY_JSON : answer_format(rq);
+	l->query.format = answer_format(rq);
 	http_header(rq, "Vary", SLICE("Accept"));
 	l->streaming = l->query.format != QUERY_JSON && !asks_for_a_page(rq);
 	l->request.want_total = !l->streaming;
@@ -337,7 +318,7 @@ void api_list_own(struct http_request *rq, const char *list, const char *filter)
 	if (own.value.len == 0) /* which would filter nothing */
 		http_problem(rq, 400, "invalid", "The operator's token belongs to no account.", NULL, 0);
 	else
-		api_list(rq, list, &own, 1, LIST_SHAPE_PAGE);
+		api_list(rq, list, &own, 1);
 }
 
 /* --- one row ------------------------------------------------------------------ */

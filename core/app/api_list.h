@@ -21,17 +21,12 @@ struct api_list_doc {
 	const char *fixed; /* filter the path decides, or NULL */
 };
 
-enum list_shape {
-	LIST_SHAPE_PAGE,   /* {"data":[...],"pagination":{page,limit,total,totalPages,nextCursor}} */
-	LIST_SHAPE_LEGACY, /* {"data":[...],"total","page","limit","totalPages"}: functional-spec 6.2 */
-};
-
 /*
- * Answers rq with the list of that name (of the read models; asserted). Query
+ * Answers rq with the list of that name (of the read models; asserted):
+ * {"data":[...],"pagination":{page,limit,total,totalPages,nextCursor}}. Query
  * parameters are the list's own, all problems told at once. fixed may be NULL.
  */
-void api_list(struct http_request *rq, const char *list, const struct list_fixed *fixed, size_t n_fixed,
-    enum list_shape shape);
+void api_list(struct http_request *rq, const char *list, const struct list_fixed *fixed, size_t n_fixed);
 
 /* The rows of a list that are the caller's own: those whose filter names their account. 400 to callers without one. */
 void api_list_own(struct http_request *rq, const char *list, const char *filter);

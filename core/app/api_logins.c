@@ -5,7 +5,7 @@
 
 static void list_logins(struct http_request *rq)
 {
-	api_list(rq, "logins", NULL, 0, LIST_SHAPE_PAGE);
+	api_list(rq, "logins", NULL, 0);
 }
 
 static const struct api_list_doc all_doc = {"logins", NULL}, own_doc = {"logins", "userId"};

@@ -12,7 +12,7 @@
 
 static void list_meetings(struct http_request *rq)
 {
-	api_list(rq, "meetings", NULL, 0, LIST_SHAPE_PAGE);
+	api_list(rq, "meetings", NULL, 0);
 }
 
 static void get_meeting(struct http_request *rq)
@@ -72,7 +72,7 @@ static void answer_participants(struct http_request *rq, struct slice id, struct
 	struct list_fixed of_meeting = {"meetingId", id};
 
 	(void)stream;
-	api_list(rq, "participants", &of_meeting, 1, LIST_SHAPE_PAGE);
+	api_list(rq, "participants", &of_meeting, 1);
 }
 
 static void answer_recordings(struct http_request *rq, struct slice id, struct slice stream)
@@ -80,7 +80,7 @@ static void answer_recordings(struct http_request *rq, struct slice id, struct s
 	struct list_fixed of_meeting = {"meetingId", id};
 
 	(void)stream;
-	api_list(rq, "recordings", &of_meeting, 1, LIST_SHAPE_PAGE);
+	api_list(rq, "recordings", &of_meeting, 1);
 }
 
 static void answer_events(struct http_request *rq, struct slice id, struct slice stream)

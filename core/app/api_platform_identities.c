@@ -11,14 +11,14 @@
 
 static void list_identities(struct http_request *rq)
 {
-	api_list(rq, "platform_identities", NULL, 0, LIST_SHAPE_PAGE);
+	api_list(rq, "platform_identities", NULL, 0);
 }
 
 static void list_of_user(struct http_request *rq)
 {
 	struct list_fixed theirs = {"localUserId", http_request_param(rq, "id")};
 
-	api_list(rq, "platform_identities", &theirs, 1, LIST_SHAPE_PAGE);
+	api_list(rq, "platform_identities", &theirs, 1);
 }
 
 static void get_identity(struct http_request *rq)

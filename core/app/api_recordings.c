@@ -4,7 +4,7 @@
 
 static void list_recordings(struct http_request *rq)
 {
-	api_list(rq, "recordings", NULL, 0, LIST_SHAPE_PAGE);
+	api_list(rq, "recordings", NULL, 0);
 }
 
 static void get_recording(struct http_request *rq)

@@ -178,7 +178,7 @@ static void list_users(struct http_request *rq)
 	struct list_fixed there = {"deleted", SLICE_INIT("false")};
 	bool all = is_asked(rq, "deleted") || is_asked(rq, "state");
 
-	api_list(rq, "users", &there, all ? 0 : 1, LIST_SHAPE_PAGE);
+	api_list(rq, "users", &there, all ? 0 : 1);
 }
 
 static void get_user(struct http_request *rq)

@@ -4,7 +4,7 @@
 
 static void list_webhooks(struct http_request *rq)
 {
-	api_list(rq, "webhooks", NULL, 0, LIST_SHAPE_PAGE);
+	api_list(rq, "webhooks", NULL, 0);
 }
 
 static void get_webhook(struct http_request *rq)
