@@ -321,13 +321,19 @@ update user_profiles set
 where user = :user_id;
 
 -- on user.contact_changed
-update users set username = coalesce(:username, username), username_claim = coalesce(:username_claim, username_claim),
-	email = coalesce(:email, iif(:email_claim is null, email, null)), email_claim = coalesce(:email_claim, email_claim),
-	email_verified_at = iif(:email_claim is null, email_verified_at, iif(:email_verified, :time, null)),
-	phone = coalesce(:phone, iif(:phone_claim is null, phone, null)), phone_claim = coalesce(:phone_claim, phone_claim),
-	country_code = coalesce(:country_code, iif(:phone_claim is null, country_code, null)),
-	phone_verified_at = iif(:phone_claim is null, phone_verified_at, iif(:phone_verified, :time, null)),
-	credentials_version = iif(:email_claim is null and :phone_claim is null, credentials_version, :version), updated_at = :time
+/* A claim that is given back with none in its place: that name is taken away. */
+update users set
+	username = iif(coalesce(:username_claim, :old_username_claim) is null, coalesce(:username, username), :username),
+	username_claim = iif(coalesce(:username_claim, :old_username_claim) is null, username_claim, :username_claim),
+	email = iif(coalesce(:email_claim, :old_email_claim) is null, email, :email),
+	email_claim = iif(coalesce(:email_claim, :old_email_claim) is null, email_claim, :email_claim),
+	email_verified_at = iif(coalesce(:email_claim, :old_email_claim) is null, email_verified_at, iif(:email_verified, :time, null)),
+	phone = iif(coalesce(:phone_claim, :old_phone_claim) is null, phone, :phone),
+	phone_claim = iif(coalesce(:phone_claim, :old_phone_claim) is null, phone_claim, :phone_claim),
+	country_code = iif(coalesce(:phone_claim, :old_phone_claim) is null, country_code, :country_code),
+	phone_verified_at = iif(coalesce(:phone_claim, :old_phone_claim) is null, phone_verified_at, iif(:phone_verified, :time, null)),
+	credentials_version = iif(coalesce(:email_claim, :old_email_claim, :phone_claim, :old_phone_claim) is null, credentials_version, :version),
+	updated_at = :time
 where id = :user_id;
 
 -- on verification.requested
@@ -480,13 +486,16 @@ select id, username, email, country_code as "countryCode", phone, display_name a
 	email_verified_at is not null as "emailVerified:bool", phone_verified_at is not null as "phoneVerified:bool",
 	password_hash is not null as "hasPassword:bool", role, state, active as "active:bool",
 	last_login_at as "lastLoginAt:time", created_at as "createdAt:time", updated_at as "updatedAt:time",
-	deleted_at as "deletedAt:time"
+	deleted_at as "deletedAt:time",
+	(select json_object('avatar', avatar, 'bio', bio, 'firstName', first_name, 'lastName', last_name, 'dateOfBirth', date_of_birth,
+		'gender', gender, 'address', address, 'city', city, 'country', country, 'zipCode', zip_code, 'website', website)
+		from user_profiles where user = :id) as "profile:json"
 from user_rows where id = :id;
 
 -- query user_standing
 /* What has to be known before somebody changes an account: what its owner may do, and whether it is the last that may all. */
 select u.id, u.active as "active:bool", u.deleted_at is not null as "deleted:bool", u.erased_at is not null as "erased:bool",
-	u.username, u.email, u.phone, u.display_name as "displayName", u.username_claim as "usernameClaim",
+	u.username, u.email, u.phone, u.country_code as "countryCode", u.display_name as "displayName", u.username_claim as "usernameClaim",
 	u.email_claim as "emailClaim", u.phone_claim as "phoneClaim", u.legacy_claim as "legacyClaim",
 	(select json_group_array(distinct permission) from effective_permissions where user = u.id and org is null) as "permissions:json",
 	u.id in (select g.user from user_roles as g join roles as r on r.id = g.role where r.code = 'SUPER_ADMIN')

@@ -47,11 +47,13 @@ struct slice token_digest(struct action *c, struct slice token)
 
 /* ---- names ----------------------------------------------------------------------- */
 
-static bool read_name(struct action *c, int rc, struct said why)
+static bool read_name(struct action *c, const char *field, int rc, struct said why)
 {
 	if (rc == 0)
 		return true;
-	return rc == ERR_INVALID ? action_fail_said(c, 400, "invalid", why) : action_fail_err(c, rc);
+	if (rc != ERR_INVALID)
+		return action_fail_err(c, rc);
+	return action_fail(c, 400, "invalid", arena_printf(c->arena, "%s: %s", field, why.en), why.zh);
 }
 
 bool account_names_read(struct action *c, struct slice username, struct slice email, struct slice country_code,
@@ -62,16 +64,16 @@ bool account_names_read(struct action *c, struct slice username, struct slice em
 	*ret = (struct account_names){0};
 	if (username.len > 0) {
 		ret->username = username;
-		if (!read_name(c, account_username(username, c->arena, &ret->username_key, &why), why))
+		if (!read_name(c, "username", account_username(username, c->arena, &ret->username_key, &why), why))
 			return false;
 	}
 	if (email.len > 0) {
 		ret->email = slice_trim(email);
-		if (!read_name(c, account_email(email, c->arena, &ret->email_key, &why), why))
+		if (!read_name(c, "email", account_email(email, c->arena, &ret->email_key, &why), why))
 			return false;
 	}
 	if (phone.len > 0) {
-		if (!read_name(c, account_phone(country_code, phone, c->arena, &ret->phone_key, &why), why))
+		if (!read_name(c, "phone", account_phone(country_code, phone, c->arena, &ret->phone_key, &why), why))
 			return false;
 		ret->phone = ret->phone_key;
 		ret->country_code = country_code.len > 0 ? country_code : SLICE(COUNTRY_CODE_DEFAULT);

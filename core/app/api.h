@@ -26,6 +26,7 @@ extern const struct route api_register_routes[];
 extern const struct route api_roles_routes[];
 extern const struct route api_sessions_routes[];
 extern const struct route api_setup_routes[];
+extern const struct route api_user_change_routes[];
 extern const struct route api_user_import_routes[];
 extern const struct route api_user_states_routes[];
 extern const struct route api_users_routes[];

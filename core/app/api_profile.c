@@ -7,6 +7,7 @@
 #include "app/accounts.h"
 #include "app/api.h"
 #include "app/codes.h"
+#include "app/profile.h"
 #include "base/err.h"
 #include "requests.gen.h"
 
@@ -98,135 +99,9 @@ static void show_profile(struct http_request *rq)
 struct change {
 	struct profile p;
 	struct request_profile_change body;
-	struct account_names names; /* those that become others; the rest is empty */
+	struct profile_change to;
 	struct code_right email_code, phone_code;
-	struct event_user_profile_changed told;
-	struct event_user_contact_changed contact;
 };
-
-/* A picture or page that a browser may be sent to. */
-static bool is_link(struct slice text)
-{
-	return text.len == 0 || slice_starts_with(text, SLICE("https://")) || slice_starts_with(text, SLICE("http://")) ||
-	       (slice_starts_with(text, SLICE("/")) && !slice_starts_with(text, SLICE("//")));
-}
-
-static bool is_date(struct slice text)
-{
-	static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	uint64_t year, month, day;
-
-	if (text.len == 0)
-		return true;
-	if (text.len != 10 || text.ptr[4] != '-' || text.ptr[7] != '-' || slice_to_u64(slice_of(text.ptr, 4), &year) != 0 ||
-	    slice_to_u64(slice_of(text.ptr + 5, 2), &month) != 0 || slice_to_u64(slice_of(text.ptr + 8, 2), &day) != 0 ||
-	    month < 1 || month > 12 || day < 1 || day > (uint64_t)days[month - 1])
-		return false;
-	return month != 2 || day < 29 || (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
-}
-
-static bool is_gender(struct slice text)
-{
-	return text.len == 0 || slice_is(text, "MALE") || slice_is(text, "FEMALE") || slice_is(text, "OTHER") ||
-	       slice_is(text, "PREFER_NOT_TO_SAY");
-}
-
-static bool check_told(struct change *h)
-{
-	struct action *c = h->p.c;
-
-	if (!is_link(h->body.avatar))
-		return action_fail(c, 400, "invalid", "avatar: must be an http(s) address.", "头像地址格式不正确");
-	if (!is_link(h->body.website))
-		return action_fail(c, 400, "invalid", "website: must be an http(s) address.", "网址格式不正确");
-	if (!is_date(h->body.date_of_birth))
-		return action_fail(c, 400, "invalid", "dateOfBirth: must be a date, as 1990-12-31.", "出生日期格式不正确");
-	if (!is_gender(h->body.gender))
-		return action_fail(c, 400, "invalid", "gender: must be MALE, FEMALE, OTHER or PREFER_NOT_TO_SAY.", "性别取值不正确");
-	return true;
-}
-
-/* Which of the names become others. Naming the one there is changes nothing, however it is written. */
-static bool read_names(struct change *h)
-{
-	struct action *c = h->p.c;
-	struct slice none = {0}, country_code = h->body.country_code;
-	struct account_names *n = &h->names;
-
-	if (country_code.len == 0)
-		country_code = row_text(c, h->p.row, "countryCode");
-	if (!account_names_read(c, h->body.username, h->body.email, country_code, h->body.phone, n))
-		return false;
-	if (n->username_key.len > 0 && slice_eq(n->username, row_text(c, h->p.row, "username")))
-		n->username = n->username_key = none;
-	if (n->email_key.len > 0 &&
-	    slice_eq(account_digest(c, "email", n->email_key), row_text(c, h->p.row, "emailClaim")))
-		n->email = n->email_key = none;
-	if (n->phone_key.len > 0 &&
-	    slice_eq(account_digest(c, "phone", n->phone_key), row_text(c, h->p.row, "phoneClaim")))
-		n->phone = n->phone_key = n->country_code = none;
-	return true;
-}
-
-/* One's own spelling of the user name is no other name: it is claimed already. */
-static struct slice new_claim(struct change *h, const char *kind, struct slice key, const char *column)
-{
-	struct slice claim = key.len == 0 ? key : account_digest(h->p.c, kind, key);
-
-	return claim.len > 0 && slice_eq(claim, row_text(h->p.c, h->p.row, column)) ? (struct slice){0} : claim;
-}
-
-static struct slice old_text(struct change *h, const char *column)
-{
-	struct slice old = row_text(h->p.c, h->p.row, column);
-
-	return old.len == 0 ? (struct slice){0} : old;
-}
-
-static struct slice old_claim(struct change *h, struct slice claim, const char *column)
-{
-	return claim.len == 0 ? (struct slice){0} : old_text(h, column);
-}
-
-static bool is_contact_change(const struct change *h)
-{
-	return h->names.email_key.len > 0 || h->names.phone_key.len > 0;
-}
-
-static void make_events(struct change *h)
-{
-	struct event_user_contact_changed *contact = &h->contact;
-	struct event_user_profile_changed *told = &h->told;
-	struct slice name = h->body.display_name.ptr != NULL ? h->body.display_name : h->body.name;
-
-	*contact = (struct event_user_contact_changed){.user_id = h->p.user_text, .username = h->names.username,
-	    .email = h->names.email, .phone = h->names.phone, .country_code = h->names.country_code,
-	    .username_claim = new_claim(h, "username", h->names.username_key, "usernameClaim"),
-	    .email_claim = new_claim(h, "email", h->names.email_key, "emailClaim"),
-	    .phone_claim = new_claim(h, "phone", h->names.phone_key, "phoneClaim"), .has_subjects = true,
-	    .subjects = {.has_person = true, .person = {.id = h->p.user_text}}};
-	if (contact->email_claim.len > 0)
-		contact->old_email = old_text(h, "email");
-	if (contact->phone_claim.len > 0)
-		contact->old_phone = old_text(h, "phone");
-	contact->old_username_claim = old_claim(h, contact->username_claim, "usernameClaim");
-	contact->old_email_claim = old_claim(h, contact->email_claim, "emailClaim");
-	contact->old_phone_claim = old_claim(h, contact->phone_claim, "phoneClaim");
-	contact->has_email_verified = contact->email_verified = h->names.email_key.len > 0;
-	contact->has_phone_verified = contact->phone_verified = h->names.phone_key.len > 0;
-	*told = (struct event_user_profile_changed){.user_id = h->p.user_text, .display_name = name,
-	    .avatar = h->body.avatar, .bio = h->body.bio, .first_name = h->body.first_name, .last_name = h->body.last_name,
-	    .date_of_birth = h->body.date_of_birth, .gender = h->body.gender, .address = h->body.address, .city = h->body.city,
-	    .country = h->body.country, .zip_code = h->body.zip_code, .website = h->body.website, .has_subjects = true,
-	    .subjects = {.has_person = true, .person = {.id = h->p.user_text}}};
-}
-
-static bool tells_something(const struct event_user_profile_changed *t)
-{
-	return t->display_name.ptr != NULL || t->avatar.ptr != NULL || t->bio.ptr != NULL || t->first_name.ptr != NULL ||
-	       t->last_name.ptr != NULL || t->date_of_birth.ptr != NULL || t->gender.ptr != NULL || t->address.ptr != NULL ||
-	       t->city.ptr != NULL || t->country.ptr != NULL || t->zip_code.ptr != NULL || t->website.ptr != NULL;
-}
 
 /* With an address goes the account: a log-in of long ago, or a key, is not enough (integrity.md 20, ASVS 7.5.1). */
 static bool signed_in_lately(struct change *h)
@@ -254,7 +129,7 @@ static bool check_code(struct change *h, bool is_phone, struct slice code, struc
 	struct code_target target;
 	int rc;
 
-	if ((is_phone ? h->names.phone_key : h->names.email_key).len == 0)
+	if ((is_phone ? h->to.names.phone_key : h->to.names.email_key).len == 0)
 		return true;
 	if (code.len == 0)
 		return is_phone ? action_fail(c, 400, "code_needed",
@@ -263,21 +138,12 @@ static bool check_code(struct change *h, bool is_phone, struct slice code, struc
 		                : action_fail(c, 400, "code_needed",
 		                      "emailCode: another address needs the code of type change_contact that was sent to it.",
 		                      "修改邮箱需要验证码");
-	if (!code_target_of(c, &h->names, is_phone, &target))
+	if (!code_target_of(c, &h->to.names, is_phone, &target))
 		return false;
 	rc = code_check(c, CODE_CHANGE_CONTACT, &target, (struct slice){0}, code, ret);
 	if (rc == ERR_DENIED)
 		return code_refuse(c, 400);
 	return rc == 0 || action_fail_err(c, rc);
-}
-
-static bool answer_taken(struct action *c, struct slice claim)
-{
-	if (slice_starts_with(claim, SLICE("username:")))
-		return action_fail(c, 409, "taken", "username: belongs to another account.", "用户名已被使用");
-	if (slice_starts_with(claim, SLICE("email:")))
-		return action_fail(c, 409, "taken", "email: belongs to another account.", "邮箱已被使用");
-	return action_fail(c, 409, "taken", "phone: belongs to another account.", "手机号已被使用");
 }
 
 #define CHANGE_EVENTS 4 /* contact, profile, and a code used for each of address and number */
@@ -291,28 +157,28 @@ static int append_change(struct change *h, bool *ret_done)
 	struct event_meta meta = action_meta(c);
 	int rc = 0;
 
-	if (is_contact_change(h) && !signed_in_lately(h))
+	if (profile_changes_contact(&h->to) && !signed_in_lately(h))
 		return 0;
 	if (!check_code(h, false, h->body.email_code, &h->email_code) ||
 	    !check_code(h, true, h->body.phone_code, &h->phone_code))
 		return 0;
 	meta.expect = (int64_t)h->p.version; /* what is given back must be what is held */
-	if (is_contact_change(h))
+	if (profile_changes_contact(&h->to))
 		rc = sessions_end(&e, h->p.user_text, slice_str(who->session_id), "CONTACT", CHANGE_EVENTS);
-	if (h->names.username.len > 0 || is_contact_change(h))
-		action_event(&e, EVENT_USER_CONTACT_CHANGED, &h->contact, &h->p.user, &meta);
-	if (tells_something(&h->told))
-		action_event(&e, EVENT_USER_PROFILE_CHANGED, &h->told, &h->p.user, NULL);
-	if (h->names.email_key.len > 0)
+	if (h->to.names.username.len > 0 || profile_changes_contact(&h->to))
+		action_event(&e, EVENT_USER_CONTACT_CHANGED, &h->to.contact, &h->p.user, &meta);
+	if (profile_tells_something(&h->to.told))
+		action_event(&e, EVENT_USER_PROFILE_CHANGED, &h->to.told, &h->p.user, NULL);
+	if (h->to.names.email_key.len > 0)
 		code_use(&e, &h->email_code, h->p.user_text);
-	if (h->names.phone_key.len > 0)
+	if (h->to.names.phone_key.len > 0)
 		code_use(&e, &h->phone_code, h->p.user_text);
 	if (rc == 0 && e.n > 0)
 		rc = action_append(&e);
 	if (rc == ERR_CONFLICT)
 		return rc;
 	if (rc == ERR_TAKEN)
-		answer_taken(c, e.append.claim_taken);
+		profile_taken(c, e.append.claim_taken);
 	else if (rc != 0 || e.rc != 0)
 		action_fail_err(c, rc != 0 ? rc : e.rc);
 	else
@@ -322,10 +188,16 @@ static int append_change(struct change *h, bool *ret_done)
 
 static int change_once(struct change *h, bool *ret_done)
 {
+	struct action *c = h->p.c;
+
 	*ret_done = false;
-	if (!find_profile(&h->p) || !read_names(h))
+	if (!find_profile(&h->p))
 		return 0;
-	make_events(h);
+	h->to.user_text = h->p.user_text;
+	h->to.row = h->p.row;
+	if (!profile_names_read(c, &h->to, h->body.username, h->body.email, h->body.country_code, h->body.phone))
+		return 0;
+	profile_change_make(c, &h->to, true);
 	return append_change(h, ret_done);
 }
 
@@ -334,13 +206,18 @@ static void run_change(struct action *c)
 	struct change h = {.p = {.c = c}};
 	bool done = false;
 
-	if (!action_read(c, &schema_request_profile_change, &h.body) || !check_told(&h))
+	if (!action_read(c, &schema_request_profile_change, &h.body))
+		return;
+	h.to.told = PROFILE_TOLD(h.body);
+	if (h.to.told.display_name.ptr == NULL)
+		h.to.told.display_name = h.body.name;
+	if (!profile_told_check(c, &h.to.told))
 		return;
 	while (change_once(&h, &done) == ERR_CONFLICT) {
 	}
 	if (!done)
 		return;
-	if (is_contact_change(&h))
+	if (profile_changes_contact(&h.to))
 		code_used(c);
 	if (find_profile(&h.p))
 		write_profile(&h.p);

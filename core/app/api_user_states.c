@@ -74,14 +74,19 @@ bool account_look_to_close(struct action *c, struct account *ret)
 	return true;
 }
 
+bool account_conflict(struct action *c)
+{
+	return action_fail(c, 409, "conflict", "Somebody else changed this account just now; look again.",
+	    "用户刚刚被修改，请刷新后重试");
+}
+
 bool account_append(struct action_events *e)
 {
 	struct action *c = e->c;
 	int rc = action_append(e);
 
 	if (rc == ERR_CONFLICT)
-		return action_fail(c, 409, "conflict", "Somebody else changed this account just now; look again.",
-		    "用户刚刚被修改，请刷新后重试");
+		return account_conflict(c);
 	return rc == 0 || action_fail_err(c, rc);
 }
 
@@ -102,8 +107,7 @@ void account_answer(struct action *c, struct slice id)
 	json_end_object(&w);
 }
 
-/* Not with one that is gone; the answer is set then. */
-static bool is_there(struct action *c, const struct account *a)
+bool account_is_there(struct action *c, const struct account *a)
 {
 	if (a->erased)
 		return action_fail(c, 410, "erased", "What was known of this person has been erased.", "用户数据已被清除");
@@ -128,7 +132,7 @@ static void run_enable(struct action *c)
 	struct account a;
 	struct event_user_enabled data;
 
-	if (!account_look(c, &a) || !is_there(c, &a))
+	if (!account_look(c, &a) || !account_is_there(c, &a))
 		return;
 	data = (struct event_user_enabled){.user_id = a.id};
 	if (a.active)
@@ -144,7 +148,7 @@ static void run_disable(struct action *c)
 	struct event_user_disabled data;
 
 	if ((c->rq->body.len > 0 && !action_read(c, &schema_request_user_reason, &body)) || !account_look_to_close(c, &a) ||
-	    !is_there(c, &a))
+	    !account_is_there(c, &a))
 		return;
 	data = (struct event_user_disabled){.user_id = a.id, .reason = body.reason};
 	if (!a.active)
@@ -183,7 +187,7 @@ static void run_restore(struct action *c)
 	if (!account_look(c, &a))
 		return;
 	if (a.erased) {
-		is_there(c, &a);
+		account_is_there(c, &a);
 		return;
 	}
 	data = (struct event_user_restored){.user_id = a.id};
@@ -212,7 +216,7 @@ static void run_set_password(struct action *c)
 	struct said why;
 	int rc;
 
-	if (!action_read(c, &schema_request_user_password, &body) || !account_look(c, &a) || !is_there(c, &a))
+	if (!action_read(c, &schema_request_user_password, &body) || !account_look(c, &a) || !account_is_there(c, &a))
 		return;
 	const char *const names[] = {text_of(c, &a, "username"), text_of(c, &a, "email"), text_of(c, &a, "phone"),
 	    text_of(c, &a, "displayName"), NULL};
@@ -243,7 +247,7 @@ static void run_token(struct action *c)
 	struct caller caller;
 	struct session s;
 
-	if (!account_look(c, &a) || !is_there(c, &a))
+	if (!account_look(c, &a) || !account_is_there(c, &a))
 		return;
 	if (!a.active) {
 		action_fail(c, 409, "disabled", "This account is disabled; enable it first.", "用户已被禁用");

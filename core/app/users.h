@@ -27,8 +27,13 @@ bool account_look(struct action *c, struct account *ret);
 /* As account_look() for what takes an account away from its owner: the last that may do everything stays, but for the operator. */
 bool account_look_to_close(struct action *c, struct account *ret);
 
+/* Is it in use, or at least could be? False: it was deleted or erased; the answer is set. */
+bool account_is_there(struct action *c, const struct account *a);
+
 /* What e holds, all about this account; false: it is answered, also that somebody else was quicker. */
 bool account_append(struct action_events *e);
+/* The 409 for that. False. */
+bool account_conflict(struct action *c);
 
 /* 200 with the account as it is now. */
 void account_answer(struct action *c, struct slice id);
