@@ -169,7 +169,8 @@ static enum exit_status tell_refusal(struct service *s, const struct http_result
 
 enum exit_status service_ask(struct service *s, const char *method, const char *path, struct slice body, struct buf *answer)
 {
-	const char *const headers[] = {"Content-Type: application/json", s->authorization.ptr, NULL};
+	/* The command before this one may have written what this one reads. */
+	const char *const headers[] = {"Content-Type: application/json", "Lulab-Min-Position: newest", s->authorization.ptr, NULL};
 	struct buf url = BUF_INIT(URL_LEN_MAX);
 	struct http_call call = {.method = method, .headers = headers, .body = body, .has_body = body.len > 0,
 	    .answer_max = ANSWER_LEN_MAX, .timeout_ms = ASK_TIMEOUT_MS, .ca_file = option_text(s->in, "ca")};

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "app/app.h"
 #include "base/err.h"
 
 /* One wrong parameter, told in the form of many. */
@@ -17,14 +18,21 @@ static void refuse_param(struct http_request *rq, const char *name, const char *
 bool answer_min_position(struct http_request *rq, bool *ret_has, uint64_t *ret_position)
 {
 	struct slice text;
+	uint64_t size;
 
 	*ret_has = http_request_field(rq, "Lulab-Min-Position", &text);
 	if (!*ret_has)
 		return true;
+	if (slice_is(slice_trim(text), "newest")) {
+		size = eventlog_size(app_of(rq)->log);
+		*ret_has = size > 0;
+		*ret_position = size - 1;
+		return true;
+	}
 	if (slice_to_u64(slice_trim(text), ret_position) == 0)
 		return true;
 	refuse_param(rq, "Lulab-Min-Position", "invalid",
-	    "must be the position of an event, a whole number, as Lulab-Position of an earlier answer gave it");
+	    "must be the position of an event, a whole number, as Lulab-Position of an earlier answer gave it; or newest");
 	return false;
 }
 

@@ -9,12 +9,12 @@
 #include "net/http.h"
 #include "store/query.h"
 
-/* A read asks to see at least this event: header Lulab-Min-Position. */
+/* A read asks to see at least this event, or all there are by now ("newest"): header Lulab-Min-Position. */
 #define MIN_POSITION_WAIT_MS 2000
 
 /*
  * Reads the header. True also when it is absent (*ret_has false); false when
- * it is no number, and the 400 was sent.
+ * it is neither a number nor "newest", and the 400 was sent.
  */
 bool answer_min_position(struct http_request *rq, bool *ret_has, uint64_t *ret_position);
 

@@ -240,8 +240,11 @@ class Api(unittest.TestCase):
         answer = self.server.get("/api/v1/meetings", headers={"Lulab-Min-Position": "999999999"})
         self.assertEqual(answer.status, 503)
         self.assertTrue(answer.getheader("Retry-After"))
-        answer = self.server.get("/api/v1/meetings", headers={"Lulab-Min-Position": "soon"})
-        self.assertEqual(answer.status, 400)
+        for bad in ("soon", "newest!", "-1", ""):
+            answer = self.server.get("/api/v1/meetings", headers={"Lulab-Min-Position": bad})
+            self.assertEqual(answer.status, 400)
+        for path in ("/api/v1/meetings", "/api/v1/users", "/api/v1/webhooks?limit=1"):
+            self.assertEqual(self.server.get(path, headers={"Lulab-Min-Position": "newest"}).status, 200)
 
     def test_unknown_rows_are_404(self):
         for path in ("/api/v1/meetings/nope", "/api/v1/meetings/nope/events", "/api/v1/meetings/nope/participants",

@@ -294,6 +294,36 @@ class Refusals(Base):
         self.assertTrue(all(e["since_ms"] <= e["until_ms"] for e in of("anonymous")))
         self.assertLess(len(self.events("access.denied")), 12)
 
+    def test_what_a_handler_refuses_is_an_event_too(self):
+        """The route lets them in; what they want there is not theirs. What is not there is no refusal."""
+        token = self.person("denied_inside", "ADMIN")
+        me = self.call("GET", "/api/auth/me", token=token).json["id"]
+        top = self.call("POST", "/api/v1/users", {"username": "top_of_all", "role": "SUPER_ADMIN"}, self.server.admin_token(),
+                        status=201).json["id"]
+        org = self.call("POST", "/api/v1/orgs", {"name": "O", "code": "denied_org"}, self.server.admin_token(),
+                        status=201).json["id"]
+        grant = {"userId": me}
+        for _ in range(5):
+            self.call("PATCH", "/api/v1/users/" + top, {"bio": "x"}, token, status=403)
+            self.call("POST", "/api/v1/roles/SUPER_ADMIN/users", grant, token, status=403)
+            self.call("POST", "/api/v1/roles", {"orgId": org, "name": "R", "code": "more", "permissionIds": ["permissions:write"]},
+                      token, status=403)
+            self.call("PATCH", "/api/v1/users/" + "0" * 32, {"bio": "x"}, token, status=404)
+            self.call("PATCH", "/api/v1/users/" + me, {"bio": 1}, token, status=400)
+
+        def mine():
+            return [e["data"] for e in self.events("access.denied") if e["data"]["principal"] == "user:" + me]
+
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        found = {}
+        for e in mine():
+            key = (e["method"], e["route"])
+            found[key] = found.get(key, 0) + e["count"]
+        self.assertEqual(found, {("PATCH", "/api/v1/users/{id}"): 5, ("POST", "/api/v1/roles/{id}/users"): 5,
+                                 ("POST", "/api/v1/roles"): 5})
+        self.assertLessEqual(len(mine()), 6)
+
 
 class Restart(unittest.TestCase):
     def test_a_revoked_key_stays_revoked_whatever_happens(self):

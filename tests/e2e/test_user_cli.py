@@ -31,6 +31,23 @@ class UserCli(unittest.TestCase):
         self.assertEqual(answer.status, status, answer.body)
         return json.loads(answer.body)
 
+    def grants(self, server, user):
+        def roles():
+            rows = json.loads(run(server, "user", "list", "--json").stdout)
+            return {r["username"]: r["role"] for r in rows}
+
+        run(server, "user", "grant", "cli@one.example", "ADMIN")
+        self.assertEqual(roles(), {"cli_one": "ADMIN", "cli_three": "MEMBER"}) # the most powerful of its roles
+        run(server, "user", "grant", "cli_one", "ADMIN") # again, it is the same
+        run(server, "user", "grant", user, "ADMIN", "--revoke")
+        self.assertEqual(roles(), {"cli_one": "AUDITOR", "cli_three": "MEMBER"})
+        run(server, "user", "grant", user, "ADMIN", "--revoke", status=3)
+        for who, role, status, told in ((user, "BOSS", 3, "role"), ("nobody_there", "ADMIN", 3, "account"),
+                                        ("0" * 32, "ADMIN", 3, ""), (user, "../users", 2, ""), (user, "", 3, "")):
+            self.assertIn(told, run(server, "user", "grant", who, role, status=status).stderr.lower())
+        run(server, "user", "grant", user, status=2)
+        self.assertEqual(roles(), {"cli_one": "AUDITOR", "cli_three": "MEMBER"})
+
     def everything(self, server):
         user = run(server, "user", "create", "cli_one", "--email", "cli@one.example", "--name", "命令行", "--role", "AUDITOR",
                    stdin=PASSWORD + "\n").stdout.strip()
@@ -46,7 +63,12 @@ class UserCli(unittest.TestCase):
         run(server, "user", "disable", "cli@one.example", "--reason", "a test")
         self.assertEqual(len(json.loads(run(server, "user", "list", "--state", "DISABLED", "--json").stdout)), 1)
         self.assertIn("disabled", run(server, "token", "create", "cli_one", status=5).stderr)
+        for state, what in (("DISABLED", "enable"), ("ACTIVE", "disable")) * 8: # each list has what the command before it did
+            rows = json.loads(run(server, "user", "list", "--search", "cli_one", "--json").stdout)
+            self.assertEqual([r["state"] for r in rows], [state])
+            run(server, "user", what, user)
         run(server, "user", "enable", user)
+        self.grants(server, user)
         run(server, "user", "passwd", "cli_one", stdin="another horse battery\r\n")
         self.assertEqual(run(server, "token", "create", "cli_one").stdout.count("."), 2)
         self.assertIn("refreshToken", json.loads(run(server, "token", "create", "cli_one", "--json").stdout))
