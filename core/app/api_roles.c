@@ -378,9 +378,9 @@ static bool find_system_role(struct action *c, const struct system_role **ret)
 	if (!rights_in(c, "roles:grant", (struct slice){0}, NULL))
 		return false;
 	for (const struct system_role *r = system_roles; r->code != NULL; r++) {
-		if (!slice_is(id, r->code) && !slice_eq(id, system_role_id(c, r)))
+		if (!slice_is(id, r->code) && !slice_eq(id, system_role_id(c->arena, r)))
 			continue;
-		rc = action_row(c, "role_by_id", (struct action_param[]){{"id", system_role_id(c, r), 0}}, 1, &row);
+		rc = action_row(c, "role_by_id", (struct action_param[]){{"id", system_role_id(c->arena, r), 0}}, 1, &row);
 		if (rc != 0 && rc != ERR_NOT_FOUND)
 			return action_fail_err(c, rc);
 		*ret = r;
@@ -393,7 +393,7 @@ static bool find_system_role(struct action *c, const struct system_role **ret)
 /* Whether somebody has it; false: the answer is set. */
 static bool look_up_grant(struct action *c, const struct system_role *role, struct slice user, bool *ret_has)
 {
-	struct action_param of[] = {{"user", user, 0}, {"role", system_role_id(c, role), 0}};
+	struct action_param of[] = {{"user", user, 0}, {"role", system_role_id(c->arena, role), 0}};
 	struct json_value row;
 	int rc = action_row(c, "account_exists", (struct action_param[]){{"id", user, 0}}, 1, &row);
 
@@ -440,7 +440,7 @@ static void run_revoke(struct action *c)
 	}
 	if (strcmp(role->code, ROLE_SUPER_ADMIN) == 0 && !system_keeps_admin(c, user))
 		return;
-	data.role_id = system_role_id(c, role);
+	data.role_id = system_role_id(c->arena, role);
 	action_event(&e, EVENT_ROLE_REVOKED, &data, NULL, NULL);
 	if (admin_append(&e, ""))
 		c->status = 204;

@@ -62,7 +62,7 @@ static void add_password(struct action_events *e, struct account_new *n)
 
 static void add_role(struct action_events *e, struct account_new *n)
 {
-	struct event_role_granted data = {.role_id = system_role_id(e->c, n->role), .user_id = n->user_text};
+	struct event_role_granted data = {.role_id = system_role_id(e->c->arena, n->role), .user_id = n->user_text};
 	struct event_meta meta = meta_of(e->c, n, "role");
 
 	action_event(e, EVENT_ROLE_GRANTED, &data, NULL, &meta);

@@ -9,6 +9,7 @@
 #include "app/user_import.h"
 #include "app/caller_notes.h"
 #include "app/codes.h"
+#include "app/roles.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -455,6 +456,14 @@ static int finish_erasures(struct app *app, struct buf *problem)
 	return rc;
 }
 
+/* Before anybody is believed: what a role gives is looked up no earlier than this. */
+static int start_roles(struct app *app, struct buf *problem)
+{
+	(void)problem;
+	system_roles_update(app);
+	return 0;
+}
+
 /* Without an answer in time (read models are being made anew) there is no link, so no first start either. */
 static int start_setup(struct app *app, struct buf *problem)
 {
@@ -512,7 +521,8 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		start_witnesses, begin_log, start_log_check, start_erased, start_reading, finish_erasures, start_identity, start_setup, start_adapters, start_pool, app_http_start,
+		start_witnesses, begin_log, start_log_check, start_erased, start_reading, finish_erasures, start_roles, start_identity,
+		start_setup, start_adapters, start_pool, app_http_start,
 	};
 	int rc;
 

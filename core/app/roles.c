@@ -34,10 +34,10 @@ const struct system_role *system_role_find(struct slice code)
 	return NULL;
 }
 
-struct slice system_role_id(struct action *c, const struct system_role *role)
+struct slice system_role_id(struct arena *arena, const struct system_role *role)
 {
 	struct slice parts[] = {SLICE("system-role/v1\0"), slice_str(role->code)};
-	char *text = arena_alloc(c->arena, ID_TEXT_LEN + 1);
+	char *text = arena_alloc(arena, ID_TEXT_LEN + 1);
 	struct id id;
 
 	if (text == NULL)
@@ -47,43 +47,44 @@ struct slice system_role_id(struct action *c, const struct system_role *role)
 	return slice_of(text, ID_TEXT_LEN);
 }
 
-/* A role as the program has it is known by its code and all it gives. */
-static void key_of(uint8_t ret[ONCE_KEY_LEN], const struct system_role *role)
+bool system_role_event(struct arena *arena, const struct system_role *role, struct system_role_event *ret)
 {
-	struct buf text = BUF_INIT(PERMISSIONS_MAX * 80);
+	struct slice *permissions = arena_calloc(arena, PERMISSIONS_MAX, sizeof(*permissions));
 
-	buf_append_str(&text, role->code);
-	for (size_t i = 0; role->permissions[i] != NULL; i++)
-		buf_printf(&text, " %s", role->permissions[i]);
-	event_once_key(ret, SLICE("system-role/2"), buf_slice(&text));
-	buf_finish(&text);
+	*ret = (struct system_role_event){
+	    .created = {.role_id = system_role_id(arena, role), .code = slice_str(role->code), .name = slice_str(role->name),
+	        .type = SLICE("SYSTEM"), .level = role->level, .has_level = true},
+	    .changed = {.name = slice_str(role->name), .level = role->level, .active = true}};
+	if (permissions == NULL || ret->created.role_id.ptr == NULL)
+		return false;
+	while (role->permissions[ret->created.permissions.n] != NULL && ret->created.permissions.n < PERMISSIONS_MAX) {
+		permissions[ret->created.permissions.n] = slice_str(role->permissions[ret->created.permissions.n]);
+		ret->created.permissions.n++;
+	}
+	ret->changed.role_id = ret->created.role_id;
+	ret->created.permissions.items = ret->changed.permissions.items = permissions;
+	ret->changed.permissions.n = ret->created.permissions.n;
+	return true;
 }
 
+/* Of several who come first, one makes it. */
 static void add_role(struct action_events *e, const struct system_role *role)
 {
-	struct slice permissions[PERMISSIONS_MAX];
-	struct event_meta meta = action_meta(e->c);
-	struct event_role_created data = {.role_id = system_role_id(e->c, role), .code = slice_str(role->code),
-	    .name = slice_str(role->name), .type = SLICE("SYSTEM"), .level = role->level, .has_level = true};
-	struct event_role_changed change = {.role_id = data.role_id, .name = data.name, .level = role->level, .active = true};
-	const char *claim = arena_printf(e->c->arena, "role:%s", role->code);
+	struct action *c = e->c;
+	struct event_meta meta = action_meta(c);
+	const char *claim = arena_printf(c->arena, "role:%s", role->code);
+	struct system_role_event event;
 	uint64_t known;
 
-	key_of(meta.once, role);
-	if (eventlog_find_once(e->c->app->log, meta.once, &known) == 0)
+	if (claim == NULL || !system_role_event(c->arena, role, &event)) {
+		e->rc = ERR_NOMEM;
 		return;
-	meta.has_once = true;
-	while (role->permissions[data.permissions.n] != NULL && data.permissions.n < PERMISSIONS_MAX) {
-		permissions[data.permissions.n] = slice_str(role->permissions[data.permissions.n]);
-		data.permissions.n++;
 	}
-	data.permissions.items = permissions;
-	change.permissions.items = permissions;
-	change.permissions.n = data.permissions.n;
-	if (eventlog_find_claim(e->c->app->log, slice_str(claim), &known) == 0)
-		action_event(e, EVENT_ROLE_CHANGED, &change, NULL, &meta);
-	else
-		action_event(e, EVENT_ROLE_CREATED, &data, NULL, &meta);
+	if (eventlog_find_claim(c->app->log, slice_str(claim), &known) == 0)
+		return;
+	event_once_key(meta.once, SLICE("system-role/3"), slice_str(role->code));
+	meta.has_once = true;
+	action_event(e, EVENT_ROLE_CREATED, &event.created, NULL, &meta);
 }
 
 void system_roles_add(struct action_events *e)
@@ -94,7 +95,7 @@ void system_roles_add(struct action_events *e)
 
 void system_role_grant(struct action_events *e, const struct system_role *role, struct slice user_id)
 {
-	struct event_role_granted data = {.role_id = system_role_id(e->c, role), .user_id = user_id};
+	struct event_role_granted data = {.role_id = system_role_id(e->c->arena, role), .user_id = user_id};
 
 	action_event(e, EVENT_ROLE_GRANTED, &data, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * The roles every installation has, and what they may do: made with the first
- * account, known by their codes, never changed by anybody. And giving roles.
+ * account, known by their codes, changed by a new release alone. And giving roles.
  */
 #ifndef LULAB_APP_ROLES_H
 #define LULAB_APP_ROLES_H
@@ -17,10 +17,18 @@ struct system_role {
 extern const struct system_role system_roles[]; /* closed by code NULL */
 
 const struct system_role *system_role_find(struct slice code);
-/* Its id, the same in every installation: a digest of its code. In the arena. */
-struct slice system_role_id(struct action *c, const struct system_role *role);
-/* Adds role.created of each that is not there yet, role.changed of one that gives something else than the program says. */
+/* Its id, the same in every installation: a digest of its code. In the arena; empty: no memory. */
+struct slice system_role_id(struct arena *arena, const struct system_role *role);
+/* What makes it, and what makes one that is there what it is now; in the arena. False: no memory. */
+struct system_role_event {
+	struct event_role_created created;
+	struct event_role_changed changed;
+};
+bool system_role_event(struct arena *arena, const struct system_role *role, struct system_role_event *ret);
+/* Adds role.created of each that is not there yet: with the first account. */
 void system_roles_add(struct action_events *e);
+/* At the start, once the log can be appended to, before anybody is believed: see system_roles.c. What goes wrong is logged. */
+void system_roles_update(struct app *app);
 /* Adds role.granted. */
 void system_role_grant(struct action_events *e, const struct system_role *role, struct slice user_id);
 /*

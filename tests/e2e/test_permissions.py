@@ -65,6 +65,17 @@ class Matrix(Base):
                 self.assertEqual(declared.count(True), 1)
                 self.assertRegex(operation.get("x-permission", "a:b"), r"^[a-z_]+:[a-z_-]+$")
 
+    def test_what_routes_ask_for_is_a_permission_that_roles_can_give(self):
+        """The read model names the program's permissions, the routes ask for them: neither knows of one more."""
+        listed = self.call("GET", "/admin/permissions?pageSize=100", token=self.server.admin_token()).json["items"]
+        built_in = {p["code"] for p in listed if p["builtIn"]}
+        asked = {o["x-permission"] for _, _, o in self.operations if "x-permission" in o}
+        # One is for who may do everything, some are asked for within handlers.
+        self.assertEqual(asked - built_in, {"users:impersonate"})
+        self.assertEqual(built_in - asked, {"api_keys:manage", "metrics:read", "personal:read"})
+        for role in ROLES[1:]:
+            self.assertLessEqual(self.has[role], built_in, role)
+
     def test_nobody_known_gets_nothing(self):
         for method, path, operation in self.operations:
             with self.subTest(method=method, path=path):

@@ -3,6 +3,8 @@
 
 import concurrent.futures
 import json
+import os
+import subprocess
 import unittest
 
 from admin_case import AdminCase
@@ -415,6 +417,30 @@ class Roles(AdminCase):
         finally:
             self.server.start()
         self.assertEqual(self.call("GET", "/api/auth/permissions", token=token), before)
+
+    def test_what_the_systems_roles_give_is_the_releases_to_say(self):
+        """A log that an older release wrote, or one that gave too much: right from the start on, and once."""
+        user, token = self.user("ADMIN")
+        auditor, auditors = self.user("AUDITOR")
+        before = self.call("GET", "/api/auth/permissions", token=token)["perm"]
+
+        def of_the_release():
+            return [e for e in self.events("role.changed") if e["actor"] == "system"]
+
+        roles = {r["code"]: r for r in self.call("GET", "/admin/roles?type=SYSTEM&pageSize=100")["items"]}
+        self.server.stop()
+        for code, permissions in (("ADMIN", before[:-3]), ("AUDITOR", ["events:read", "users:write"])):
+            data = {"role_id": roles[code]["id"], "name": code, "level": 10, "active": True, "permissions": permissions}
+            subprocess.check_call([os.environ["APPEND_EVENT"], self.server.data, "role.changed", "role/" + data["role_id"],
+                                   json.dumps(data, separators=(",", ":"))], stdout=subprocess.DEVNULL)
+        self.server.start()
+        self.assertEqual(self.call("GET", "/api/auth/permissions", token=token)["perm"], before)
+        self.assertEqual(self.call("GET", "/api/auth/permissions", token=auditors)["perm"], ["events:read"])
+        self.assertEqual({e["data"]["role_id"] for e in of_the_release()}, {roles["ADMIN"]["id"], roles["AUDITOR"]["id"]})
+        self.server.stop()
+        self.server.start()
+        self.user("ADMIN")
+        self.assertEqual(len(of_the_release()), 2)
 
 
 if __name__ == "__main__":
