@@ -622,6 +622,18 @@ create table member_roles (
 create index member_roles_member on member_roles (member);
 create index member_roles_role on member_roles (role);
 
+/* What a member has beside their roles, or has not whatever these give. */
+create table member_permissions (
+	id text primary key,
+	member text not null,
+	permission text not null,
+	code text not null,
+	granted integer not null,
+	created_at integer not null,
+	updated_at integer not null
+) strict, without rowid;
+create unique index member_permissions_code on member_permissions (member, code);
+
 create table permissions (
 	id text primary key,
 	code text not null,
@@ -673,7 +685,8 @@ from (
 /*
  * Who may do what where, and with how much of it: the only place that says so. org null: everywhere.
  * scope: 1 their own, 2 of their departments and those below, 3 of the organisation, 4 all.
- * A membership gives rights while it is ACTIVE, in its own organisation and while that is in use.
+ * A membership gives rights while it is ACTIVE, in its own organisation and while that is in use: those of its roles but
+ * for what the member is denied, and those that were given to the member alone.
  */
 create view effective_permissions as
 select g.user as user, null as org, p.value as permission, 4 as scope
@@ -686,7 +699,14 @@ from members as m join orgs as o on o.id = m.org and o.active and o.deleted_at i
 	join roles as r on r.id = b.role and r.active and (r.org = m.org or (r.org is null and r.code <> 'SUPER_ADMIN')),
 	json_each(r.permissions) as p
 where m.status = 'ACTIVE' and m.deleted_at is null
-	and (r.org is null or exists (select 1 from permissions as c where c.code = p.value and c.active));
+	and (r.org is null or exists (select 1 from permissions as c where c.code = p.value and c.active))
+	and not exists (select 1 from member_permissions as x where x.member = m.id and x.code = p.value and not x.granted)
+union all
+select m.user, m.org, x.code, 3
+from members as m join orgs as o on o.id = m.org and o.active and o.deleted_at is null
+	join member_permissions as x on x.member = m.id and x.granted
+	join permissions as c on c.id = x.permission and c.active
+where m.status = 'ACTIVE' and m.deleted_at is null;
 
 /* The objects that clients see, each as JSON. */
 create view org_rows as
@@ -723,6 +743,13 @@ select m.*, json_object('id', m.id, 'orgId', m.org, 'userId', m.user, 'type', m.
 	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', m.updated_at / 1000.0, 'unixepoch'),
 	'deletedAt', strftime('%Y-%m-%dT%H:%M:%fZ', m.deleted_at / 1000.0, 'unixepoch')) as object
 from members as m;
+
+create view member_permission_rows as
+select x.*, json_object('id', x.id, 'memberId', x.member, 'permissionId', x.permission, 'code', x.code,
+	'granted', json(iif(x.granted, 'true', 'false')),
+	'createdAt', strftime('%Y-%m-%dT%H:%M:%fZ', x.created_at / 1000.0, 'unixepoch'),
+	'updatedAt', strftime('%Y-%m-%dT%H:%M:%fZ', x.updated_at / 1000.0, 'unixepoch')) as object
+from member_permissions as x;
 
 create view role_rows as
 select r.*, json_object('id', r.id, 'orgId', r.org, 'name', r.name, 'code', r.code, 'description', r.description,
@@ -796,6 +823,15 @@ insert into member_departments (member, department) select distinct :member_id, 
 update members set deleted_at = :time, updated_at = :time where id = :member_id;
 delete from member_departments where member = :member_id;
 delete from member_roles where member = :member_id;
+delete from member_permissions where member = :member_id;
+
+-- on member.permission_set
+insert into member_permissions (id, member, permission, code, granted, created_at, updated_at)
+values (:grant_id, :member_id, :permission_id, :code, :granted, :time, :time)
+on conflict (id) do update set granted = excluded.granted, updated_at = excluded.updated_at;
+
+-- on member.permission_cleared
+delete from member_permissions where member = :member_id and code = :code;
 
 -- on privacy.erasure.requested
 update members set display_name = null, employee_no = null, external_company = null, title = null where user = :subject_id;
@@ -813,6 +849,7 @@ where id = :permission_id and not built_in;
 
 -- on permission.deleted
 delete from permissions where id = :permission_id and not built_in;
+delete from member_permissions where permission = :permission_id;
 update roles set permissions = (select json_group_array(value) from json_each(roles.permissions) where value <> :code)
 where org is not null and exists (select 1 from json_each(roles.permissions) where value = :code);
 
@@ -1030,8 +1067,23 @@ select (select count(*) from hit) as "total:int", (select json_group_array(json(
 	order by joined_at desc, id limit :limit offset :offset)) as "items:json";
 
 -- query roles_of_member
+/* And what was given to them alone, each as a role of its own. */
 select r.id, r.code, r.permissions as "permissions:json", r.rules as "rules:json", r.scope as "scope:int"
-from member_roles as b join roles as r on r.id = b.role where b.member = :id;
+from member_roles as b join roles as r on r.id = b.role where b.member = :id
+union all
+select id, code, json_array(code), '[]', 3 from member_permissions where member = :id and granted;
+
+-- query member_permissions_page
+with hit as (select object, code from member_permission_rows where member = :member)
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select object from hit
+	order by code limit :limit offset :offset)) as "items:json";
+
+-- query member_permission_by_id
+select id, granted as "granted:bool", object as "object:json" from member_permission_rows where id = :id;
+
+-- query rights_in_org
+/* All somebody may there as a member. */
+select json_group_array(distinct permission) as "permissions:json" from effective_permissions where user = :user and org = :org;
 
 -- query roles_above
 /* What roles that reach down from where their owner is would come to reach this department if it stood below that parent. */

@@ -15,6 +15,7 @@ extern const struct route api_keys_routes[];
 extern const struct route api_meetings_legacy_routes[];
 extern const struct route api_meetings_routes[];
 extern const struct route api_platform_identities_routes[];
+extern const struct route api_member_permissions_routes[];
 extern const struct route api_members_routes[];
 extern const struct route api_orgs_routes[];
 extern const struct route api_password_routes[];
