@@ -115,6 +115,7 @@ create table user_roles (
 create table api_keys (
 	id text primary key,
 	user text not null,
+	org text,
 	prefix text not null,
 	digest text not null,
 	last4 text not null,
@@ -133,6 +134,7 @@ create table api_keys (
 ) strict, without rowid;
 create unique index api_keys_prefix on api_keys (prefix);
 create index api_keys_user on api_keys (user, created_at, id);
+create index api_keys_org on api_keys (org, created_at, id) where org is not null;
 
 create view user_rows as
 select u.*, case when u.erased_at is not null then 'ERASED' when u.deleted_at is not null then 'DELETED'
@@ -277,15 +279,15 @@ delete from user_roles where user = :user_id and role = :role_id and :member_id 
 delete from member_roles where id = :binding_id;
 
 -- on api_key.created
-insert into api_keys (id, user, prefix, digest, last4, name, scopes, expires_at, rate_limit, restricted, allowed,
+insert into api_keys (id, user, org, prefix, digest, last4, name, scopes, expires_at, rate_limit, restricted, allowed,
 	created_at, updated_at, version)
-values (:key_id, :user_id, :prefix, :digest, :last4, :name, :scopes, :expires_at_ms, :rate_limit, :restricted, :allowed,
+values (:key_id, :user_id, :org_id, :prefix, :digest, :last4, :name, :scopes, :expires_at_ms, :rate_limit, :restricted, :allowed,
 	:time, :time, :version);
 
 -- on api_key.rotated
-insert into api_keys (id, user, prefix, digest, last4, name, scopes, expires_at, rate_limit, restricted, allowed,
+insert into api_keys (id, user, org, prefix, digest, last4, name, scopes, expires_at, rate_limit, restricted, allowed,
 	rotated_from, created_at, updated_at, version)
-select :key_id, user, :prefix, :digest, :last4, name, scopes, expires_at, rate_limit, restricted, allowed, id, :time,
+select :key_id, user, org, :prefix, :digest, :last4, name, scopes, expires_at, rate_limit, restricted, allowed, id, :time,
 	:time, :version
 from api_keys where id = :from_key_id;
 update api_keys set revoked_at = coalesce(revoked_at, :time), updated_at = :time where id = :from_key_id;
@@ -437,12 +439,12 @@ where u.id = :user;
 
 -- query api_key_by_prefix
 /* For who calls with it. Whose rights it has is the question principal_of_user. */
-select id, user, digest, scopes as "scopes:json", expires_at as "expiresAt:int", rate_limit as "rateLimit:int",
+select id, user, org, digest, scopes as "scopes:json", expires_at as "expiresAt:int", rate_limit as "rateLimit:int",
 	restricted as "restricted:bool", allowed, revoked_at is not null as "revoked:bool", last_used_at as "lastUsedAt:int"
 from api_keys where prefix = :prefix;
 
 -- query api_key_by_id
-select id, user as "userId", name, prefix, last4,
+select id, user as "userId", org as "orgId", name, prefix, last4,
 	case when revoked_at is not null then 'REVOKED' when expires_at <= :now then 'EXPIRED' else 'ACTIVE' end as status,
 	scopes as "scopes:json", expires_at as "expiresAt:time", rate_limit as "rateLimit:int", allowed as "allowedIps",
 	restricted as "restricted:bool", rotated_from as "rotatedFromId", revoked_at as "revokedAt:time",
@@ -451,18 +453,19 @@ select id, user as "userId", name, prefix, last4,
 from api_keys where id = :id;
 
 -- query api_keys_of_user
-/* '' is anybody, and any status. */
-select id, user as "userId", name, prefix, last4, status, scopes as "scopes:json", expires_at as "expiresAt:time",
+/* '' is anybody, any organisation or none, and any status. */
+select id, user as "userId", org as "orgId", name, prefix, last4, status, scopes as "scopes:json", expires_at as "expiresAt:time",
 	rate_limit as "rateLimit:int", allowed as "allowedIps", rotated_from as "rotatedFromId",
 	revoked_at as "revokedAt:time", last_used_at as "lastUsedAt:time", created_at as "createdAt:time"
 from (select *, case when revoked_at is not null then 'REVOKED' when expires_at <= :now then 'EXPIRED' else 'ACTIVE' end
-	as status from api_keys where :user = '' or user = :user)
+	as status from api_keys where (:user = '' or user = :user) and (:org = '' or org = :org))
 where :status = '' or status = :status
 order by created_at desc, id desc limit :limit offset :offset;
 
 -- query count_of_api_keys
 select count(*) as "total:int" from (select case when revoked_at is not null then 'REVOKED'
-	when expires_at <= :now then 'EXPIRED' else 'ACTIVE' end as status from api_keys where :user = '' or user = :user)
+	when expires_at <= :now then 'EXPIRED' else 'ACTIVE' end as status from api_keys
+	where (:user = '' or user = :user) and (:org = '' or org = :org))
 where :status = '' or status = :status;
 
 -- query role_by_code

@@ -5,13 +5,15 @@
  * has its SHA-256.
  *
  * Everybody who is signed in has keys of their own; those of others need
- * api_keys:manage. A key makes no keys: a log-in does.
+ * api_keys:manage. A key makes no keys: a log-in does. A key of an organisation
+ * has its scopes there and nowhere else, from whatever its owner may there.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "app/accounts.h"
 #include "app/api.h"
+#include "app/api_admin.h"
 #include "app/api_key.h"
 #include "base/err.h"
 #include "net/address.h"
@@ -28,6 +30,7 @@
 /* The members that its owner decides on. */
 struct key_terms {
 	struct slice name;
+	struct slice org; /* empty: of none */
 	struct slice *scopes;
 	size_t n_scopes;
 	int64_t expires_at_ms, rate_limit;
@@ -59,10 +62,20 @@ static bool read_expiry(struct action *c, struct slice text, int64_t *ret_ms)
 	return true;
 }
 
-/* Nobody gives more than they have: not the caller, nor the owner. */
-static bool check_scopes(struct action *c, const struct key_terms *t, const char *const *owners)
+static bool has(const struct principal *who, const char *scope, struct slice org)
 {
-	const struct principal owner = {.permissions = owners};
+	return org.len > 0 ? principal_scope(who, scope, org) != SCOPE_NONE : principal_may(who, scope);
+}
+
+/* May they see and end keys that are not theirs: everybody's, or an organisation's? */
+static bool manages(const struct principal *who, struct slice org)
+{
+	return principal_may(who, MANAGE) || (org.len > 0 && principal_scope(who, MANAGE, org) >= SCOPE_ORGANIZATION);
+}
+
+/* Nobody gives more than they have: not the caller, nor the owner, who may be the same (NULL). */
+static bool check_scopes(struct action *c, const struct key_terms *t, const struct principal *owner)
+{
 	const char *missing = NULL;
 
 	for (size_t i = 0; i < t->n_scopes; i++) {
@@ -70,7 +83,7 @@ static bool check_scopes(struct action *c, const struct key_terms *t, const char
 
 		if (scope == NULL)
 			return action_fail_err(c, ERR_NOMEM);
-		if (principal_may(c->rq->principal, scope) && (owners == NULL || principal_may(&owner, scope)))
+		if (has(c->rq->principal, scope, t->org) && (owner == NULL || has(owner, scope, t->org)))
 			continue;
 		missing = missing == NULL ? scope : arena_printf(c->arena, "%s, %s", missing, scope);
 	}
@@ -117,7 +130,7 @@ static bool find_key(struct action *c, struct json_value *ret_row)
 	struct action_param of[] = {{"id", http_request_param(c->rq, "id"), 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
 	int rc = action_row(c, "api_key_by_id", of, 2, ret_row);
 
-	if (rc == 0 && !slice_is(row_text(c, *ret_row, "userId"), who->user_id) && !principal_may(who, MANAGE))
+	if (rc == 0 && !slice_is(row_text(c, *ret_row, "userId"), who->user_id) && !manages(who, row_text(c, *ret_row, "orgId")))
 		rc = ERR_NOT_FOUND;
 	if (rc == ERR_NOT_FOUND)
 		return action_fail(c, 404, "not_found", "There is no such API key.", "API Key not found");
@@ -141,7 +154,7 @@ static void put_allowed(struct json_writer *w, struct slice ranges)
 /* What a row tells. Its version and the like are ours. */
 static void put_row(struct action *c, struct json_writer *w, struct json_value row)
 {
-	static const char *const names[] = {"id", "userId", "name", "prefix", "last4", "status", "scopes", "expiresAt",
+	static const char *const names[] = {"id", "userId", "orgId", "name", "prefix", "last4", "status", "scopes", "expiresAt",
 	    "rateLimit", "rotatedFromId", "revokedAt", "lastUsedAt", "createdAt"};
 	struct json_value v;
 
@@ -205,49 +218,48 @@ static bool make(struct action *c, struct making *m)
 	return m->digest.ptr != NULL || action_fail_err(c, ERR_NOMEM);
 }
 
-/* Of another's key: who they are and what they may. NULL and the failure is set. */
-static const char *const *permissions_of(struct action *c, struct slice user)
+static bool texts_of(struct action *c, struct json_value row, const char *name, const char *const **ret)
+{
+	struct slice *texts;
+	const char **list;
+	size_t n;
+
+	if (!admin_texts(c, json_root(admin_row_json(row, name)), &texts, &n))
+		return false;
+	list = arena_calloc(c->arena, n + 1, sizeof(*list));
+	if (list == NULL)
+		return action_fail_err(c, ERR_NOMEM);
+	for (size_t i = 0; i < n; i++) {
+		list[i] = arena_printf(c->arena, "%.*s", SLICE_ARG(texts[i]));
+		if (list[i] == NULL)
+			return action_fail_err(c, ERR_NOMEM);
+	}
+	*ret = list;
+	return true;
+}
+
+/* Of another's key: what its owner may. False: there is no such account, or an error; the answer is set. */
+static bool find_owner(struct action *c, struct slice user, struct principal *ret)
 {
 	struct action_param who[] = {{"user", user, 0}, {"session", SLICE("-"), 0}};
-	struct json_value row, permissions, one;
-	struct json_reader r;
-	const char **list;
-	size_t n = 0;
+	struct json_value row;
 	int rc = action_row(c, "principal_of_user", who, 2, &row);
 
-	if (rc == ERR_NOT_FOUND || (rc == 0 && !row_bool(row, "active"))) {
-		action_fail(c, 404, "not_found", "There is no such account, or it may not be used.", "用户不存在");
-		return NULL;
-	}
-	if (rc != 0 || !json_member(row, "permissions", &permissions)) {
-		action_fail_err(c, rc != 0 ? rc : ERR_CORRUPT);
-		return NULL;
-	}
-	json_enter(&r, permissions);
-	while (json_next(&r, NULL, &one))
-		n++;
-	list = arena_calloc(c->arena, n + 1, sizeof(*list));
-	if (list == NULL) {
-		action_fail_err(c, ERR_NOMEM);
-		return NULL;
-	}
-	json_enter(&r, permissions);
-	for (n = 0; json_next(&r, NULL, &one);) {
-		struct slice text;
-
-		if (one.type == JSON_STRING && json_string(one, c->arena, &text) == 0)
-			list[n++] = arena_printf(c->arena, "%.*s", SLICE_ARG(text));
-	}
-	return list;
+	*ret = (struct principal){0};
+	if (rc == ERR_NOT_FOUND || (rc == 0 && !row_bool(row, "active")))
+		return action_fail(c, 404, "not_found", "There is no such account, or it may not be used.", "用户不存在");
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	return texts_of(c, row, "permissions", &ret->permissions) && texts_of(c, row, "inOrgs", &ret->in_orgs);
 }
 
 /* Keys that are good, of one person. */
 static bool has_room(struct action *c, struct slice owner)
 {
-	struct action_param of[] = {{"user", owner, 0}, {"status", SLICE("ACTIVE"), 0},
+	struct action_param of[] = {{"user", owner, 0}, {"org", SLICE(""), 0}, {"status", SLICE("ACTIVE"), 0},
 	    {"now", {0}, clock_wall_ms(c->app->clock)}};
 	struct json_value row;
-	int rc = action_row(c, "count_of_api_keys", of, 3, &row);
+	int rc = action_row(c, "count_of_api_keys", of, 4, &row);
 
 	if (rc != 0)
 		return action_fail_err(c, rc);
@@ -255,28 +267,35 @@ static bool has_room(struct action *c, struct slice owner)
 	    action_fail(c, 400, "too_many", "There are a hundred keys already: revoke those that nobody uses.", "API Key 数量已达上限");
 }
 
+/* The organisation comes last: whether there is one is told to those alone who could do something in it. */
+static bool check_rights(struct action *c, const struct key_terms *t, const struct principal *owner)
+{
+	if (t->org.len > 0 && t->n_scopes == 0)
+		return fail_at(c, "/scopes", "A key of an organisation needs a permission there.", "请至少选择一个权限");
+	return check_scopes(c, t, owner) && (t->org.len == 0 || admin_org_exists(c, t->org));
+}
+
 static bool read_creation(struct action *c, struct request_api_key_create *body, struct key_terms *t,
     struct slice *ret_owner)
 {
 	const struct principal *who = c->rq->principal;
-	const char *const *owners = NULL;
+	struct principal owner;
+	bool own;
 
 	if (!action_read(c, &schema_request_api_key_create, body))
 		return false;
 	*ret_owner = body->user_id.len > 0 ? body->user_id : slice_str(who->user_id);
 	if (body->user_id.len == 0 && !is_signed_in(c))
 		return false;
-	*t = (struct key_terms){.name = body->name, .scopes = body->scopes.items, .n_scopes = body->scopes.n,
-	    .expires_at_ms = clock_wall_ms(c->app->clock) + LIFE_MAX_MS,
+	*t = (struct key_terms){.name = body->name, .org = body->org_id, .scopes = body->scopes.items,
+	    .n_scopes = body->scopes.n, .expires_at_ms = clock_wall_ms(c->app->clock) + LIFE_MAX_MS,
 	    .rate_limit = body->has_rate_limit ? body->rate_limit : RATE_DEFAULT};
-	if (!slice_is(*ret_owner, who->user_id)) {
-		if (!principal_may(who, MANAGE))
-			return action_fail(c, 403, "forbidden", "A key for somebody else needs the permission " MANAGE ".", "没有权限");
-		owners = permissions_of(c, *ret_owner);
-		if (owners == NULL)
-			return false;
-	}
-	return read_expiry(c, body->expires_at, &t->expires_at_ms) && check_scopes(c, t, owners) &&
+	own = slice_is(*ret_owner, who->user_id);
+	if (!own && !manages(who, t->org))
+		return action_fail(c, 403, "forbidden", "A key for somebody else needs the permission " MANAGE ".", "没有权限");
+	if (!own && !find_owner(c, *ret_owner, &owner))
+		return false;
+	return read_expiry(c, body->expires_at, &t->expires_at_ms) && check_rights(c, t, own ? NULL : &owner) &&
 	    read_allowed(c, body->allowed_ips.items, body->allowed_ips.n, t);
 }
 
@@ -293,7 +312,7 @@ static void run_create(struct action *c)
 
 	if (!read_creation(c, &body, &t, &owner) || !has_room(c, owner) || !make(c, &m))
 		return;
-	data = (struct event_api_key_created){.key_id = m.id, .user_id = owner, .prefix = m.prefix, .digest = m.digest,
+	data = (struct event_api_key_created){.key_id = m.id, .user_id = owner, .org_id = t.org, .prefix = m.prefix, .digest = m.digest,
 	    .last4 = m.last4, .name = t.name, .expires_at_ms = t.expires_at_ms, .rate_limit = t.rate_limit,
 	    .restricted = t.restricted, .allowed = t.allowed, .has_subjects = true,
 	    .subjects = {.has_person = true, .person = {.id = owner}}};
@@ -369,22 +388,23 @@ static void run_list(struct action *c)
 {
 	const struct params_api_keys *p = c->rq->data;
 	const struct principal *who = c->rq->principal;
-	bool all = principal_may(who, MANAGE) && (p->user_id.len > 0 || who->user_id[0] == '\0');
+	bool others = p->user_id.len > 0 ? !slice_is(p->user_id, who->user_id) : p->org_id.len > 0 || who->user_id[0] == '\0';
+	bool all = others && manages(who, p->org_id);
 	int64_t limit = p->has_limit ? p->limit : p->has_page_size ? p->page_size : LIMIT_DEFAULT;
-	struct slice status = p->status.len > 0 ? p->status : SLICE("");
-	struct slice user = all ? (p->user_id.len > 0 ? p->user_id : SLICE("")) : slice_str(who->user_id);
-	struct action_param of[] = {{"user", user, 0}, {"status", status, 0}, {"now", {0}, clock_wall_ms(c->app->clock)},
+	struct slice user = !all ? slice_str(who->user_id) : p->user_id.len > 0 ? p->user_id : SLICE("");
+	struct action_param of[] = {{"user", user, 0}, {"org", p->org_id.len > 0 ? p->org_id : SLICE(""), 0},
+	    {"status", p->status.len > 0 ? p->status : SLICE(""), 0}, {"now", {0}, clock_wall_ms(c->app->clock)},
 	    {"limit", {0}, limit}, {"offset", {0}, (p->page - 1) * limit}};
 	struct json_value rows, count;
 	int rc;
 
-	if (p->user_id.len > 0 && !all && !slice_is(p->user_id, who->user_id)) {
+	if (p->user_id.len > 0 && others && !all) {
 		action_fail(c, 403, "forbidden", "The keys of others need the permission " MANAGE ".", "没有权限");
 		return;
 	}
-	rc = action_rows(c, "api_keys_of_user", of, 5, &rows);
+	rc = action_rows(c, "api_keys_of_user", of, 6, &rows);
 	if (rc == 0)
-		rc = action_row(c, "count_of_api_keys", of, 3, &count);
+		rc = action_row(c, "count_of_api_keys", of, 4, &count);
 	if (rc != 0)
 		action_fail_err(c, rc);
 	else
@@ -453,9 +473,10 @@ static bool merge(struct action *c, struct json_value row, const struct request_
     struct key_terms *t)
 {
 	const struct principal *who = c->rq->principal;
-	const char *const *owners = NULL;
+	struct principal owner;
+	bool own = slice_is(row_text(c, row, "userId"), who->user_id);
 
-	*t = (struct key_terms){.name = body->name.len > 0 ? body->name : row_text(c, row, "name"),
+	*t = (struct key_terms){.org = row_text(c, row, "orgId"), .name = body->name.len > 0 ? body->name : row_text(c, row, "name"),
 	    .expires_at_ms = row_i64(row, "expiresAtMs"),
 	    .rate_limit = body->has_rate_limit ? body->rate_limit : row_i64(row, "rateLimit"),
 	    .restricted = row_bool(row, "restricted"), .allowed = row_text(c, row, "allowedIps")};
@@ -464,12 +485,7 @@ static bool merge(struct action *c, struct json_value row, const struct request_
 	if (is_given(c, "scopes")) {
 		t->scopes = body->scopes.items;
 		t->n_scopes = body->scopes.n;
-		if (!slice_is(row_text(c, row, "userId"), who->user_id)) {
-			owners = permissions_of(c, row_text(c, row, "userId"));
-			if (owners == NULL)
-				return false;
-		}
-		if (!check_scopes(c, t, owners))
+		if ((!own && !find_owner(c, row_text(c, row, "userId"), &owner)) || !check_scopes(c, t, own ? NULL : &owner))
 			return false;
 	} else if (!scopes_of_row(c, row, t)) {
 		return false;
@@ -593,6 +609,18 @@ static void rotate(struct http_request *rq)
 
 /* ---- who am I, for a key ---------------------------------------------------------------------------------------- */
 
+/* The permissions of "<organisation> <reach> <permission> <permission>...". */
+static void put_scopes_there(struct json_writer *w, struct slice line)
+{
+	struct slice word;
+
+	for (size_t n = 0; line.len > 0; n++) {
+		slice_cut(line, ' ', &word, &line);
+		if (n >= 2)
+			json_put_string(w, word);
+	}
+}
+
 static void me(struct http_request *rq)
 {
 	const struct principal *who = rq->principal;
@@ -610,10 +638,17 @@ static void me(struct http_request *rq)
 		json_put_str(&w, who->user_id);
 	else
 		json_put_null(&w);
+	json_name(&w, "orgId");
+	if (who->org_id[0] != '\0')
+		json_put_str(&w, who->org_id);
+	else
+		json_put_null(&w);
 	json_name(&w, "scopes");
 	json_begin_array(&w);
 	for (const char *const *p = who->permissions; *p != NULL; p++)
 		json_put_str(&w, *p);
+	for (size_t i = 0; who->org_id[0] != '\0' && who->in_orgs[i] != NULL; i++)
+		put_scopes_there(&w, slice_str(who->in_orgs[i]));
 	json_end_array(&w);
 	json_end_object(&w);
 	http_respond(rq, 200, HTTP_JSON, &out);

@@ -35,6 +35,7 @@ struct principal {
 	char user_id[ID_TEXT_LEN + 1], session_id[ID_TEXT_LEN + 1]; /* of an account's log-in, else "" */
 	bool shared; /* counted: principals_release() */
 	char key_id[ID_TEXT_LEN + 1]; /* of an API key, else ""; user_id is its owner then */
+	char org_id[ID_TEXT_LEN + 1]; /* of a key that counts in one organisation alone, else "" */
 };
 
 struct auth {

@@ -28,6 +28,7 @@ struct key_facts {
 	unsigned rate_limit; /* requests a minute */
 	bool restricted;
 	struct address_ranges allowed;
+	char org[ID_TEXT_LEN + 1]; /* the one where it counts, or "" */
 	int64_t noted_ms; /* its use is in the log, or will be */
 };
 
@@ -145,6 +146,58 @@ static const char **scopes_of(struct json_value scopes, const char *const *owner
 	return wanted;
 }
 
+/* "<org> <reach>" and these of the wanted that are held there so far. NULL: no memory. */
+static const char *line_of_key(const char *const *wanted, const struct principal *owner, const char *org, int reach,
+    struct arena *arena)
+{
+	struct buf out = BUF_INIT(16384);
+	const char *line;
+
+	buf_printf(&out, "%s %d", org, reach);
+	for (size_t i = 0; wanted[i] != NULL; i++) {
+		enum data_scope scope = principal_scope(owner, wanted[i], slice_str(org));
+
+		if ((scope > SCOPE_ORGANIZATION ? SCOPE_ORGANIZATION : scope) == (enum data_scope)reach)
+			buf_printf(&out, " %s", wanted[i]);
+	}
+	line = out.rc == 0 ? arena_printf(arena, "%.*s", SLICE_ARG(buf_slice(&out))) : NULL;
+	buf_finish(&out);
+	return line;
+}
+
+/* The same of a key that counts in one organisation: nothing anywhere else. NULL: no memory. */
+static const char **scopes_there(struct json_value scopes, const struct principal *owner, const char *org, struct arena *arena)
+{
+	const char **wanted = list_of(scopes, arena);
+	const char **lines = arena_calloc(arena, 4, sizeof(*lines));
+
+	if (wanted == NULL || lines == NULL)
+		return NULL;
+	for (int reach = SCOPE_OWN; reach <= SCOPE_ORGANIZATION; reach++) {
+		lines[reach - SCOPE_OWN] = line_of_key(wanted, owner, org, reach, arena);
+		if (lines[reach - SCOPE_OWN] == NULL)
+			return NULL;
+	}
+	return lines;
+}
+
+/* What a key has, from what its owner has. False: no memory. */
+static bool narrow(struct principal *who, const struct key_facts *key, struct json_value scopes, struct arena *arena)
+{
+	static const char *const nothing[] = {NULL};
+	struct principal owner = *who;
+
+	who->in_orgs = NULL;
+	if (key->org[0] == '\0') { /* scopes are of what its owner may everywhere */
+		who->permissions = scopes_of(scopes, owner.permissions, arena);
+		return who->permissions != NULL;
+	}
+	memcpy(who->org_id, key->org, sizeof(who->org_id));
+	who->permissions = nothing;
+	who->in_orgs = scopes_there(scopes, &owner, key->org, arena);
+	return who->in_orgs != NULL;
+}
+
 /* From the row of principal_of_user. key NULL: a session, or neither when that is zero. NULL: no memory. */
 static struct grant *grant_make(const struct id *user, const struct id *session, const struct key_facts *key,
     struct json_value roles, struct json_value permissions, struct json_value in_orgs, struct json_value scopes)
@@ -166,11 +219,9 @@ static struct grant *grant_make(const struct id *user, const struct id *session,
 	who->id = key != NULL ? arena_printf(&g->arena, "api_key:%s", who->key_id) : arena_printf(&g->arena, "user:%s", who->user_id);
 	who->roles = list_of(roles, &g->arena);
 	who->permissions = list_of(permissions, &g->arena);
-	if (key == NULL) /* scopes are of what its owner may everywhere */
-		who->in_orgs = list_of(in_orgs, &g->arena);
-	if (key != NULL && who->permissions != NULL)
-		who->permissions = scopes_of(scopes, who->permissions, &g->arena);
-	if (who->id == NULL || who->roles == NULL || who->permissions == NULL || (key == NULL && who->in_orgs == NULL)) {
+	who->in_orgs = list_of(in_orgs, &g->arena);
+	if (who->id == NULL || who->roles == NULL || who->permissions == NULL || who->in_orgs == NULL ||
+	    (key != NULL && !narrow(who, key, scopes, &g->arena))) {
 		arena_finish(&g->arena);
 		free(g);
 		return NULL;
@@ -513,7 +564,7 @@ static bool number_of(struct json_value row, const char *name, int64_t *ret)
 static bool read_key(struct lookup *l, struct json_value row)
 {
 	struct key_facts *key = l->key;
-	struct slice id, user, allowed;
+	struct slice id, user, org, allowed;
 	struct json_value v;
 	int64_t rate_limit;
 
@@ -523,6 +574,11 @@ static bool read_key(struct lookup *l, struct json_value row)
 	    !json_member(row, "scopes", &l->scopes) || l->scopes.type != JSON_ARRAY ||
 	    !json_member(row, "restricted", &v))
 		return false;
+	if (text_of(l, row, "org", &org)) {
+		if (org.len != ID_TEXT_LEN)
+			return false;
+		memcpy(key->org, org.ptr, org.len);
+	}
 	key->rate_limit = (unsigned)rate_limit;
 	key->restricted = v.type != JSON_FALSE;
 	number_of(row, "lastUsedAt", &key->noted_ms);

@@ -9,6 +9,7 @@ import base64
 import os
 import unittest
 
+from admin_case import AdminCase
 from harness import Server, eventually, lulab
 
 PASSWORD = "correct horse battery"
@@ -267,6 +268,109 @@ class ApiKeys(Base):
         self.call("GET", "/api/v1/meetings", token=key)
         self.call("POST", "/api/v1/users/%s/disable" % user, {}, self.server.admin_token())
         self.call("GET", "/api/v1/meetings", token=key, status=401)
+
+
+class OfAnOrganisation(AdminCase):
+    """A key whose scopes count in one organisation, and nowhere else."""
+
+    def make(self, token, status=201, **body):
+        return self.call("POST", "/api/v1/api-keys", {"name": "a key", **body}, token, status)
+
+    def somebody(self, org, permissions, scope="ORGANIZATION", departments=()):
+        user, token = self.user()
+        return self.member(org, user, departments, [self.role(org, permissions, scope)]), token, user
+
+    def test_it_counts_there_and_nowhere_else(self):
+        org, other = self.org(), self.org()
+        _, token, user = self.somebody(org, ["orgs:read", "members:read", "departments:read"])
+        self.member(other, user, roles=[self.role(other, ["orgs:read", "members:read"])])
+        made = self.make(token, orgId=org, scopes=["members:read", "orgs:read"])
+        key = made["key"]
+        self.assertEqual((made["orgId"], made["scopes"]), (org, ["members:read", "orgs:read"]))
+        me = self.call("GET", "/v1/me", token=key)
+        self.assertEqual((me["orgId"], me["apiKeyId"], sorted(me["scopes"])), (org, made["id"], ["members:read", "orgs:read"]))
+        self.call("GET", "/admin/orgs/%s/members" % org, token=key)
+        self.assertEqual([o["id"] for o in self.call("GET", "/admin/orgs", token=key)["items"]], [org])
+        self.call("GET", "/admin/orgs/%s/members" % other, token=key, status=403)
+        self.call("GET", "/admin/orgs/" + other, token=key, status=403)
+        self.call("GET", "/admin/orgs/%s/departments" % org, token=key, status=403)
+        # Nor what its owner may everywhere: that is another key's.
+        self.call("GET", "/api/v1/meetings", token=token)
+        self.call("GET", "/api/v1/meetings", token=key, status=403)
+        # It is of its owner's rights there, as they are now; and its successor is no other.
+        rotated = self.call("POST", "/api/v1/api-keys/%s/rotate" % made["id"], {}, token, 201)
+        self.assertEqual(rotated["orgId"], org)
+        self.call("GET", "/admin/orgs/" + org, token=rotated["key"])
+        mine = self.call("GET", "/admin/orgs/%s/members?pageSize=100" % org)["items"]
+        member = [m["id"] for m in mine if m["userId"] == user][0]
+        self.call("PUT", "/admin/members/%s/permissions/members:read" % member, {"granted": False})
+        self.call("GET", "/admin/orgs/%s/members" % org, token=rotated["key"], status=403)
+        self.call("GET", "/admin/orgs/" + org, token=rotated["key"])
+        self.call("PATCH", "/admin/members/%s/status" % member, {"status": "SUSPENDED"})
+        self.call("GET", "/admin/orgs/" + org, token=rotated["key"], status=403)
+
+    def test_what_its_owner_may_everywhere_it_may_there(self):
+        org, other = self.org(), self.org()
+        _, token = self.user("ADMIN")
+        key = self.make(token, orgId=org, scopes=["members:read", "members:write"])["key"]
+        self.call("GET", "/admin/orgs/%s/members" % org, token=key)
+        self.call("POST", "/admin/orgs/%s/members" % org, {"userId": self.person()}, token=key, status=201)
+        self.call("GET", "/admin/orgs/%s/members" % other, token=key, status=403)
+        self.call("POST", "/admin/orgs/%s/members" % other, {"userId": self.person()}, token=key, status=403)
+        self.call("GET", "/api/v1/users", token=key, status=403)
+
+    def test_it_reaches_no_farther_than_its_owner(self):
+        org = self.org()
+        mine, theirs = self.department(org), self.department(org)
+        _, token, _ = self.somebody(org, ["departments:read"], "DEPARTMENT", [mine])
+        key = self.make(token, orgId=org, scopes=["departments:read"])["key"]
+        self.assertEqual([d["id"] for d in self.call("GET", "/admin/orgs/%s/departments" % org, token=key)["items"]], [mine])
+        self.call("GET", "/admin/departments/" + theirs, token=key, status=403)
+
+    def test_only_with_what_one_has_there(self):
+        org, other = self.org(), self.org()
+        _, token, user = self.somebody(org, ["orgs:read"])
+        self.make(token, 403, orgId=org, scopes=["orgs:write"])
+        self.make(token, 403, orgId=other, scopes=["orgs:read"])
+        self.make(token, 403, orgId="0" * 32, scopes=["orgs:read"])
+        self.make(token, 403, orgId=org, scopes=["*"])
+        self.make(token, 403, scopes=["orgs:read"])
+        self.assertEqual(self.make(token, 400, orgId=org)["errors"][0]["path"], "/scopes")
+        self.assertEqual(self.make(token, 400, orgId="x", scopes=["orgs:read"])["errors"][0]["path"], "/orgId")
+        _, admin = self.user("ADMIN")
+        self.make(admin, 404, orgId="0" * 32, scopes=["orgs:read"])
+        self.make(admin, 403, orgId=org, scopes=["members:read"], userId=user)
+        made = self.make(token, orgId=org, scopes=["orgs:read"])
+        self.call("PATCH", "/api/v1/api-keys/" + made["id"], {"scopes": ["members:read"]}, token, 403)
+        self.assertEqual(self.call("PATCH", "/api/v1/api-keys/" + made["id"], {"orgId": other}, token, 400)["errors"][0]["path"],
+                         "/orgId")
+        self.call("PATCH", "/api/v1/api-keys/" + made["id"], {"scopes": []}, token)
+        self.call("GET", "/admin/orgs/" + org, token=made["key"], status=403)
+
+    def test_who_manages_keys_there_sees_and_ends_them(self):
+        org, other = self.org(), self.org()
+        _, token, user = self.somebody(org, ["orgs:read"])
+        _, boss, _ = self.somebody(org, ["orgs:read", "api_keys:manage"])
+        _, stranger, _ = self.somebody(other, ["orgs:read", "api_keys:manage"])
+        made, apart = self.make(token, orgId=org, scopes=["orgs:read"]), self.make(token, scopes=["meetings:read"])
+
+        def ids(who, query):
+            return [k["id"] for k in self.call("GET", "/api/v1/api-keys" + query, None, who)["data"]]
+
+        self.assertEqual((ids(boss, "?orgId=" + org), ids(stranger, "?orgId=" + org), ids(boss, "")), ([made["id"]], [], []))
+        self.assertEqual(ids(token, "?orgId=" + org), [made["id"]])
+        self.assertEqual(sorted(ids(token, "")), sorted([made["id"], apart["id"]]))
+        self.call("GET", "/api/v1/api-keys?userId=" + user, None, boss, 403)
+        self.call("GET", "/api/v1/api-keys/" + made["id"], None, boss)
+        for key in (apart["id"], made["id"]):
+            self.call("GET", "/api/v1/api-keys/" + key, None, stranger, 404)
+            self.call("DELETE", "/api/v1/api-keys/" + key, None, stranger, 404)
+        self.call("DELETE", "/api/v1/api-keys/" + apart["id"], None, boss, 404)
+        self.call("DELETE", "/api/v1/api-keys/" + made["id"], None, boss, 204)
+        self.call("GET", "/admin/orgs/" + org, token=made["key"], status=401)
+        self.make(boss, orgId=org, scopes=["orgs:read"], userId=user)
+        self.make(boss, 403, scopes=["meetings:read"], userId=user)
+        self.make(stranger, 403, orgId=org, scopes=["orgs:read"], userId=user)
 
 
 class Refusals(Base):
