@@ -136,6 +136,22 @@ create unique index api_keys_prefix on api_keys (prefix);
 create index api_keys_user on api_keys (user, created_at, id);
 create index api_keys_org on api_keys (org, created_at, id) where org is not null;
 
+/* What a key was used for, by the hour in which that began; for three months, the log has it for good. */
+create table api_key_usage (
+	key text not null,
+	hour integer not null,
+	route text not null,
+	method text not null,
+	status integer not null,
+	count integer not null,
+	latency_total integer not null,
+	latency_max integer not null,
+	first_at integer not null,
+	last_at integer not null,
+	primary key (key, hour, route, method, status)
+) strict, without rowid;
+create index api_key_usage_hour on api_key_usage (hour);
+
 create view user_rows as
 select u.*, case when u.erased_at is not null then 'ERASED' when u.deleted_at is not null then 'DELETED'
 		when u.active then 'ACTIVE' else 'DISABLED' end as state, u.deleted_at is not null as is_deleted,
@@ -303,6 +319,15 @@ update api_keys set name = :name, scopes = :scopes, expires_at = :expires_at_ms,
 	restricted = :restricted, allowed = :allowed, updated_at = :time, version = :version
 where id = :key_id;
 
+-- on api_key.tallied
+insert into api_key_usage (key, hour, route, method, status, count, latency_total, latency_max, first_at, last_at)
+values (:key_id, :since_ms - :since_ms % 3600000, :route, :method, :status, :count, :latency_us_total, :latency_us_max,
+	:since_ms, :until_ms)
+on conflict (key, hour, route, method, status) do update set count = count + excluded.count,
+	latency_total = latency_total + excluded.latency_total, latency_max = max(latency_max, excluded.latency_max),
+	first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at);
+delete from api_key_usage where hour < :since_ms - 7776000000;
+
 -- on user.profile_changed
 update users set display_name = iif(:display_name is null, display_name, nullif(:display_name, '')), updated_at = :time
 where id = :user_id;
@@ -461,6 +486,15 @@ from (select *, case when revoked_at is not null then 'REVOKED' when expires_at 
 	as status from api_keys where (:user = '' or user = :user) and (:org = '' or org = :org))
 where :status = '' or status = :status
 order by created_at desc, id desc limit :limit offset :offset;
+
+-- query api_key_usage_page
+with hit as (select * from api_key_usage where key = :key and hour >= :from and hour <= :to and (:status < 0 or status = :status))
+select (select count(*) from hit) as "total:int", (select json_group_array(json(object)) from (select json_object(
+	'hour', strftime('%Y-%m-%dT%H:%M:%fZ', hour / 1000.0, 'unixepoch'), 'method', method, 'path', route, 'statusCode', status,
+	'count', count, 'latencyMs', round(latency_total / 1000.0 / count, 3), 'latencyMsMax', round(latency_max / 1000.0, 3),
+	'firstUsedAt', strftime('%Y-%m-%dT%H:%M:%fZ', first_at / 1000.0, 'unixepoch'),
+	'lastUsedAt', strftime('%Y-%m-%dT%H:%M:%fZ', last_at / 1000.0, 'unixepoch')) as object from hit
+	order by hour desc, last_at desc, route, method, status limit :limit offset :offset)) as "items:json";
 
 -- query count_of_api_keys
 select count(*) as "total:int" from (select case when revoked_at is not null then 'REVOKED'

@@ -15,6 +15,7 @@
 #include "app/api.h"
 #include "app/api_admin.h"
 #include "app/api_key.h"
+#include "app/api_keys.h"
 #include "base/err.h"
 #include "net/address.h"
 #include "requests.gen.h"
@@ -124,7 +125,7 @@ static bool is_signed_in(struct action *c)
 }
 
 /* The row of a key that the caller may see. */
-static bool find_key(struct action *c, struct json_value *ret_row)
+bool api_key_find(struct action *c, struct json_value *ret_row)
 {
 	const struct principal *who = c->rq->principal;
 	struct action_param of[] = {{"id", http_request_param(c->rq, "id"), 0}, {"now", {0}, clock_wall_ms(c->app->clock)}};
@@ -429,7 +430,7 @@ static void run_show(struct action *c)
 {
 	struct json_value row;
 
-	if (find_key(c, &row))
+	if (api_key_find(c, &row))
 		answer_key(c, 200, http_request_param(c->rq, "id"), NULL, NULL);
 }
 
@@ -506,7 +507,7 @@ static void run_change(struct action *c)
 	struct id person;
 	int rc;
 
-	if (!action_read(c, &schema_request_api_key_change, &body) || !find_key(c, &row) || !merge(c, row, &body, &t))
+	if (!action_read(c, &schema_request_api_key_change, &body) || !api_key_find(c, &row) || !merge(c, row, &body, &t))
 		return;
 	if (slice_is(row_text(c, row, "status"), "REVOKED")) {
 		action_fail(c, 400, "revoked", "A revoked API key cannot be changed.", "API Key 已被撤销");
@@ -548,7 +549,7 @@ static void run_revoke(struct action *c)
 	struct json_value row;
 	int rc = 0;
 
-	if (!find_key(c, &row))
+	if (!api_key_find(c, &row))
 		return;
 	data = (struct event_api_key_revoked){.key_id = http_request_param(c->rq, "id"),
 	    .user_id = row_text(c, row, "userId")};
@@ -579,7 +580,7 @@ static void run_rotate(struct action *c)
 	struct making m;
 	int rc;
 
-	if (!find_key(c, &row))
+	if (!api_key_find(c, &row))
 		return;
 	if (!slice_is(row_text(c, row, "status"), "ACTIVE")) {
 		action_fail(c, 400, "not_active", "This API key is revoked or has expired; make a new one.", "API Key 已失效");

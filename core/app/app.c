@@ -9,6 +9,7 @@
 #include "app/user_import.h"
 #include "app/caller_notes.h"
 #include "app/codes.h"
+#include "app/key_usage.h"
 #include "app/roles.h"
 #include "base/err.h"
 #include "base/io.h"
@@ -70,6 +71,8 @@ static void on_tick(uv_timer_t *timer)
 	tick_adapters(app, false);
 	if (app->caller_notes != NULL)
 		caller_notes_write(app->caller_notes, app->log, app->clock, app->rng, false);
+	if (app->key_usage != NULL)
+		key_usage_write(app->key_usage, app->log, app->clock, app->rng, false);
 }
 
 static void on_wake(uv_async_t *async)
@@ -433,6 +436,8 @@ static int start_identity(struct app *app, struct buf *problem)
 	if (rc == 0)
 		rc = caller_notes_create(&app->caller_notes);
 	if (rc == 0)
+		rc = key_usage_create(&app->key_usage);
+	if (rc == 0)
 		rc = job_pool_open(&app->commands, "lulab-command", COMMAND_THREADS, COMMANDS_WAITING_MAX);
 	if (rc == 0)
 		rc = user_imports_open(&app->imports, app);
@@ -560,6 +565,8 @@ void app_stop(struct app *app)
 		tick_adapters(app, true);
 	if (!failed && app->caller_notes != NULL && app->log != NULL)
 		caller_notes_write(app->caller_notes, app->log, app->clock, app->rng, true);
+	if (!failed && app->key_usage != NULL && app->log != NULL)
+		key_usage_write(app->key_usage, app->log, app->clock, app->rng, true);
 	while (app->n_adapters_started > 0) {
 		unsigned i = --app->n_adapters_started;
 
@@ -584,6 +591,7 @@ void app_stop(struct app *app)
 	sealer_destroy(app->sealer);
 	tokens_close(app->tokens);
 	caller_notes_destroy(app->caller_notes);
+	key_usage_destroy(app->key_usage);
 	peers_destroy(app->key_rates);
 	keyring_close(app->keyring);
 	app_cors_finish(app);
@@ -594,6 +602,7 @@ void app_stop(struct app *app)
 	app->codes = NULL;
 	app->tokens = NULL;
 	app->caller_notes = NULL;
+	app->key_usage = NULL;
 	app->key_rates = NULL;
 	app->queries = NULL;
 	app->projector = NULL;

@@ -82,6 +82,7 @@ struct app {
 	struct setup setup; /* the link of the first start */
 	struct peers *key_rates;            /* requests of API keys */
 	struct caller_notes *caller_notes;
+	struct key_usage *key_usage;
 	struct codes *codes;
 	_Atomic uint64_t access_epoch; /* events there were when rights last changed; see principals.h */
 	const struct adapter *const *adapters;

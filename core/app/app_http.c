@@ -10,6 +10,7 @@
 
 #include "app/api.h"
 #include "app/caller_notes.h"
+#include "app/key_usage.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -264,6 +265,14 @@ static void note_denial(struct app *app, const struct http_request *rq, const st
 	caller_notes_denied(app->caller_notes, who == NULL ? NULL : who->id, rq->route, clock_wall_ms(app->clock));
 }
 
+static void note_use(struct app *app, const struct http_request *rq, const struct http_outcome *outcome)
+{
+	const struct principal *who = rq->principal;
+
+	if (who != NULL && who->key_id[0] != '\0' && rq->route != NULL)
+		key_usage_note(app->key_usage, who, rq->route, outcome->status, outcome->duration_us, clock_wall_ms(app->clock));
+}
+
 static void on_answered(void *arg, const struct http_request *rq, const struct http_outcome *outcome)
 {
 	struct app_loop *l = rq->loop_data;
@@ -271,6 +280,7 @@ static void on_answered(void *arg, const struct http_request *rq, const struct h
 	if (!outcome->handled && outcome->status >= 400 && rq->route != NULL)
 		tell_adapter(arg, rq->route, outcome->status);
 	note_denial(arg, rq, outcome);
+	note_use(arg, rq, outcome);
 	principals_release(rq);
 	if (l == NULL)
 		return;

@@ -429,6 +429,68 @@ class Refusals(Base):
         self.assertLessEqual(len(mine()), 6)
 
 
+class Usage(Base):
+    def rows(self, token, key, query="", path="/api/v1/api-keys/%s/usage"):
+        return self.call("GET", path % key + query, token=token).json["data"]
+
+    def test_uses_are_counted_and_do_not_fill_the_log(self):
+        token = self.person("used_much", "MEMBER")
+        made = self.make(token, scopes=["meetings:read"])
+        for _ in range(40):
+            self.call("GET", "/api/v1/meetings", token=made["key"])
+            self.call("GET", "/api/v1/meetings/none", token=made["key"], status=404)
+            self.call("GET", "/api/v1/users", token=made["key"], status=403)
+            self.call("GET", "/api/v1/meetings", token=token)
+        self.call("GET", "/no/such/path", token=made["key"], status=404)
+        eventually(lambda: len(self.rows(token, made["id"])) >= 3)
+        # What is there when it ends is all there was.
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        rows = self.rows(token, made["id"])
+        counts = {}  # an hour may end between two of them
+        for r in rows:
+            what = (r["method"], r["path"], r["statusCode"])
+            counts[what] = counts.get(what, 0) + r["count"]
+        self.assertEqual(counts, {("GET", "/api/v1/meetings", 200): 40, ("GET", "/api/v1/meetings/{id}", 404): 40,
+                                  ("GET", "/api/v1/users", 403): 40})
+        for row in rows:
+            self.assertLessEqual(row["hour"], row["firstUsedAt"])
+            self.assertLessEqual(row["firstUsedAt"], row["lastUsedAt"])
+            self.assertLess(0, row["latencyMs"])
+            self.assertLessEqual(row["latencyMs"], row["latencyMsMax"] + 0.001)
+        tallied = [e["data"] for e in self.events("api_key.tallied") if e["data"]["key_id"] == made["id"]]
+        self.assertLess(len(tallied), 16)
+        self.assertEqual(sum(e["count"] for e in tallied), 120)
+        # Its own stream: who changes the key is not told that it was changed meanwhile.
+        self.call("PATCH", "/api/v1/api-keys/" + made["id"], {"name": "still"}, token)
+        self.server.stop()
+        try:
+            lulab("projection", "verify", "--data", self.server.data)
+        finally:
+            self.server.start()
+
+    def test_it_is_told_to_who_may_see_the_key(self):
+        token, other = self.person("used_mine", "MEMBER"), self.person("used_other", "MEMBER")
+        manager = self.person("used_manager", "ADMIN")
+        made = self.make(token, scopes=["meetings:read"])
+        path = "/api/v1/api-keys/%s/usage" % made["id"]
+        self.assertEqual(self.rows(token, made["id"]), [])
+        self.call("GET", "/api/v1/meetings", token=made["key"])
+        eventually(lambda: self.rows(token, made["id"]))
+        self.assertEqual(len(self.rows(manager, made["id"])), 1)
+        page = self.call("GET", "/admin/api-keys/%s/usage?pageSize=1" % made["id"], token=token).json
+        self.assertEqual((page["total"], page["pageSize"], page["items"][0]["path"]), (1, 1, "/api/v1/meetings"))
+        self.assertEqual(len(self.rows(token, made["id"], "?statusCode=200&startDate=2020-01-01T00:00:00Z")), 1)
+        for query in ("?statusCode=403", "?startDate=2199-01-01T00:00:00Z", "?endDate=2020-01-01T00:00:00Z"):
+            self.assertEqual(self.rows(token, made["id"], query), [])
+        for who, status in ((other, 404), (made["key"], 403), (None, 401)):
+            self.call("GET", path, token=who, status=status)
+        self.call("GET", "/api/v1/api-keys/none/usage", token=token, status=404)
+        for bad in ("page=0", "limit=101", "statusCode=x", "statusCode=600", "startDate=soon", "endDate=2020-13-01T00:00:00Z",
+                    "shoe=42"):
+            self.call("GET", path + "?" + bad, token=token, status=400)
+
+
 class Restart(unittest.TestCase):
     def test_a_revoked_key_stays_revoked_whatever_happens(self):
         with Server() as server:
