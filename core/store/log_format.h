@@ -34,7 +34,10 @@
  *     meta           "format"                     u32, INDEX_FORMAT
  *                    "state"                      position (8), leaf hash of the record before it (32)
  *                    "carried"                    u32, of how many logs before this one it has the keys
- *     once           key (32)                     place (8)
+ *                    "once runs"                  64 times: kind (1), level (1), 0 (2), pieces of its filter (4), keys (8),
+ *                                                 the runs it is being made of, a bit each (8); see log_once.h
+ *     once_00 ...    key (32)                     place (8)
+ *     once_filters   run (1), piece (4)           a piece of a run's Bloom filter (4032)
  *     claims         the name                     place (8) of the event that holds it
  *     streams        the name                     number (8), events in it (8)
  *     stream_events  stream number (8), position (8)   -
@@ -50,7 +53,7 @@
 #include "base/slice.h"
 
 #define LOG_FORMAT 1u
-#define INDEX_FORMAT 2u
+#define INDEX_FORMAT 3u
 
 #define RECORD_HEADER_LEN 32
 #define TILE_CHUNK 16 /* hashes */

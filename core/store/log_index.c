@@ -16,7 +16,6 @@ static int tables_open(struct log_index *x, MDB_txn *txn)
 		MDB_dbi *dbi;
 	} tables[] = {
 	    {"meta", &x->meta},
-	    {"once", &x->once},
 	    {"claims", &x->claims},
 	    {"streams", &x->streams},
 	    {"stream_events", &x->stream_events},
@@ -28,7 +27,7 @@ static int tables_open(struct log_index *x, MDB_txn *txn)
 
 	for (size_t i = 0; rc == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)
 		rc = log_table(txn, tables[i].name, tables[i].dbi);
-	return rc;
+	return rc == 0 ? log_once_open(&x->once, txn, x->meta) : rc;
 }
 
 static int format_check(struct log_index *x, MDB_txn *txn, bool readonly)
@@ -125,12 +124,12 @@ int log_index_begin(struct log_index *x, struct log_index_batch *ret)
 	if (rc != 0)
 		return rc;
 	rc = log_index_state(x, txn, &state);
-	if (rc != 0) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
 	*ret = (struct log_index_batch){.x = x, .txn = txn, .start = state.position, .position = state.position};
-	return 0;
+	if (rc == 0)
+		rc = log_once_begin(&ret->once, &x->once, txn);
+	if (rc != 0)
+		log_index_abort(ret);
+	return rc;
 }
 
 static int put(struct log_index_batch *b, MDB_dbi dbi, struct slice key, const void *value, size_t len)
@@ -205,7 +204,7 @@ static int fold_key(struct log_index_batch *b, const struct log_fact *fact, uint
 	put_le(value, place, 8);
 	switch (fact->kind) {
 	case FACT_ONCE:
-		return put(b, x->once, fact->key, value, 8);
+		return fact->key.len == ONCE_KEY_LEN ? log_once_put(&b->once, (const uint8_t *)fact->key.ptr, place) : ERR_CORRUPT;
 	case FACT_CLAIM:
 		return put(b, x->claims, fact->key, value, 8);
 	case FACT_RELEASE:
@@ -235,13 +234,12 @@ int log_index_carry(struct log_index_batch *b, const struct log_fact *fact, uint
 	return fact->kind == FACT_EVENT ? 0 : fold_key(b, fact, place);
 }
 
-int log_index_commit_carried(struct log_index_batch *b, unsigned n_logs)
+static int commit(struct log_index_batch *b, const char *name, const void *value, size_t len)
 {
-	uint8_t value[4];
-	int rc;
+	int rc = log_once_end(&b->once);
 
-	put_le(value, n_logs, 4);
-	rc = put(b, b->x->meta, SLICE("carried"), value, sizeof(value));
+	if (rc == 0)
+		rc = put(b, b->x->meta, slice_str(name), value, len);
 	if (rc != 0) {
 		log_index_abort(b);
 		return rc;
@@ -251,21 +249,21 @@ int log_index_commit_carried(struct log_index_batch *b, unsigned n_logs)
 	return rc;
 }
 
+int log_index_commit_carried(struct log_index_batch *b, unsigned n_logs)
+{
+	uint8_t value[4];
+
+	put_le(value, n_logs, 4);
+	return commit(b, "carried", value, sizeof(value));
+}
+
 int log_index_commit(struct log_index_batch *b, const struct merkle_hash *last_leaf)
 {
 	uint8_t value[STATE_LEN];
-	int rc;
 
 	put_le(value, b->position, 8);
 	memcpy(value + 8, last_leaf->bytes, MERKLE_HASH_LEN);
-	rc = put(b, b->x->meta, SLICE("state"), value, sizeof(value));
-	if (rc != 0) {
-		log_index_abort(b);
-		return rc;
-	}
-	rc = mdb_err(mdb_txn_commit(b->txn));
-	b->txn = NULL;
-	return rc;
+	return commit(b, "state", value, sizeof(value));
 }
 
 void log_index_abort(struct log_index_batch *b)
@@ -304,7 +302,7 @@ static int get_number(MDB_txn *txn, MDB_dbi dbi, struct slice key, uint64_t *ret
 
 int log_index_once(struct log_index *x, MDB_txn *txn, const uint8_t once[ONCE_KEY_LEN], uint64_t *ret_position)
 {
-	return get_number(txn, x->once, slice_of(once, ONCE_KEY_LEN), ret_position);
+	return log_once_find(&x->once, txn, once, ret_position);
 }
 
 int log_index_claim(struct log_index *x, MDB_txn *txn, struct slice claim, uint64_t *ret_position)

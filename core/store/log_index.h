@@ -14,10 +14,12 @@
 #include "domain/merkle.h"
 #include "store/log_facts.h"
 #include "store/log_mdb.h"
+#include "store/log_once.h"
 
 struct log_index {
 	struct log_env env;
-	MDB_dbi meta, once, claims, streams, stream_events, types, type_counts, subjects;
+	MDB_dbi meta, claims, streams, stream_events, types, type_counts, subjects;
+	struct log_once once;
 };
 
 /* Readonly: ERR_NOT_FOUND when there is none. ERR_VERSION, ERR_CORRUPT, ERR_IO, ERR_DISK_FULL. */
@@ -41,6 +43,7 @@ struct log_index_batch {
 	MDB_txn *txn;
 	uint64_t start;    /* events folded before this batch */
 	uint64_t position; /* and with it */
+	struct log_once_batch once;
 };
 int log_index_begin(struct log_index *x, struct log_index_batch *ret);
 /*

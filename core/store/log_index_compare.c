@@ -14,7 +14,6 @@ struct table {
 };
 
 static const struct table tables[] = {
-    {"once", offsetof(struct log_index, once)},
     {"claims", offsetof(struct log_index, claims)},
     {"streams", offsetof(struct log_index, streams)},
     {"stream_events", offsetof(struct log_index, stream_events)},
@@ -32,15 +31,18 @@ static MDB_dbi dbi_of(const struct log_index *x, const struct table *table)
 	return dbi;
 }
 
+/* All of a table in the order of its keys: by a cursor, or where there is none by the walk of the once keys. */
 struct side {
 	MDB_cursor *cursor;
+	struct log_once_walk *walk;
 	MDB_val key, value;
 	bool end;
 };
 
 static int step(struct side *s)
 {
-	int rc = mdb_err(mdb_cursor_get(s->cursor, &s->key, &s->value, MDB_NEXT));
+	int rc = s->cursor != NULL ? mdb_err(mdb_cursor_get(s->cursor, &s->key, &s->value, MDB_NEXT))
+	                           : log_once_walk_next(s->walk, &s->key, &s->value);
 
 	s->end = rc == ERR_NOT_FOUND;
 	return s->end ? 0 : rc;
@@ -52,7 +54,7 @@ struct report {
 	size_t first_len;
 };
 
-static void report(struct report *r, const struct table *table, const char *what, MDB_val key)
+static void report(struct report *r, const char *table, const char *what, MDB_val key)
 {
 	char shown[2 * KEY_SHOWN + 1];
 	size_t n = key.mv_size < KEY_SHOWN ? key.mv_size : KEY_SHOWN;
@@ -60,11 +62,11 @@ static void report(struct report *r, const struct table *table, const char *what
 	if ((*r->n)++ > 0)
 		return;
 	hex_encode(shown, key.mv_data, n);
-	snprintf(r->first, r->first_len, "table %s, key %s%s: %s", table->name, shown,
+	snprintf(r->first, r->first_len, "table %s, key %s%s: %s", table, shown,
 	    n < key.mv_size ? "..." : "", what);
 }
 
-static int compare_sides(struct side *a, struct side *b, const struct table *table, struct report *r)
+static int compare_sides(struct side *a, struct side *b, const char *table, struct report *r)
 {
 	int rc = step(a);
 
@@ -87,6 +89,40 @@ static int compare_sides(struct side *a, struct side *b, const struct table *tab
 	return rc;
 }
 
+static int compare_tables(struct log_index *a, MDB_txn *ta, struct log_index *b, MDB_txn *tb, const struct table *table,
+    struct report *r)
+{
+	struct side sa = {0}, sb = {0};
+	int rc;
+
+	rc = mdb_err(mdb_cursor_open(ta, dbi_of(a, table), &sa.cursor));
+	if (rc == 0)
+		rc = mdb_err(mdb_cursor_open(tb, dbi_of(b, table), &sb.cursor));
+	if (rc == 0)
+		rc = compare_sides(&sa, &sb, table->name, r);
+	if (sa.cursor != NULL)
+		mdb_cursor_close(sa.cursor);
+	if (sb.cursor != NULL)
+		mdb_cursor_close(sb.cursor);
+	return rc;
+}
+
+static int compare_once(struct log_index *a, MDB_txn *ta, struct log_index *b, MDB_txn *tb, struct report *r)
+{
+	struct log_once_walk wa = {.n = 0}, wb = {.n = 0};
+	struct side sa = {.walk = &wa}, sb = {.walk = &wb};
+	int rc;
+
+	rc = log_once_walk_begin(&wa, &a->once, ta);
+	if (rc == 0)
+		rc = log_once_walk_begin(&wb, &b->once, tb);
+	if (rc == 0)
+		rc = compare_sides(&sa, &sb, "once", r);
+	log_once_walk_end(&wa);
+	log_once_walk_end(&wb);
+	return rc;
+}
+
 int log_index_compare(struct log_index *a, struct log_index *b, uint64_t *ret_n, char *ret_first, size_t first_len)
 {
 	struct report r = {ret_n, ret_first, first_len};
@@ -98,19 +134,10 @@ int log_index_compare(struct log_index *a, struct log_index *b, uint64_t *ret_n,
 	rc = log_env_read(&a->env, &ta);
 	if (rc == 0)
 		rc = log_env_read(&b->env, &tb);
-	for (size_t i = 0; rc == 0 && i < TABLES; i++) {
-		struct side sa = {0}, sb = {0};
-
-		rc = mdb_err(mdb_cursor_open(ta, dbi_of(a, &tables[i]), &sa.cursor));
-		if (rc == 0)
-			rc = mdb_err(mdb_cursor_open(tb, dbi_of(b, &tables[i]), &sb.cursor));
-		if (rc == 0)
-			rc = compare_sides(&sa, &sb, &tables[i], &r);
-		if (sa.cursor != NULL)
-			mdb_cursor_close(sa.cursor);
-		if (sb.cursor != NULL)
-			mdb_cursor_close(sb.cursor);
-	}
+	if (rc == 0)
+		rc = compare_once(a, ta, b, tb, &r);
+	for (size_t i = 0; rc == 0 && i < TABLES; i++)
+		rc = compare_tables(a, ta, b, tb, &tables[i], &r);
 	log_env_done(&a->env, &ta);
 	log_env_done(&b->env, &tb);
 	return rc;
@@ -118,13 +145,13 @@ int log_index_compare(struct log_index *a, struct log_index *b, uint64_t *ret_n,
 
 int log_index_count(struct log_index *x, struct log_index_counts *ret)
 {
-	uint64_t counts[TABLES] = {0};
+	uint64_t counts[TABLES] = {0}, once = 0;
 	MDB_txn *txn = NULL;
 	int rc;
 
 	rc = log_env_read(&x->env, &txn);
-	if (rc != 0)
-		return rc;
+	if (rc == 0)
+		rc = log_once_count(&x->once, txn, &once);
 	for (size_t i = 0; rc == 0 && i < TABLES; i++) {
 		MDB_stat stat;
 
@@ -133,6 +160,6 @@ int log_index_count(struct log_index *x, struct log_index_counts *ret)
 	}
 	log_env_done(&x->env, &txn);
 	if (rc == 0)
-		*ret = (struct log_index_counts){counts[0], counts[1], counts[2], counts[4], counts[6]};
+		*ret = (struct log_index_counts){once, counts[0], counts[1], counts[3], counts[5]};
 	return rc;
 }

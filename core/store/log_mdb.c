@@ -12,7 +12,7 @@
 #include "base/planted.h"
 #include "store/log_guard.h"
 
-#define TABLES_MAX 16
+#define TABLES_MAX 80
 #define MAP_BYTES_LEAST ((uint64_t)16 << 30)
 
 int mdb_err(int code)
