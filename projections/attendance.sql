@@ -97,6 +97,10 @@ on conflict (meeting, person) do update set name_latest = max(name_latest, exclu
 insert or ignore into meeting_ends (meeting, at)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operate_at_ms, :time));
 
+-- on privacy.erasure.requested
+/* What they are called goes from here at once; the file is made anew afterwards, for it still holds it. */
+update people set name_latest = '' where person = :subject_id;
+
 -- query attendance_of
 /* Each person once: first in, last out, seconds in the meeting over all devices and stays. */
 select s.person as "ptUserId", nullif(substr(p.name_latest, 17), '') as "displayName",

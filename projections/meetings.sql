@@ -58,7 +58,10 @@ create view meeting_rows as select rowid as row, id, platform, meeting_id, sub_m
 	case processing_rank when 0 then 'PENDING' when 1 then 'PROCESSING' when 2 then 'FAILED' else 'COMPLETED' end
 		as processing_status,
 	/* nobody filters or orders by these: the answer takes the value out of them as it is written (latest) */
-	title_latest, code_latest, creator_latest, creator_name_latest, scheduled_start_latest, scheduled_end_latest,
+	title_latest, code_latest, creator_latest,
+	/* that name may be another's, older one: whether it goes is decided by who is told as the creator */
+	case when substr(creator_latest, 17) in (select subject from erased) then '' else creator_name_latest end
+		as creator_name_latest, scheduled_start_latest, scheduled_end_latest,
 	case when end_type_latest <> '' then '0000000000000000' || json_set(
 			coalesce(nullif(substr(created_from_latest, 17), ''), '{}'),
 			'$.endType', cast(substr(end_type_latest, 17) as integer))
@@ -81,6 +84,10 @@ create table recording_files (
 	meeting text not null,
 	rank integer not null
 ) strict;
+
+-- people whose erasure was asked for, and those of them since the last commit
+create table erased (subject text primary key) strict, without rowid;
+create table erased_todo (subject text primary key) strict, without rowid;
 
 -- a row for each title (rowid = 2 x that of the meeting) and each name (2 x that of the person, + 1)
 create virtual table meetings_search using fts5(row unindexed, text, tokenize = 'lulab');
@@ -198,7 +205,20 @@ insert into recording_files (record_file_id, meeting, rank)
 select file.value ->> 'record_file_id', '', iif(:result = 2, 2, 3) from json_each(:recording_files) as file
 where file.value ->> 'record_file_id' is not null;
 
+-- on privacy.erasure.requested
+/* What they are called goes from here at once; the file is made anew afterwards, for it still holds it. */
+insert or ignore into erased values (:subject_id);
+insert or ignore into erased_todo values (:subject_id);
+
 -- commit
+/* Before their own names go: the creator's may be theirs though another is told as the creator, of the same instant. */
+update meetings set creator_name_latest = '' where rowid in (
+	select m.rowid from erased_todo as e cross join meeting_people as p on p.person = e.subject
+		cross join meetings as m on m.id = p.meeting
+	where p.name_latest <> '' and substr(m.creator_name_latest, 17) = substr(p.name_latest, 17));
+update meeting_people set name_latest = '' where rowid in (
+	select p.rowid from erased_todo as e cross join meeting_people as p on p.person = e.subject);
+delete from erased_todo;
 delete from meetings_search where rowid in (
 	select 2 * m.rowid from search_todo as t cross join meetings as m on m.id = t.meeting where t.person = '');
 delete from meetings_search where rowid in (

@@ -22,6 +22,9 @@ create table links (
 ) strict, without rowid;
 create index links_user on links (user);
 
+-- people whose erasure was asked for since the last commit
+create table erased_todo (subject text primary key) strict, without rowid;
+
 create view identity_rows as
 select i.id, i.platform, i.user_id_latest, i.union_id_latest, i.name_latest, l.user, l.linked_at, i.first_seen_at,
 	i.last_seen_at, iif(l.user is null, 'NO', 'YES') as linked
@@ -52,6 +55,15 @@ on conflict (identity) do update set user = excluded.user, linked_at = excluded.
 
 -- on identity.unlinked
 delete from links where identity = :identity_id and user = :user_id;
+
+-- on privacy.erasure.requested
+/* What they are called goes from here at once; the file is made anew afterwards, for it still holds it. */
+insert or ignore into erased_todo values (:subject_id);
+
+-- commit
+update identities set user_id_latest = '', union_id_latest = '', name_latest = ''
+where id in (select subject from erased_todo);
+delete from erased_todo;
 
 -- query platform_identity_by_id
 select id, platform, user_id_latest as "ptUserId:latest", union_id_latest as "ptUnionId:latest",

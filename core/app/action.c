@@ -49,11 +49,34 @@ static void write_problem(struct action *c)
 	json_end_object(&w);
 }
 
+static int start_job(struct action *c)
+{
+	struct app_loop *loop = loop_of(c->rq);
+	struct job_port *const ports[] = {[ACTION_QUICK] = loop->action_port, [ACTION_HASHING] = loop->hashing_port,
+	    [ACTION_DECISION] = loop->decision_port};
+
+	c->job.port = ports[c->lane];
+	return job_start(&c->job);
+}
+
+/* True: the command goes on. */
+static bool go_on(struct action *c)
+{
+	if (c->then == NULL)
+		return false;
+	c->run = c->then;
+	c->then = NULL;
+	c->err = start_job(c);
+	return c->err == 0;
+}
+
 static void on_done(struct job *job)
 {
 	struct action *c = container_of(job, struct action, job);
 	struct http_request *rq = c->rq;
 
+	if (go_on(c))
+		return;
 	for (size_t i = 0; i < c->n_headers; i++)
 		http_header(rq, c->headers[i].name.ptr, c->headers[i].value);
 	if (c->has_position)
@@ -79,15 +102,12 @@ static void on_run(struct job *job)
 	struct action *c = container_of(job, struct action, job);
 
 	c->run(c);
-	assert(c->status != 0 || c->err != 0);
+	assert(c->then != NULL || c->status != 0 || c->err != 0);
 }
 
 void action_start(struct http_request *rq, enum action_lane lane, action_fn *run)
 {
 	struct action *c = arena_alloc(rq->arena, sizeof(*c));
-	struct app_loop *loop = loop_of(rq);
-	struct job_port *const ports[] = {[ACTION_QUICK] = loop->action_port, [ACTION_HASHING] = loop->hashing_port,
-	    [ACTION_DECISION] = loop->decision_port};
 	int rc;
 
 	if (c == NULL) {
@@ -96,13 +116,19 @@ void action_start(struct http_request *rq, enum action_lane lane, action_fn *run
 	}
 	*c = (struct action){.rq = rq, .app = app_of(rq), .arena = rq->arena, .body = BUF_INIT(ANSWER_MAX),
 	    .problems = PROBLEMS_INIT(rq->arena), .run = run, .lane = lane,
-	    .job = {.run = on_run, .done = on_done, .port = ports[lane]}};
-	rc = job_start(&c->job);
+	    .job = {.run = on_run, .done = on_done}};
+	rc = start_job(c);
 	if (rc != 0)
 		http_problem_err(rq, rc, "Too many are being served; try again in a moment.");
 }
 
 /* ---- for run --------------------------------------------------------------------------- */
+
+void action_then(struct action *c, enum action_lane lane, action_fn *rest)
+{
+	c->lane = lane;
+	c->then = rest;
+}
 
 bool action_fail_said(struct action *c, int status, const char *code, struct said said)
 {

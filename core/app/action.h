@@ -6,6 +6,9 @@
  *     loop:   action_start() ----------------------------> the answer is sent
  *     thread:                  run: query, decide, append
  *
+ * A command may have a second part on other threads (action_then()): what has to be
+ * decided where nobody else decides, and then takes long.
+ *
  * Between the two the request is the thread's alone. Answers for people exist in
  * two languages; an error is problem+json with the members existing clients
  * read (statusCode, message, error) beside it.
@@ -49,9 +52,12 @@ struct action {
 	bool has_position;
 	uint64_t position; /* of the newest event that was appended */
 
+	void *state; /* what the first part leaves to the second, in the arena */
+
 	/* Private. */
 	struct job job;
 	action_fn *run;
+	action_fn *then;
 	enum action_lane lane;
 };
 
@@ -59,6 +65,12 @@ struct action {
 void action_start(struct http_request *rq, enum action_lane lane, action_fn *run);
 
 /* ---- for run ------------------------------------------------------------- */
+
+/*
+ * Last thing of a run that sets no answer: `rest` goes on with the command on threads of that lane, and sets it. What was
+ * appended stays, also when too many wait there and the client is told 503.
+ */
+void action_then(struct action *c, enum action_lane lane, action_fn *rest);
 
 /* The body into the struct of its schema; false: the 400 is set. */
 bool action_read(struct action *c, const struct schema *schema, void *ret);

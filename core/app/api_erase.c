@@ -141,39 +141,55 @@ static void write_receipt(struct action *c, const struct erasure *e)
 
 /* ---- the command ------------------------------------------------------------------------------------ */
 
-static void finish(struct erasure *e)
+/* The second part, as long as a rebuild: others decide meanwhile. */
+static void run_finish(struct action *c)
 {
-	struct action *c = e->c;
-	int rc = erase_finish(c->app, e->subjects, e->n);
+	struct erasure *e = c->state;
+	uint8_t once[ONCE_KEY_LEN];
+	uint64_t known;
+	int rc;
 
-	if (rc == ERR_BUSY)
-		action_fail(c, 503, "busy", "Another person is being erased; this one is asked for, repeat the request in a moment.",
-		    "正在清除另一用户的数据，请稍后重试");
+	erase_once_completed(once, &e->account.subject);
+	rc = eventlog_find_once(c->app->log, once, &known);
+	if (rc == ERR_NOT_FOUND) {
+		/* Not left to who waits for another rebuild: raw deliveries would open until then. */
+		rc = erase_keys(c->app, e->subjects, e->n);
+		if (rc == 0)
+			rc = erasures_wait(c->app->erasures);
+	}
+	if (rc == ERR_BUSY || rc == ERR_CANCELLED)
+		action_fail(c, 503, "busy", "The person is being erased, which takes a while; repeat the request for the receipt.",
+		    "正在清除用户数据，请稍后重试以获取凭证");
 	else if (rc != 0)
 		action_fail_err(c, rc);
 	else
 		write_receipt(c, e);
 }
 
+/*
+ * The first, where all is decided that could take the last administrator away. From the append on nothing of the
+ * person opens; should the keys not go from the disk now, the second part tries again.
+ */
 void user_erase_run(struct action *c, struct slice ground)
 {
-	struct erasure e = {.c = c, .ground = ground.len > 0 ? ground : SLICE(GROUND_DEFAULT)};
-	uint8_t once[ONCE_KEY_LEN];
-	uint64_t known;
-	int rc;
+	struct erasure *e = arena_calloc(c->arena, 1, sizeof(*e));
 
+	if (e == NULL) {
+		action_fail_err(c, ERR_NOMEM);
+		return;
+	}
+	*e = (struct erasure){.c = c, .ground = ground.len > 0 ? ground : SLICE(GROUND_DEFAULT)};
 	if (!principal_may(c->rq->principal, "users:erase")) {
 		action_fail(c, 403, "forbidden", "This needs the permission users:erase.", "没有权限");
 		return;
 	}
-	if (!account_look_to_close(c, &e.account) || !gather_subjects(&e))
+	if (!account_look_to_close(c, &e->account) || !gather_subjects(e))
 		return;
-	erase_once_completed(once, &e.account.subject);
-	rc = eventlog_find_once(c->app->log, once, &known);
-	if (rc == 0)
-		write_receipt(c, &e); /* once more */
-	else if (rc != ERR_NOT_FOUND)
-		action_fail_err(c, rc);
-	else if (e.account.erased || append_requests(&e))
-		finish(&e);
+	if (!e->account.erased) {
+		if (!append_requests(e))
+			return;
+		(void)keyring_erase(c->app->keyring, e->subjects, e->n);
+	}
+	c->state = e;
+	action_then(c, ACTION_QUICK, run_finish);
 }

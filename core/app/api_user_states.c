@@ -283,8 +283,7 @@ static void delete_user(struct http_request *rq)
 	if (!api_decode_params(rq, &schema_params_user_delete, params))
 		return;
 	rq->data = params;
-	/* An erasure takes as long as a rebuild: others decide meanwhile. */
-	action_start(rq, params->erase ? ACTION_QUICK : ACTION_DECISION, run_delete);
+	action_start(rq, ACTION_DECISION, run_delete);
 }
 
 static void restore_user(struct http_request *rq)

@@ -452,9 +452,9 @@ static int start_identity(struct app *app, struct buf *problem)
 	return rc;
 }
 
-static int finish_erasures(struct app *app, struct buf *problem)
+static int start_erasures(struct app *app, struct buf *problem)
 {
-	int rc = erase_finish_at_start(app);
+	int rc = erasures_open(&app->erasures, app);
 
 	if (rc != 0)
 		buf_printf(problem, "an erasure that was interrupted cannot be finished: %s", err_text(rc));
@@ -526,7 +526,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 {
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
-		start_witnesses, begin_log, start_log_check, start_erased, start_reading, finish_erasures, start_roles, start_identity,
+		start_witnesses, begin_log, start_log_check, start_erased, start_reading, start_erasures, start_roles, start_identity,
 		start_setup, start_adapters, start_pool, app_http_start,
 	};
 	int rc;
@@ -554,6 +554,7 @@ void app_stop(struct app *app)
 	bool failed = atomic_load(&app->fatal) != 0;
 
 	atomic_store(&app->stopping, true);
+	erasures_cancel(app->erasures);
 	if (app->server != NULL)
 		http_server_stop(app->server, failed ? FATAL_GRACE_MS : (unsigned)app->config->stop_timeout);
 	http_server_close(app->server);
@@ -576,6 +577,10 @@ void app_stop(struct app *app)
 	codes_close(app->codes);
 	user_imports_close(app->imports);
 	app->imports = NULL;
+	if (app->erasures != NULL)
+		projector_interrupt(app->projector);
+	erasures_close(app->erasures);
+	app->erasures = NULL;
 	job_pool_close(app->decisions);
 	job_pool_close(app->hashings);
 	job_pool_close(app->commands);

@@ -79,6 +79,7 @@ struct app {
 	struct tokens *tokens;
 	struct job_pool *commands, *hashings, *decisions;
 	struct user_imports *imports;
+	struct erasures *erasures;
 	struct setup setup; /* the link of the first start */
 	struct peers *key_rates;            /* requests of API keys */
 	struct caller_notes *caller_notes;

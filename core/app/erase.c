@@ -1,11 +1,9 @@
 /* See erase.h. */
 #include "app/erase.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "domain/envelope.h"
 #include "domain/event.h"
 #include "store/projection.h"
@@ -143,64 +141,50 @@ static int append_completed(struct app *app, const struct id *subject, uint32_t 
 	return rc;
 }
 
-/* ---- from the request to the end ------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------------- */
 
-/* The keys, and the epoch in which they were wrapped: *ret_epoch. */
+int erase_keys(struct app *app, const struct id *subjects, size_t n)
+{
+	struct ids own = {0};
+	/* At once: what follows takes a look at the whole log. */
+	int rc = keyring_erase(app->keyring, subjects, n);
+
+	if (rc == 0)
+		rc = find_own_keys(app->log, subjects, n, &own);
+	if (rc == 0 && own.n > 0)
+		rc = keyring_erase(app->keyring, own.items, own.n);
+	free(own.items);
+	return rc;
+}
+
+/* And whatever they were wrapped with: all epochs up to *ret_epoch. */
 static int destroy_keys(struct app *app, const struct id *subjects, size_t n, uint32_t *ret_epoch)
 {
 	struct keyring_stats before, after;
-	struct ids all = {0};
 	int rc = keyring_stats(app->keyring, &before);
 
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = ids_add(&all, &subjects[i]);
-	if (rc == 0) /* at once: what follows takes a look at the whole log */
-		rc = keyring_erase(app->keyring, all.items, all.n);
-	if (rc == 0) {
-		all.n = 0;
-		rc = find_own_keys(app->log, subjects, n, &all);
-	}
-	if (rc == 0 && all.n > 0)
-		rc = keyring_erase(app->keyring, all.items, all.n);
+	if (rc == 0)
+		rc = erase_keys(app, subjects, n);
 	if (rc == 0)
 		rc = keyring_stats(app->keyring, &after);
 	if (rc == 0 && (after.turn_due_at_us != 0 || after.epoch == before.epoch))
 		rc = keyring_turn_epoch(app->keyring);
-	free(all.items);
 	*ret_epoch = before.epoch;
 	return rc;
 }
 
-static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* guards the whole of erase_finish() */
-
-int erase_finish(struct app *app, const struct id *subjects, size_t n)
-{
-	uint32_t epoch = 0;
-	int rc;
-
-	if (pthread_mutex_trylock(&one_at_a_time) != 0)
-		return ERR_BUSY;
-	rc = destroy_keys(app, subjects, n, &epoch);
-	if (rc == 0)
-		rc = projector_renew(app->projector);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = append_completed(app, &subjects[i], epoch);
-	pthread_mutex_unlock(&one_at_a_time);
-	return rc;
-}
-
-/* ---- at a start ---------------------------------------------------------------------------------------- */
+/* ---- what was requested -------------------------------------------------------------------------------- */
 
 typedef int subject_fn(struct app *app, const struct id *subject, void *arg);
 
-static int each_requested(struct app *app, struct eventlog *log, subject_fn *fn, void *arg)
+static int each_requested(struct app *app, subject_fn *fn, void *arg)
 {
 	struct log_filter filter = {.type = EVENT_PRIVACY_ERASURE_REQUESTED};
 	struct eventlog_cursor cursor;
 	struct log_record record;
 	int rc = 0;
 
-	eventlog_cursor_init(&cursor, log, 0, &filter);
+	eventlog_cursor_init(&cursor, app->log, 0, &filter);
 	while (rc == 0 && (rc = eventlog_cursor_next(&cursor, &record)) == 0) {
 		struct arena arena = ARENA_INIT(65536);
 		struct json_value v;
@@ -232,26 +216,48 @@ static int add_if_pending(struct app *app, const struct id *subject, void *arg)
 	return rc == ERR_NOT_FOUND ? ids_add(arg, subject) : rc;
 }
 
+/* Of those that are pending also the keys of their own that name them: whether that was done is not known. */
 int erase_keys_at_start(struct app *app)
 {
-	struct ids there = {0};
-	int rc = each_requested(app, app->log, add_if_there, &there);
+	struct ids there = {0}, pending = {0};
+	int rc = each_requested(app, add_if_there, &there);
 
 	if (rc == 0 && there.n > 0)
 		rc = keyring_erase(app->keyring, there.items, there.n);
+	if (rc == 0)
+		rc = each_requested(app, add_if_pending, &pending);
+	if (rc == 0 && pending.n > 0)
+		rc = erase_keys(app, pending.items, pending.n);
 	free(there.items);
+	free(pending.items);
 	return rc;
 }
 
-int erase_finish_at_start(struct app *app)
+int erase_is_pending(struct app *app, bool *ret)
 {
 	struct ids pending = {0};
-	int rc = each_requested(app, app->log, add_if_pending, &pending);
+	int rc = each_requested(app, add_if_pending, &pending);
 
-	if (rc == 0 && pending.n > 0) {
-		log_warn("erase", "an erasure was interrupted and is finished now: the read models are made anew");
-		rc = erase_finish(app, pending.items, pending.n);
-	}
+	*ret = pending.n > 0;
+	free(pending.items);
+	return rc;
+}
+
+int erase_finish_pending(struct app *app, size_t *ret_n)
+{
+	struct ids pending = {0};
+	uint32_t epoch = 0;
+	int rc = each_requested(app, add_if_pending, &pending);
+
+	*ret_n = pending.n;
+	if (rc == 0 && pending.n > 0 && eventlog_refusal(app->log) != NULL)
+		rc = ERR_UNAVAILABLE; /* that it is done could not be told, and it would be done over and over */
+	if (rc == 0 && pending.n > 0)
+		rc = destroy_keys(app, pending.items, pending.n, &epoch);
+	if (rc == 0 && pending.n > 0)
+		rc = projector_renew(app->projector);
+	for (size_t i = 0; rc == 0 && i < pending.n; i++)
+		rc = append_completed(app, &pending.items[i], epoch);
 	free(pending.items);
 	return rc;
 }

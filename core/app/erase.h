@@ -6,8 +6,10 @@
  *
  *     privacy.erasure.requested --> keys, epoch --> read models --> privacy.erasure.completed
  *
- * From the commit of the first on there is no way back: a start finds what was
- * requested and goes on where it stopped. A person is several subjects: the
+ * From the commit of the first on there is no way back, and nothing of the person is
+ * answered: what is sealed does not open, the read models blank them as they read it.
+ * The rest takes as long as a rebuild. One thread does it, for all that are asked
+ * for at once; it goes on after a start where it stopped. A person is several subjects: the
  * account, and who they are on the meeting platforms as far as that was linked.
  * With them go the keys of raw deliveries that name one of these.
  */
@@ -23,17 +25,37 @@
 void erase_once_requested(uint8_t ret[ONCE_KEY_LEN], const struct id *subject);
 void erase_once_completed(uint8_t ret[ONCE_KEY_LEN], const struct id *subject);
 
-/*
- * All that follows a request, for these subjects: from the keys to the event that says it is done. As long as a rebuild
- * of the read models; not for loops. ERR_BUSY: another one is under way. Whatever failed, the next start does it again.
- */
-int erase_finish(struct app *app, const struct id *subjects, size_t n);
+/* Destroys all keys that what is known of these is sealed with. Looks at the whole log; not for loops. */
+int erase_keys(struct app *app, const struct id *subjects, size_t n);
 
 /*
- * What a start does: before anything sealed is opened, the keys of who was erased are destroyed if they are there (a crash, or a
- * keyring from a backup); once the read models run, what was requested and not completed is.
+ * What a start does before anything sealed is opened: the keys of who was erased are destroyed if they are there (a crash, or a
+ * keyring from a backup).
  */
 int erase_keys_at_start(struct app *app);
-int erase_finish_at_start(struct app *app);
+
+/* Is there one that was requested and not completed? */
+int erase_is_pending(struct app *app, bool *ret);
+/* All that follows a request, for every one that is in the log and not completed; *ret_n of them. Not for loops, one at a time. */
+int erase_finish_pending(struct app *app, size_t *ret_n);
+
+/* ---- erase_work.c: the thread ------------------------------------------------ */
+
+struct erasures;
+
+/*
+ * Read models run. Goes on with what was interrupted; returns when they have read that it was asked for, so that what is answered from here
+ * on is without these people, or, where that takes too long, when it is done.
+ */
+int erasures_open(struct erasures **ret, struct app *app);
+/* From here on nobody waits there: ERR_CANCELLED. NULL is fine. */
+void erasures_cancel(struct erasures *e);
+void erasures_close(struct erasures *e); /* after projector_interrupt(), or it takes as long as a rebuild; NULL is fine */
+
+/*
+ * Waits until all that was asked for before is done. Not for loops. ERR_BUSY: as many wait as may; it is done nevertheless.
+ * ERR_*: it is tried again in a minute, and at the next start.
+ */
+int erasures_wait(struct erasures *e);
 
 #endif

@@ -617,15 +617,20 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 	return rc;
 }
 
-void projector_stop(struct projector *p)
+void projector_interrupt(struct projector *p)
 {
-	if (p == NULL)
-		return;
 	uv_mutex_lock(&p->lock);
 	p->stopping = true;
 	uv_cond_broadcast(&p->changed);
 	uv_cond_broadcast(&p->hurry);
 	uv_mutex_unlock(&p->lock);
+}
+
+void projector_stop(struct projector *p)
+{
+	if (p == NULL)
+		return;
+	projector_interrupt(p);
 	for (unsigned i = 0; i < p->n_models; i++) {
 		struct model *m = &p->models[i];
 

@@ -44,6 +44,9 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 /* Ends the threads after the event at hand; closes the files. Close query pools first. NULL is fine. */
 void projector_stop(struct projector *p);
 
+/* A stop is near: ends its threads' work and a projector_renew() under way; what is in the files goes on to answer. Any thread. */
+void projector_interrupt(struct projector *p);
+
 enum projection_state {
 	PROJECTION_BUILDING, /* never caught up yet; `serving` says whether an older file answers meanwhile */
 	PROJECTION_LIVE,

@@ -67,7 +67,7 @@ class Erasure(unittest.TestCase):
         person = {"userid": "mock-zuleika", "user_name": "Zuleika on Tencent", "uuid": "mock-uuid-zuleika",
                   "instance_id": "1", "ms_open_id": "mock-ms-zuleika"}
         event = meeting_event(trace_id="erase-1")
-        event["payload"][0]["operator"] = person
+        event["payload"][0]["operator"] = event["payload"][0]["meeting_info"]["creator"] = person
         self.assertEqual(self.server.post_event(event).status, 200)
         joined = meeting_event("meeting.participant-joined", trace_id="erase-2")
         joined["payload"][0]["operator"] = person
@@ -92,6 +92,21 @@ class Erasure(unittest.TestCase):
                 key = f.readline().strip()
             lulab("log", "verify", "--proof", os.path.join(dir, "receipt.tlog-proof"),
                   "--record", os.path.join(dir, "receipt.json"), "--key", key)
+
+    def check_nothing_told(self, user, identity):
+        """Of what is answered; the rest is in files that are being made anew."""
+        paths = ["/api/v1/users/" + user, "/api/v1/users?limit=100", "/api/v1/users?search=Zuleika",
+                 "/api/v1/platform-identities/" + identity, "/api/v1/platform-identities", "/api/v1/attendance",
+                 "/api/v1/events?limit=100", "/api/v1/meetings?search=Zuleika", "/api/v1/logins?limit=100"]
+        meetings = self.call("GET", "/api/v1/meetings")["data"]
+        self.assertEqual(len(meetings), 1)
+        self.assertIsNone(meetings[0]["hostName"])
+        for path in paths + ["/api/v1/meetings/" + meetings[0]["id"], "/api/v1/meetings/%s/attendance" % meetings[0]["id"]]:
+            answer = self.server.request("GET", path)
+            told = answer.body.decode()
+            self.assertIn(answer.status, (200, 404), path)
+            self.assertEqual([w for w in TRACES if w.lower() in told.lower()], [], path)
+        self.assertEqual(self.call("GET", "/api/v1/meetings?search=Zuleika")["data"], [])
 
     def check_nothing_left(self, user, identity):
         self.assertEqual(traces_in(self.server.data, TRACES), [])
@@ -149,6 +164,37 @@ class Erasure(unittest.TestCase):
         self.call("DELETE", "/api/v1/users/%s?erase=true" % user, token=None, status=401)
         self.assertEqual(self.call("GET", "/api/v1/users/" + user)["data"]["state"], "ACTIVE")
 
+    def test_one_of_the_last_two_administrators_stays(self):
+        """One erases the other, who disables the one at the same moment: one of them is told no."""
+        def admin(name):
+            user = self.call("POST", "/api/v1/users", {"username": name, "password": PASSWORD, "role": "SUPER_ADMIN"},
+                             status=201)["id"]
+            return user, self.login(name)["accessToken"]
+
+        def standing():
+            return [u["id"] for u in self.call("GET", "/api/v1/users?limit=100")["data"] if u["state"] == "ACTIVE"]
+
+        one = admin("admin_0")
+        for i in range(1, 16):
+            other = admin("admin_%d" % i)
+            self.assertEqual(sorted(standing()), sorted([one[0], other[0]]))
+            ready, statuses = threading.Barrier(2), {}
+
+            def ask(name, method, path, token):
+                ready.wait()
+                statuses[name] = self.server.request(method, path, token=token).status
+
+            asking = [threading.Thread(target=ask, args=args) for args in (
+                ("erase", "DELETE", "/api/v1/users/%s?erase=true" % other[0], one[1]),
+                ("disable", "POST", "/api/v1/users/%s/disable" % one[0], other[1]))]
+            for thread in asking:
+                thread.start()
+            for thread in asking:
+                thread.join()
+            left = standing()
+            self.assertEqual(len(left), 1, "round %d: %s" % (i, statuses))
+            one = one if left[0] == one[0] else other
+
     def cli(self, *args, status=0):
         done = subprocess.run([harness.BINARY, *args, "--data", self.server.data], text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=self.server.data,
@@ -187,7 +233,9 @@ class Erasure(unittest.TestCase):
         self.server.kill()
         asking.join()
         self.server.start()
-        self.assertEqual(count("completed"), 2)
+        # Ready, and it may be going on still: nothing of them is answered.
+        self.check_nothing_told(user, identity)
+        eventually(lambda: count("completed") == 2)
         self.check_nothing_left(user, identity)
         self.check_receipt(self.call("DELETE", "/api/v1/users/%s?erase=true" % user)["data"], user)
 
