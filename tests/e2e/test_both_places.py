@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Every route of administration at both places it has, /admin and /api/v1: what it does, what it says of what is not there
-and of what is not right. And every route of the document against input that means no good."""
+"""Every route of administration at both places it has, /admin and /api/v1, and the way of an account at each of its own:
+what is done, what is said of what is not there, and of what is not right."""
 
 import json
 import unittest
