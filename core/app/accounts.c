@@ -14,6 +14,7 @@
 
 #define REFRESH_BYTES 32
 #define TARGET_TRIES 5
+#define RECENT_MS (12 * 3600 * 1000LL)
 #define TARGET_DELAY_MS_MAX (15 * 60 * 1000LL)
 
 static struct slice encode_digest(struct action *c, const uint8_t digest[32])
@@ -254,6 +255,23 @@ int sessions_end(struct action_events *e, struct slice user_id, struct slice but
 		action_event(e, EVENT_SESSION_CLOSED, &data, NULL, NULL);
 	}
 	return rc;
+}
+
+bool session_is_recent(struct action *c)
+{
+	const struct principal *who = c->rq->principal;
+	struct action_param of[] = {{"id", slice_str(who->session_id), 0}, {"user", slice_str(who->user_id), 0}};
+	struct json_value row;
+	int rc;
+
+	if (who->session_id[0] == '\0')
+		return action_fail(c, 403, "forbidden", "Only who is signed in may do this.", "请先登录");
+	rc = action_row(c, "session_opened", of, 2, &row);
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	return clock_wall_ms(c->app->clock) - row_i64(row, "openedAt") < RECENT_MS ||
+	    action_fail(c, 403, "sign_in_again", "Sign in again: this log-in is too old for what is asked.",
+	        "登录已超过12小时，请重新登录后再试");
 }
 
 /* Max-Age 0 takes it away. */

@@ -79,6 +79,11 @@ void session_open(struct action_events *e, const struct id *user, const struct c
  * room for `room` events more. Those that find no room there are ended right now.
  */
 int sessions_end(struct action_events *e, struct slice user_id, struct slice but, const char *reason, size_t room);
+/*
+ * For what is sensitive (integrity.md 20, ASVS 7.5): has the caller signed in within twelve hours? A log-in of long ago, or a
+ * key, is not enough. False: the 403 is set.
+ */
+bool session_is_recent(struct action *c);
 /* The tokens and who they are for; the cookie for web clients. */
 void session_answer(struct action *c, int status, const struct session *s, struct slice name, struct slice roles_json);
 /*

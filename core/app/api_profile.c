@@ -11,8 +11,6 @@
 #include "base/err.h"
 #include "requests.gen.h"
 
-#define SIGNED_IN_LATELY_MS (12 * 3600 * 1000LL)
-
 struct profile {
 	struct action *c;
 	struct id user;
@@ -103,25 +101,6 @@ struct change {
 	struct code_right email_code, phone_code;
 };
 
-/* With an address goes the account: a log-in of long ago, or a key, is not enough (integrity.md 20, ASVS 7.5.1). */
-static bool signed_in_lately(struct change *h)
-{
-	struct action *c = h->p.c;
-	const struct principal *who = c->rq->principal;
-	struct action_param of[] = {{"id", slice_str(who->session_id), 0}, {"user", h->p.user_text, 0}};
-	struct json_value row;
-	int rc;
-
-	if (who->session_id[0] == '\0')
-		return action_fail(c, 403, "forbidden", "Only who is signed in changes what they sign in with.", "请先登录");
-	rc = action_row(c, "session_opened", of, 2, &row);
-	if (rc != 0)
-		return action_fail_err(c, rc);
-	return clock_wall_ms(c->app->clock) - row_i64(row, "openedAt") < SIGNED_IN_LATELY_MS ||
-	       action_fail(c, 403, "sign_in_again", "Sign in again: this log-in is too old to change what one signs in with.",
-	           "登录已超过12小时，请重新登录后再修改");
-}
-
 /* S7 of the systems replaced: an address could be changed without showing that it is one's own. */
 static bool check_code(struct change *h, bool is_phone, struct slice code, struct code_right *ret)
 {
@@ -157,7 +136,7 @@ static int append_change(struct change *h, bool *ret_done)
 	struct event_meta meta = action_meta(c);
 	int rc = 0;
 
-	if (profile_changes_contact(&h->to) && !signed_in_lately(h))
+	if (profile_changes_contact(&h->to) && !session_is_recent(c)) /* with an address goes the account */
 		return 0;
 	if (!check_code(h, false, h->body.email_code, &h->email_code) ||
 	    !check_code(h, true, h->body.phone_code, &h->phone_code))

@@ -255,8 +255,12 @@ static void run_end_session(struct action *c)
 	struct action_events e = {.c = c};
 	struct json_value rows, row;
 	struct json_reader r;
-	int rc = action_rows(c, "sessions_of_user", of, 2, &rows);
+	int rc;
 
+	/* One's own ends at any time; whoever has an old one of somebody's must not shut them out of the others. */
+	if (!slice_is(wanted, who->session_id) && !session_is_recent(c))
+		return;
+	rc = action_rows(c, "sessions_of_user", of, 2, &rows);
 	if (rc != 0) {
 		action_fail_err(c, rc);
 		return;

@@ -67,6 +67,7 @@ class ApiKeys(Base):
         self.call("GET", "/api/v1/meetings", headers={"X-API-Key": key})
         self.assertIn("recordings:read", self.call("GET", "/api/v1/recordings", token=key, status=403).json["detail"])
         me = self.call("GET", "/v1/me", token=key).json
+        self.assertEqual(self.call("GET", "/api/v1/me", token=key).json, me)
         self.assertEqual((me["apiKeyId"], me["scopes"]), (made["id"], ["meetings:read"]))
         # It is no log-in.
         for method, path in (("GET", "/api/auth/me"), ("POST", "/api/auth/logout"), ("GET", "/api/auth/sessions"),

@@ -311,7 +311,7 @@ class Profile(Accounts):
         self.create(email="before@example.com")
 
     @with_clock
-    def test_an_address_is_not_changed_by_a_log_in_of_yesterday(self):
+    def test_sensitive_things_are_not_done_by_a_log_in_of_yesterday(self):
         """integrity.md 20: after twelve hours a factor is asked for again."""
         shared, self.server = self.server, LaterServer().start()
         try:
@@ -322,7 +322,14 @@ class Profile(Accounts):
             body = {"email": "today@example.com", "emailCode": self.server.code("today@example.com")}
             self.assertEqual(self.profile(old, body, 403)["code"], "sign_in_again")
             self.profile(old, {"bio": "still mine"})
+            log_ins = self.call("GET", "/api/auth/sessions", token=old).json
             new = self.login("email_password", email="yesterday@example.com", password=PASSWORD).json["accessToken"]
+            second = self.call("GET", "/api/auth/sessions", token=new).json["current"]
+            refused = self.call("DELETE", "/api/auth/sessions/" + second, token=old, status=403).json
+            self.assertEqual(refused["code"], "sign_in_again")
+            self.call("GET", "/api/auth/me", token=new)
+            self.call("DELETE", "/api/auth/sessions/" + log_ins["current"], token=old, status=204) # one's own
+            self.call("GET", "/api/auth/me", token=old, status=401)
             self.assertEqual(self.profile(new, body)["email"], "today@example.com")
         finally:
             self.server.__exit__(None, None, None)

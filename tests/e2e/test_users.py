@@ -173,6 +173,33 @@ class Users(unittest.TestCase):
         self.create("top_two", role="SUPER_ADMIN")
         self.call("DELETE", "/api/v1/users/" + top, token=token, status=204)
 
+    def test_who_it_is_that_is_called_so(self):
+        user = self.create("find_me", email="find@me.example", phone="13800007777")
+        for name in ("find_me", "FIND_ME", " Find@Me.example", "13800007777", "+8613800007777"):
+            self.assertEqual(self.call("POST", "/api/v1/users/find", {"name": name}).json["data"]["id"], user, name)
+        for name in ("nobody_there", "nobody@me.example", "13800007778", "find_m%", "' or 1=1"):
+            self.call("POST", "/api/v1/users/find", {"name": name}, status=400 if "%" in name or "'" in name else 404)
+        for body in ({}, {"name": ""}, {"name": 7}, {"name": "x" * 300}, {"name": "find_me", "all": True}):
+            self.call("POST", "/api/v1/users/find", body, status=400)
+        self.assertEqual(self.call("GET", "/api/v1/users/%s/platform-identities" % NOBODY).json["data"], [])
+        self.call("GET", "/api/v1/users/%s/platform-identities?shoe=42" % user, status=400)
+        self.call("GET", "/api/v1/logins?result=MAYBE", status=400)
+
+    def test_a_log_in_made_for_somebody(self):
+        user = self.create("made_for")
+        self.create("makes_none", role="ADMIN")
+        made = self.call("POST", "/api/v1/users/%s/tokens" % user, status=201).json
+        self.assertEqual(self.me(made)["username"], "made_for")
+        self.call("POST", "/api/auth/refresh-token", {"refreshToken": made["refreshToken"]}, token=None)
+        # Not for who may not do everything; nor of who is not to be let in.
+        self.call("POST", "/api/v1/users/%s/tokens" % user, token=self.login("makes_none")["accessToken"], status=403)
+        self.call("POST", "/api/v1/users/%s/disable" % user)
+        self.assertEqual(self.call("POST", "/api/v1/users/%s/tokens" % user, status=409).json["code"], "disabled")
+        self.call("DELETE", "/api/v1/users/" + user, status=204)
+        self.assertEqual(self.call("POST", "/api/v1/users/%s/tokens" % user, status=409).json["code"], "deleted")
+        for nobody in (NOBODY, "x", "x%27--"):
+            self.call("POST", "/api/v1/users/%s/tokens" % nobody, status=404)
+
     def test_of_many_who_change_one_account_each_is_answered(self):
         user = self.create("contended")
 
