@@ -511,7 +511,8 @@ select (select count(*) from users) as "users:int", (select count(*) from roles 
 	(select count(*) from user_roles as g join roles as r on r.id = g.role where r.code = 'SUPER_ADMIN') as "admins:int";
 
 -- list logins
---   filter userId = user, loginType = login_type, result
+--   filter userId = user, loginType = login_type
+--   filter result SUCCESS|FAILURE
 --   range startDate..endDate = at
 --   sort -createdAt = at
 select id, user as "userId", target, login_type as "loginType", success as "success:bool", ip, user_agent as "userAgent",
