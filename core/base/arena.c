@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <sodium.h>
+
 #define BLOCK_LEN_MIN ((size_t)4096)
 #define BLOCK_LEN_MAX ((size_t)1 << 20)
 
@@ -27,6 +29,13 @@ void arena_finish(struct arena *a)
 		a->head = next;
 	}
 	a->total = 0;
+}
+
+void arena_wipe(struct arena *a)
+{
+	for (struct arena_block *block = a->head; block != NULL; block = block->next)
+		sodium_memzero(block->bytes, block->len);
+	arena_finish(a);
 }
 
 void arena_reset(struct arena *a)

@@ -19,6 +19,8 @@ struct arena {
 #define ARENA_INIT(bytes_max) {.max = (bytes_max)}
 
 void arena_finish(struct arena *a);
+/* The same, and nothing of what was in it can be found in memory afterwards. */
+void arena_wipe(struct arena *a);
 
 /* Forgets everything handed out but keeps one block for the next use. */
 void arena_reset(struct arena *a);

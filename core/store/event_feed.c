@@ -58,6 +58,7 @@ struct event_feed {
 	uint64_t next; /* what the thread decodes next: the ring ends here */
 	uint64_t lead; /* the foremost position that was asked for */
 	uint64_t n_failures;
+	uint64_t n_forgotten; /* times it was told to forget */
 	unsigned n_ahead; /* chunks, of the foremost reader */
 	unsigned n_chunks;
 	struct feed_chunk *chunks;
@@ -214,6 +215,30 @@ static void fill(const struct event_feed *feed, struct feed_chunk *c, struct wan
 
 /* ---- the thread ------------------------------------------------------------------ */
 
+/* With the lock, but for a reader's own. Nobody holds it. */
+static void drop(struct feed_chunk *c)
+{
+	c->ready = false;
+	c->n = 0;
+	c->rc = 0;
+	crypto_wipe(c->events, sizeof(c->events));
+	arena_wipe(&c->arena);
+}
+
+void event_feed_forget(struct event_feed *feed)
+{
+	uv_mutex_lock(&feed->lock);
+	feed->n_forgotten++;
+	for (unsigned i = 0; i < feed->n_chunks; i++) {
+		struct feed_chunk *c = &feed->chunks[i];
+
+		if (c->ready && c->holders == 0)
+			drop(c);
+		c->ready = false; /* one that is held is dropped by the last that lets go of it */
+	}
+	uv_mutex_unlock(&feed->lock);
+}
+
 /* With the lock. The oldest that nobody holds; there are more chunks than readers. */
 static struct feed_chunk *oldest(struct event_feed *feed)
 {
@@ -284,12 +309,17 @@ static void run(void *arg)
 	uv_mutex_lock(&feed->lock);
 	while (wait_for_work(feed)) {
 		struct feed_chunk *c = oldest(feed);
+		uint64_t n_forgotten = feed->n_forgotten;
 
 		c->ready = false;
 		c->first = feed->next;
 		uv_mutex_unlock(&feed->lock);
 		fill(feed, c, &feed->wanted);
 		uv_mutex_lock(&feed->lock);
+		if (n_forgotten != feed->n_forgotten) { /* opened, maybe, with a key that is gone by now */
+			drop(c);
+			continue;
+		}
 		c->ready = true;
 		feed->next = c->first + c->n;
 		if (c->rc != 0) { /* told to whoever asks; tried again when asked again */
@@ -359,14 +389,22 @@ static bool is_own(const struct feed_reader *r)
 	return r->own != NULL && r->chunk == &r->own->chunk;
 }
 
-void feed_reader_pause(struct feed_reader *r)
+static void let_go(struct feed_reader *r)
 {
 	if (r->chunk != NULL && !is_own(r)) {
 		uv_mutex_lock(&r->feed->lock);
-		r->chunk->holders--;
+		if (--r->chunk->holders == 0 && !r->chunk->ready)
+			drop(r->chunk);
 		uv_mutex_unlock(&r->feed->lock);
 	}
 	r->chunk = NULL;
+}
+
+void feed_reader_pause(struct feed_reader *r)
+{
+	let_go(r);
+	if (r->own != NULL && r->own->chunk.n > 0)
+		drop(&r->own->chunk);
 }
 
 void feed_reader_finish(struct feed_reader *r)
@@ -446,7 +484,7 @@ int feed_reader_at(struct feed_reader *r, uint64_t position, const struct fed_ev
 	int rc;
 
 	if (r->chunk == NULL || !holds(r->chunk, position)) {
-		feed_reader_pause(r);
+		let_go(r);
 		r->chunk = take(r->feed, position, r->told);
 		if (r->chunk == NULL)
 			r->chunk = decode_own(r, position);

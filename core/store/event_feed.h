@@ -13,7 +13,8 @@
  * itself, and is served by the ring again when it has caught up.
  *
  * Only types that a model handles are decoded, only fields that a model binds
- * are opened. What was opened stays in memory until the ring comes round.
+ * are opened. What was opened stays in memory until the ring comes round, or until
+ * it has to be forgotten because somebody was erased.
  */
 #ifndef LULAB_STORE_EVENT_FEED_H
 #define LULAB_STORE_EVENT_FEED_H
@@ -41,6 +42,12 @@ struct event_feed_options {
 int event_feed_open(struct event_feed **ret, const struct event_feed_options *options);
 /* Every reader must be finished. NULL is fine. */
 void event_feed_close(struct event_feed *feed);
+
+/*
+ * Wipes what was opened, but for what a reader holds, which goes when that lets go of it. What is asked for again is opened
+ * again, with the keys there are then. Any thread.
+ */
+void event_feed_forget(struct event_feed *feed);
 
 /* An event as a reader gets it. */
 struct fed_event {

@@ -521,6 +521,7 @@ int projector_renew(struct projector *p)
 {
 	int rc = 0;
 
+	event_feed_forget(p->feed);
 	for (unsigned i = 0; rc == 0 && i < p->n_models; i++)
 		rc = build_fresh(&p->models[i]);
 	if (rc != 0) {

@@ -188,6 +188,69 @@ START_TEST(all_follow_while_the_log_grows)
 }
 END_TEST
 
+static bool has_title(const struct fed_event *e)
+{
+	struct schema_path path;
+
+	ck_assert(e->decoded && e->rc == 0);
+	ck_assert_int_eq(schema_path_find(e->event.type->schema, SLICE("title"), &path), 0);
+	return schema_path_get(&path, e->event.data) != NULL;
+}
+
+static struct id meeting_of(const struct fed_event *e)
+{
+	struct arena arena = ARENA_INIT(4096);
+	struct json_value v;
+	struct slice text;
+	struct id id;
+
+	ck_assert(json_member(json_root(e->event.envelope.data), "subjects", &v) && json_member(v, "meeting", &v) &&
+	    json_member(v, "id", &v) && json_string(v, &arena, &text) == 0 && id_parse(text, &id) == 0);
+	arena_finish(&arena);
+	return id;
+}
+
+/* What is in the ring was opened before the key went: asked for after that, it is opened again, and stays shut. */
+START_TEST(what_was_opened_is_forgotten)
+{
+	struct feed_reader first, second;
+	const struct fed_event *held, *e;
+	struct id id;
+
+	open_feed();
+	grow(EVENTS);
+	feed_reader_init(&first, feed, meetings());
+	feed_reader_init(&second, feed, meetings());
+	ck_assert_int_eq(feed_reader_at(&first, 0, &held), 0);
+	ck_assert(has_title(held));
+	id = meeting_of(held);
+	ck_assert_int_eq(keyring_erase(f.keyring, &id, 1), 0);
+	ck_assert_int_eq(feed_reader_at(&second, 0, &e), 0);
+	ck_assert(has_title(e)); /* the ring's */
+	feed_reader_pause(&second);
+	event_feed_forget(feed);
+	ck_assert(has_title(held)); /* until it is let go of */
+	ck_assert_int_eq(feed_reader_at(&second, 0, &e), 0);
+	ck_assert(!has_title(e));
+	ck_assert_int_eq(feed_reader_at(&first, 1, &e), 0);
+	ck_assert(has_title(e)); /* of another meeting */
+	feed_reader_pause(&first);
+	ck_assert_int_eq(feed_reader_at(&first, 0, &e), 0);
+	ck_assert(!has_title(e));
+	/* Nothing is missing behind, whoever decodes. */
+	for (uint64_t at = 0; at < eventlog_size(f.log); at++) {
+		ck_assert_int_eq(feed_reader_at(&first, at, &e), 0);
+		ck_assert_uint_eq(e->position, at);
+		ck_assert(has_title(e) == (at % 7 != 0));
+		if (at % 200 == 0)
+			event_feed_forget(feed);
+	}
+	feed_reader_finish(&first);
+	feed_reader_finish(&second);
+	close_feed();
+}
+END_TEST
+
 START_TEST(a_feed_nobody_reads_stops)
 {
 	open_feed();
@@ -208,6 +271,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, one_far_behind_decodes_for_itself_and_comes_back);
 	tcase_add_test(tc, what_nobody_binds_stays_shut);
 	tcase_add_test(tc, all_follow_while_the_log_grows);
+	tcase_add_test(tc, what_was_opened_is_forgotten);
 	tcase_add_test(tc, a_feed_nobody_reads_stops);
 	suite_add_tcase(s, tc);
 	return s;
