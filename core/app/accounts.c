@@ -21,19 +21,19 @@ static struct slice encode_digest(struct action *c, const uint8_t digest[32])
 {
 	char *text = arena_alloc(c->arena, DIGEST_TEXT_LEN + 1);
 
-	if (text == NULL)
+	if (text == NULL) {
+		action_fail_err(c, ERR_NOMEM);
 		return (struct slice){0};
+	}
 	base64url_encode_to(text, digest, 32);
 	return slice_of(text, DIGEST_TEXT_LEN);
 }
 
 struct slice account_digest(struct action *c, const char *kind, struct slice value)
 {
-	const char *text = arena_printf(c->arena, "%s:%.*s", kind, SLICE_ARG(value));
+	const char *text = action_made(c, arena_printf(c->arena, "%s:%.*s", kind, SLICE_ARG(value)));
 	uint8_t digest[SHA256_LEN];
 
-	if (text == NULL)
-		return (struct slice){0};
 	sealer_fingerprint(c->app->sealer, slice_str(text), digest);
 	return encode_digest(c, digest);
 }
@@ -139,15 +139,13 @@ bool failures_refuse(struct action *c, int64_t wait_ms, const char *zh)
 static struct slice network_of(struct action *c, struct slice address)
 {
 	unsigned char bytes[16];
-	const char *text = arena_printf(c->arena, "%.*s", SLICE_ARG(address));
+	const char *text = action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(address)));
 
-	if (text == NULL)
-		return (struct slice){0};
 	if (inet_pton(AF_INET, text, bytes) == 1)
-		return slice_str(arena_printf(c->arena, "%u.%u.%u", bytes[0], bytes[1], bytes[2]));
+		return slice_str(action_made(c, arena_printf(c->arena, "%u.%u.%u", bytes[0], bytes[1], bytes[2])));
 	if (inet_pton(AF_INET6, text, bytes) == 1)
-		return slice_str(arena_printf(c->arena, "%02x%02x:%02x%02x:%02x%02x:%02x", bytes[0], bytes[1], bytes[2],
-		    bytes[3], bytes[4], bytes[5], bytes[6]));
+		return slice_str(action_made(c, arena_printf(c->arena, "%02x%02x:%02x%02x:%02x%02x:%02x", bytes[0], bytes[1],
+		    bytes[2], bytes[3], bytes[4], bytes[5], bytes[6])));
 	return address;
 }
 
@@ -161,9 +159,7 @@ bool caller_read(struct action *c, struct slice device_info, struct slice device
 		ret->user_agent = (struct slice){0};
 	ret->address_digest = account_digest(c, "address", c->rq->address);
 	ret->network_digest = account_digest(c, "network", network_of(c, c->rq->address));
-	if (ret->address_digest.ptr == NULL || ret->network_digest.ptr == NULL)
-		return action_fail_err(c, ERR_NOMEM);
-	return true;
+	return c->err == 0;
 }
 
 static bool foreign_origin(struct action *c)
@@ -187,8 +183,10 @@ struct slice session_new_token(struct action *c)
 	uint8_t bytes[REFRESH_BYTES];
 	char *text = arena_alloc(c->arena, BASE64URL_LEN(REFRESH_BYTES) + 1);
 
-	if (text == NULL)
+	if (text == NULL) {
+		action_fail_err(c, ERR_NOMEM);
 		return (struct slice){0};
+	}
 	rng_fill(c->app->rng, bytes, sizeof(bytes));
 	base64url_encode_to(text, bytes, sizeof(bytes));
 	crypto_wipe(bytes, sizeof(bytes));
@@ -199,8 +197,10 @@ static struct slice id_text(struct action *c, const struct id *id)
 {
 	char *text = arena_alloc(c->arena, ID_TEXT_LEN + 1);
 
-	if (text == NULL)
+	if (text == NULL) {
+		action_fail_err(c, ERR_NOMEM);
 		return (struct slice){0};
+	}
 	id_format(text, id);
 	return slice_of(text, ID_TEXT_LEN);
 }
@@ -224,9 +224,7 @@ void session_open(struct action_events *e, const struct id *user, const struct c
 	    .subjects = {.has_person = true, .person = {.id = ret->user_id}}};
 	data.has_credentials_version = caller->has_credentials_version;
 	data.credentials_version = caller->credentials_version;
-	if (ret->id.ptr == NULL || ret->user_id.ptr == NULL || ret->refresh_token.ptr == NULL)
-		e->rc = ERR_NOMEM;
-	else
+	if (c->err == 0)
 		action_event(e, EVENT_SESSION_OPENED, &data, user, NULL);
 }
 

@@ -14,7 +14,7 @@
 #define SESSION_LIFE_S (30 * 86400)
 #define REFRESH_COOKIE "__Host-refreshToken"
 
-/* Keyed digest of a personal value, in the arena: "username", "email", "phone", "address", "network". Empty: no memory. */
+/* Keyed digest of a personal value, in the arena: "username", "email", "phone", "address", "network". Empty: no memory, and the error is set. */
 struct slice account_digest(struct action *c, const char *kind, struct slice value);
 /* What the log may keep of a secret that is random enough: SHA-256, base64url. */
 struct slice token_digest(struct action *c, struct slice token);
@@ -93,7 +93,7 @@ void session_answer(struct action *c, int status, const struct session *s, struc
 bool session_token_of(struct action *c, struct slice in_body, struct slice *ret);
 void session_clear_cookie(struct action *c);
 
-/* A new refresh token, in the arena; empty: no memory. */
+/* A new refresh token, in the arena; empty: no memory, and the error is set. */
 struct slice session_new_token(struct action *c);
 
 #endif

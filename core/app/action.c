@@ -132,6 +132,8 @@ void action_then(struct action *c, enum action_lane lane, action_fn *rest)
 
 bool action_fail_said(struct action *c, int status, const char *code, struct said said)
 {
+	if (said.en == NULL || said.zh == NULL) /* one that was to be made, and there was no memory */
+		return action_fail_err(c, ERR_NOMEM);
 	c->status = status;
 	c->code = code;
 	c->said = said;
@@ -162,6 +164,14 @@ bool action_read(struct action *c, const struct schema *schema, void *ret)
 	return action_fail_said(c, 400, "invalid", said);
 }
 
+const char *action_made(struct action *c, const char *text)
+{
+	if (text != NULL)
+		return text;
+	action_fail_err(c, ERR_NOMEM);
+	return "";
+}
+
 struct json_writer action_answer(struct action *c, int status)
 {
 	c->status = status;
@@ -172,7 +182,7 @@ struct json_writer action_answer(struct action *c, int status)
 void action_header(struct action *c, const char *name, const char *value)
 {
 	assert(c->n_headers < ACTION_HEADERS_MAX);
-	c->headers[c->n_headers++] = (struct http_field){slice_str(name), slice_str(value)};
+	c->headers[c->n_headers++] = (struct http_field){slice_str(name), slice_str(action_made(c, value))};
 }
 
 /* ---- looking up -------------------------------------------------------------------------- */
@@ -219,7 +229,7 @@ struct slice row_text(struct action *c, struct json_value row, const char *name)
 	struct json_value v;
 
 	if (json_member(row, name, &v) && v.type == JSON_STRING && json_string(v, c->arena, &text) != 0)
-		return (struct slice){0};
+		action_fail_err(c, ERR_NOMEM);
 	return text;
 }
 
@@ -297,7 +307,7 @@ static void raise_epoch(struct app *app, uint64_t to)
 int action_append(struct action_events *e)
 {
 	struct action *c = e->c;
-	int rc = e->rc;
+	int rc = c->err != 0 ? c->err : e->rc;
 
 	if (rc != 0)
 		return rc;

@@ -81,9 +81,12 @@ bool action_fail_said(struct action *c, int status, const char *code, struct sai
 /* The usual answer to an ERR_*. */
 bool action_fail_err(struct action *c, int err);
 
+/* What arena_printf() made; "" when it is NULL, and the error is set: nothing is appended any more, so it is as good as any. */
+const char *action_made(struct action *c, const char *text);
+
 /* Begins a JSON answer with this status; write it with a json_writer on &c->body. */
 struct json_writer action_answer(struct action *c, int status);
-void action_header(struct action *c, const char *name, const char *value); /* value in the arena */
+void action_header(struct action *c, const char *name, const char *value); /* value in the arena; NULL: see action_made() */
 
 /*
  * The first row of a named query as an object: 0, ERR_NOT_FOUND, or what the
@@ -101,7 +104,7 @@ int action_row(struct action *c, const char *query, const struct action_param *p
 int action_rows(struct action *c, const char *query, const struct action_param *params, size_t n_params,
     struct json_value *ret_rows);
 
-/* Members of a row; empty, false or 0 when null or absent. */
+/* Members of a row; empty, false or 0 when null or absent. A text for which there is no memory is empty, too: the error is set. */
 struct slice row_text(struct action *c, struct json_value row, const char *name);
 bool row_bool(struct json_value row, const char *name);
 int64_t row_i64(struct json_value row, const char *name);
@@ -120,7 +123,10 @@ struct action_events {
 /* Adds one. person: NULL when nothing in it is sealed. meta may be NULL: actor and source of the request, no conditions. */
 void action_event(struct action_events *e, enum event_type type, const void *data, const struct id *person,
     const struct event_meta *meta);
-/* Appends them all or none and waits; e->append has the details. From a 0 on, what was decided before is not believed any more. */
+/*
+ * Appends them all or none and waits; e->append has the details. With an error set before, it appends nothing and gives
+ * that. From a 0 on, what was decided before is not believed any more.
+ */
 int action_append(struct action_events *e);
 struct event_meta action_meta(const struct action *c);
 

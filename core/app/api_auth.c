@@ -324,6 +324,10 @@ static void refresh_again(struct action *c, uint64_t position, struct slice dige
 		struct json_value row;
 
 		rc = action_row(c, "session_of_token", of, 1, &row);
+		if (rc != 0 && rc != ERR_NOT_FOUND) { /* which says nothing of who asks */
+			action_fail_err(c, rc);
+			return;
+		}
 		if (rc == 0 && row_i64(row, "usedAt") == 0 && !row_bool(row, "closed")) {
 			s->refresh_token = first->successor;
 			s->expires_at_ms = first->expires_at_ms;
@@ -413,10 +417,8 @@ static void run_refresh(struct action *c)
 		return;
 	}
 	digest = token_digest(c, token);
-	if (digest.ptr == NULL) {
-		action_fail_err(c, ERR_NOMEM);
+	if (digest.ptr == NULL)
 		return;
-	}
 	rc = action_row(c, "session_of_token", (struct action_param[]){{"digest", digest, 0}}, 1, &row);
 	if (rc == ERR_NOT_FOUND || (rc == 0 && !may_refresh(c, row))) {
 		bad_refresh(c);

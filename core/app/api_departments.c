@@ -255,7 +255,7 @@ static void append_change(struct action *c, struct event_department_changed *dat
 
 static struct slice code_in(struct action *c, struct slice org, struct slice code)
 {
-	return slice_str(arena_printf(c->arena, "%.*s:%.*s", SLICE_ARG(org), SLICE_ARG(code)));
+	return slice_str(action_made(c, arena_printf(c->arena, "%.*s:%.*s", SLICE_ARG(org), SLICE_ARG(code))));
 }
 
 /* Whose rights reach down from above comes to reach more: what these give, the caller must have for this department. */

@@ -43,12 +43,10 @@ static bool gather_subjects(struct erasure *e)
 
 static struct slice text_of(struct action *c, const struct id *id)
 {
-	char *text = arena_alloc(c->arena, ID_TEXT_LEN + 1);
+	char text[ID_TEXT_LEN + 1];
 
-	if (text == NULL)
-		return (struct slice){0};
 	id_format(text, id);
-	return slice_of(text, ID_TEXT_LEN);
+	return slice_str(action_made(c, arena_printf(c->arena, "%s", text)));
 }
 
 static void add_request(struct erasure *e, struct action_events *events, size_t i)

@@ -80,13 +80,11 @@ static bool check_scopes(struct action *c, const struct key_terms *t, const stru
 	const char *missing = NULL;
 
 	for (size_t i = 0; i < t->n_scopes; i++) {
-		const char *scope = arena_printf(c->arena, "%.*s", SLICE_ARG(t->scopes[i]));
+		const char *scope = action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(t->scopes[i])));
 
-		if (scope == NULL)
-			return action_fail_err(c, ERR_NOMEM);
 		if (has(c->rq->principal, scope, t->org) && (owner == NULL || has(owner, scope, t->org)))
 			continue;
-		missing = missing == NULL ? scope : arena_printf(c->arena, "%s, %s", missing, scope);
+		missing = missing == NULL ? scope : action_made(c, arena_printf(c->arena, "%s, %s", missing, scope));
 	}
 	if (missing == NULL)
 		return true;
@@ -103,7 +101,7 @@ static bool read_allowed(struct action *c, const struct slice *items, size_t n, 
 	for (size_t i = 0; i < n; i++) {
 		if (memchr(items[i].ptr, ',', items[i].len) != NULL || address_ranges_parse(items[i], &ranges) != 0) {
 			buf_finish(&text);
-			return fail_at(c, arena_printf(c->arena, "/allowedIps/%zu", i),
+			return fail_at(c, action_made(c, arena_printf(c->arena, "/allowedIps/%zu", i)),
 			    "This is no address and no range of addresses, as 10.0.0.0/8.", "IP地址格式不正确");
 		}
 		if (i > 0)
@@ -230,13 +228,10 @@ static bool texts_of(struct action *c, struct json_value row, const char *name, 
 	list = arena_calloc(c->arena, n + 1, sizeof(*list));
 	if (list == NULL)
 		return action_fail_err(c, ERR_NOMEM);
-	for (size_t i = 0; i < n; i++) {
-		list[i] = arena_printf(c->arena, "%.*s", SLICE_ARG(texts[i]));
-		if (list[i] == NULL)
-			return action_fail_err(c, ERR_NOMEM);
-	}
+	for (size_t i = 0; i < n; i++)
+		list[i] = action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(texts[i])));
 	*ret = list;
-	return true;
+	return c->err == 0;
 }
 
 /* Of another's key: what its owner may. False: there is no such account, or an error; the answer is set. */
@@ -599,7 +594,7 @@ static void run_rotate(struct action *c)
 	else if (e.append.duplicate)
 		action_fail(c, 409, "conflict", "This API key was rotated by somebody else at the same time.", "API Key 已被轮换");
 	else
-		answer_key(c, 201, m.id, m.text, arena_printf(c->arena, "%.*s", SLICE_ARG(id)));
+		answer_key(c, 201, m.id, m.text, action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(id))));
 	crypto_wipe(m.text, sizeof(m.text));
 }
 

@@ -98,7 +98,8 @@ static struct slice number_digest(struct action *c, struct slice org, struct sli
 {
 	if (number.len == 0)
 		return (struct slice){0};
-	return account_digest(c, "employee", slice_str(arena_printf(c->arena, "%.*s:%.*s", SLICE_ARG(org), SLICE_ARG(number))));
+	return account_digest(c, "employee",
+	    slice_str(action_made(c, arena_printf(c->arena, "%.*s:%.*s", SLICE_ARG(org), SLICE_ARG(number)))));
 }
 
 /* New departments are the organisation's, and within the caller's reach: else they could reach more through them. */
@@ -321,6 +322,11 @@ static void run_batch(struct action *c)
 		n_failed++;
 	}
 	json_end_array(&w);
+	if (failures.rc != 0) {
+		action_fail_err(c, failures.rc);
+		buf_finish(&failures);
+		return;
+	}
 	w = action_answer(c, 201);
 	json_begin_object(&w);
 	json_name(&w, "successCount");

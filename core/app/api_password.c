@@ -24,7 +24,7 @@ static void names_of(struct action *c, struct json_value account, const char *na
 	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
 		struct slice name = row_text(c, account, columns[i]);
 
-		names[n] = name.len == 0 ? NULL : arena_printf(c->arena, "%.*s", SLICE_ARG(name));
+		names[n] = name.len == 0 ? NULL : action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(name)));
 		n += names[n] != NULL;
 	}
 	names[n] = NULL;
@@ -78,7 +78,7 @@ static bool read_reset(struct reset *r)
 	if (!action_read(c, &schema_request_reset_password, &r->body) ||
 	    !code_target_read(c, r->body.target, r->body.country_code, &r->target) || !code_text_check(c, r->body.code))
 		return false;
-	names[0] = arena_printf(c->arena, "%.*s", SLICE_ARG(r->target.key));
+	names[0] = action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(r->target.key)));
 	return account_password_check(c, r->body.new_password, names) &&
 	       caller_read(c, (struct slice){0}, (struct slice){0}, &r->caller);
 }

@@ -107,7 +107,8 @@ static void run_create(struct action *c)
 	if (!rights_in(c, "permissions:write", (struct slice){0}, NULL) ||
 	    !action_read(c, &schema_request_permission_create, &body))
 		return;
-	if (!slice_is(body.code, arena_printf(c->arena, "%.*s:%.*s", SLICE_ARG(body.resource), SLICE_ARG(body.action)))) {
+	if (!slice_is(body.code,
+	        action_made(c, arena_printf(c->arena, "%.*s:%.*s", SLICE_ARG(body.resource), SLICE_ARG(body.action))))) {
 		admin_refuse(c, "invalid", "The code is resource:action");
 		return;
 	}

@@ -45,7 +45,7 @@ static bool look_at_identity(struct linking *l)
 
 	l->identity_id = http_request_param(c->rq, "id");
 	l->meta = action_meta(c);
-	stream = slice_str(arena_printf(c->arena, "identity/%.*s", SLICE_ARG(l->identity_id)));
+	stream = slice_str(action_made(c, arena_printf(c->arena, "identity/%.*s", SLICE_ARG(l->identity_id))));
 	rc = eventlog_stream_version(c->app->log, stream, &version);
 	if (rc == 0)
 		rc = action_row(c, "platform_identity_by_id", (struct action_param[]){{"id", l->identity_id, 0}}, 1, &identity);

@@ -30,8 +30,8 @@ static bool find_profile(struct profile *p)
 	p->user_text = slice_str(who->user_id);
 	rc = id_parse(p->user_text, &p->user);
 	if (rc == 0)
-		rc = eventlog_stream_version(c->app->log, slice_str(arena_printf(c->arena, "user/%s", who->user_id)),
-		    &p->version);
+		rc = eventlog_stream_version(c->app->log, slice_str(action_made(c, arena_printf(c->arena, "user/%s",
+		    who->user_id))), &p->version);
 	if (rc == 0)
 		rc = action_row(c, "profile_of_user", (struct action_param[]){{"id", p->user_text, 0}}, 1, &p->row);
 	if (rc == ERR_NOT_FOUND)

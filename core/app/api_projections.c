@@ -43,7 +43,11 @@ static bool find_model(struct http_request *rq, struct projection_status *ret)
 	struct slice name = http_request_param(rq, "model");
 	const char *text = arena_printf(rq->arena, "%.*s", SLICE_ARG(name));
 
-	if (text != NULL && projector_status_of(app_of(rq)->projector, text, ret) == 0)
+	if (text == NULL) {
+		http_problem_err(rq, ERR_NOMEM, NULL);
+		return false;
+	}
+	if (projector_status_of(app_of(rq)->projector, text, ret) == 0)
 		return true;
 	http_problem(rq, 404, "not_found", "There is no read model of this name; /readyz?verbose lists those there are.",
 	    NULL, 0);

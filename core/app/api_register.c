@@ -83,8 +83,8 @@ static bool read_registration(struct registration *n)
 	    !account_names_read(c, n->body.username, n->body.email, n->body.country_code, n->body.phone, &n->names))
 		return false;
 	n->display_name = first_name(n);
-	names[0] = arena_printf(c->arena, "%.*s", SLICE_ARG(n->by_phone ? n->names.phone : n->names.email_key));
-	names[1] = given(n->names.username) ? arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.username)) : NULL;
+	names[0] = action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(n->by_phone ? n->names.phone : n->names.email_key)));
+	names[1] = given(n->names.username) ? action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.username))) : NULL;
 	if (given(n->body.password) && !account_password_check(c, n->body.password, names))
 		return false;
 	if (n->by_password)
@@ -113,8 +113,8 @@ static bool is_free(struct registration *n)
 		if (!given(names[i].key))
 			continue;
 		digest = account_digest(c, names[i].kind, names[i].key);
-		claim = slice_str(arena_printf(c->arena, "%s:%.*s", names[i].kind, SLICE_ARG(digest)));
-		rc = digest.ptr == NULL || claim.ptr == NULL ? ERR_NOMEM : eventlog_find_claim(c->app->log, claim, &position);
+		claim = slice_str(action_made(c, arena_printf(c->arena, "%s:%.*s", names[i].kind, SLICE_ARG(digest))));
+		rc = c->err != 0 ? c->err : eventlog_find_claim(c->app->log, claim, &position);
 		if (rc == 0)
 			return account_answer_taken(c, 400, claim);
 		if (rc != ERR_NOT_FOUND)

@@ -368,6 +368,11 @@ static void run_unbind(struct action *c)
 
 /* ---- who has a role of the whole system ----------------------------------------------------------------- */
 
+static struct slice id_of(struct action *c, const struct system_role *role)
+{
+	return slice_str(action_made(c, system_role_id(c->arena, role)));
+}
+
 /* The role of the path, of the whole system and such that the caller may give or take it. False: the answer is set. */
 static bool find_system_role(struct action *c, const struct system_role **ret)
 {
@@ -378,9 +383,9 @@ static bool find_system_role(struct action *c, const struct system_role **ret)
 	if (!rights_in(c, "roles:grant", (struct slice){0}, NULL))
 		return false;
 	for (const struct system_role *r = system_roles; r->code != NULL; r++) {
-		if (!slice_is(id, r->code) && !slice_eq(id, system_role_id(c->arena, r)))
+		if (!slice_is(id, r->code) && !slice_eq(id, id_of(c, r)))
 			continue;
-		rc = action_row(c, "role_by_id", (struct action_param[]){{"id", system_role_id(c->arena, r), 0}}, 1, &row);
+		rc = action_row(c, "role_by_id", (struct action_param[]){{"id", id_of(c, r), 0}}, 1, &row);
 		if (rc != 0 && rc != ERR_NOT_FOUND)
 			return action_fail_err(c, rc);
 		*ret = r;
@@ -393,7 +398,7 @@ static bool find_system_role(struct action *c, const struct system_role **ret)
 /* Whether somebody has it; false: the answer is set. */
 static bool look_up_grant(struct action *c, const struct system_role *role, struct slice user, bool *ret_has)
 {
-	struct action_param of[] = {{"user", user, 0}, {"role", system_role_id(c->arena, role), 0}};
+	struct action_param of[] = {{"user", user, 0}, {"role", id_of(c, role), 0}};
 	struct json_value row;
 	int rc = action_row(c, "account_exists", (struct action_param[]){{"id", user, 0}}, 1, &row);
 
@@ -440,7 +445,7 @@ static void run_revoke(struct action *c)
 	}
 	if (strcmp(role->code, ROLE_SUPER_ADMIN) == 0 && !system_keeps_admin(c, user))
 		return;
-	data.role_id = system_role_id(c->arena, role);
+	data.role_id = id_of(c, role);
 	action_event(&e, EVENT_ROLE_REVOKED, &data, NULL, NULL);
 	if (admin_append(&e, ""))
 		c->status = 204;

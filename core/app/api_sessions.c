@@ -53,9 +53,9 @@ static void answer_logout(struct action *c, bool all, bool device, unsigned n)
 	const char *text = "退出登录成功";
 
 	if (all)
-		text = arena_printf(c->arena, "退出登录成功，已撤销所有设备的 %u 个令牌", n);
+		text = action_made(c, arena_printf(c->arena, "退出登录成功，已撤销所有设备的 %u 个令牌", n));
 	else if (device)
-		text = arena_printf(c->arena, "退出登录成功，已撤销当前设备的 %u 个令牌", n);
+		text = action_made(c, arena_printf(c->arena, "退出登录成功，已撤销当前设备的 %u 个令牌", n));
 	json_begin_object(&w);
 	json_name(&w, "success");
 	json_put_bool(&w, true);
@@ -93,7 +93,7 @@ static void run_logout(struct action *c)
 		struct action_events e = {.c = c};
 
 		rc = sessions_to_close(c, who, &body, &e, &more);
-		if (rc == 0 && e.n > 0)
+		if (rc == 0 && (e.n > 0 || e.rc != 0))
 			rc = action_append(&e);
 		n += (unsigned)e.n;
 	}
@@ -269,7 +269,7 @@ static void run_end_session(struct action *c)
 	while (json_next(&r, NULL, &row))
 		if (slice_eq(row_text(c, row, "id"), wanted))
 			close_session(&e, wanted, slice_str(who->user_id), "LOGOUT");
-	if (e.n == 0) {
+	if (e.n == 0 && e.rc == 0) {
 		action_fail(c, 404, "not_found", "You have no such log-in; GET /api/v1/auth/sessions lists them.", "登录会话不存在");
 		return;
 	}

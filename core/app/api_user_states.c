@@ -46,7 +46,7 @@ bool account_look(struct action *c, struct account *ret)
 	*ret = (struct account){.id = http_request_param(c->rq, "id"), .meta = action_meta(c)};
 	if (id_parse(ret->id, &ret->subject) != 0)
 		return action_fail(c, 404, "not_found", NO_SUCH_USER, "用户不存在");
-	stream = slice_str(arena_printf(c->arena, "user/%.*s", SLICE_ARG(ret->id)));
+	stream = slice_str(action_made(c, arena_printf(c->arena, "user/%.*s", SLICE_ARG(ret->id))));
 	rc = eventlog_stream_version(c->app->log, stream, &version);
 	if (rc == 0)
 		rc = action_row(c, "user_standing", (struct action_param[]){{"id", ret->id, 0}}, 1, &ret->row);
@@ -203,7 +203,7 @@ static const char *text_of(struct action *c, const struct account *a, const char
 {
 	struct slice text = row_text(c, a->row, name);
 
-	return text.len == 0 ? "" : arena_printf(c->arena, "%.*s", SLICE_ARG(text));
+	return text.len == 0 ? "" : action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(text)));
 }
 
 static void run_set_password(struct action *c)

@@ -11,9 +11,9 @@
 
 bool account_new_password(struct action *c, struct account_new *n, struct slice password)
 {
-	const char *const names[] = {arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.username)),
-	    arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.email_key)),
-	    arena_printf(c->arena, "%.*s", SLICE_ARG(n->display_name)), NULL};
+	const char *const names[] = {action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.username))),
+	    action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(n->names.email_key))),
+	    action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(n->display_name))), NULL};
 
 	if (!account_password_check(c, password, names))
 		return false;
@@ -62,7 +62,8 @@ static void add_password(struct action_events *e, struct account_new *n)
 
 static void add_role(struct action_events *e, struct account_new *n)
 {
-	struct event_role_granted data = {.role_id = system_role_id(e->c->arena, n->role), .user_id = n->user_text};
+	struct event_role_granted data = {.role_id = slice_str(action_made(e->c, system_role_id(e->c->arena, n->role))),
+	    .user_id = n->user_text};
 	struct event_meta meta = meta_of(e->c, n, "role");
 
 	action_event(e, EVENT_ROLE_GRANTED, &data, NULL, &meta);

@@ -34,17 +34,17 @@ const struct system_role *system_role_find(struct slice code)
 	return NULL;
 }
 
-struct slice system_role_id(struct arena *arena, const struct system_role *role)
+const char *system_role_id(struct arena *arena, const struct system_role *role)
 {
 	struct slice parts[] = {SLICE("system-role/v1\0"), slice_str(role->code)};
 	char *text = arena_alloc(arena, ID_TEXT_LEN + 1);
 	struct id id;
 
 	if (text == NULL)
-		return (struct slice){0};
+		return NULL;
 	blake2b(id.bytes, ID_LEN, (struct slice){0}, parts, 2);
 	id_format(text, &id);
-	return slice_of(text, ID_TEXT_LEN);
+	return text;
 }
 
 bool system_role_event(struct arena *arena, const struct system_role *role, struct system_role_event *ret)
@@ -52,7 +52,7 @@ bool system_role_event(struct arena *arena, const struct system_role *role, stru
 	struct slice *permissions = arena_calloc(arena, PERMISSIONS_MAX, sizeof(*permissions));
 
 	*ret = (struct system_role_event){
-	    .created = {.role_id = system_role_id(arena, role), .code = slice_str(role->code), .name = slice_str(role->name),
+	    .created = {.role_id = slice_str(system_role_id(arena, role)), .code = slice_str(role->code), .name = slice_str(role->name),
 	        .type = SLICE("SYSTEM"), .level = role->level, .has_level = true},
 	    .changed = {.name = slice_str(role->name), .level = role->level, .active = true}};
 	if (permissions == NULL || ret->created.role_id.ptr == NULL)
@@ -95,7 +95,8 @@ void system_roles_add(struct action_events *e)
 
 void system_role_grant(struct action_events *e, const struct system_role *role, struct slice user_id)
 {
-	struct event_role_granted data = {.role_id = system_role_id(e->c->arena, role), .user_id = user_id};
+	struct event_role_granted data = {.role_id = slice_str(action_made(e->c, system_role_id(e->c->arena, role))),
+	    .user_id = user_id};
 
 	action_event(e, EVENT_ROLE_GRANTED, &data, NULL, NULL);
 }

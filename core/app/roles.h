@@ -17,8 +17,8 @@ struct system_role {
 extern const struct system_role system_roles[]; /* closed by code NULL */
 
 const struct system_role *system_role_find(struct slice code);
-/* Its id, the same in every installation: a digest of its code. In the arena; empty: no memory. */
-struct slice system_role_id(struct arena *arena, const struct system_role *role);
+/* Its id, the same in every installation: a digest of its code. In the arena; NULL: no memory. */
+const char *system_role_id(struct arena *arena, const struct system_role *role);
 /* What makes it, and what makes one that is there what it is now; in the arena. False: no memory. */
 struct system_role_event {
 	struct event_role_created created;

@@ -97,7 +97,7 @@ static int update(struct app *app, struct arena *arena)
 	int rc = count_roles() > ROLES_MAX ? ERR_RANGE : 0;
 
 	for (size_t i = 0; rc == 0 && system_roles[i].code != NULL; i++) {
-		all[i].id = system_role_id(arena, &system_roles[i]);
+		all[i].id = slice_str(system_role_id(arena, &system_roles[i]));
 		rc = all[i].id.ptr == NULL ? ERR_NOMEM : 0;
 	}
 	if (rc == 0)

@@ -216,7 +216,7 @@ static bool make_account(struct action *c, struct slice hash, struct account_new
 	*n = (struct account_new){.how = "IMPORT"};
 	if (!account_new_read(c, n))
 		return false;
-	n->hash = hash.len == 0 ? NULL : arena_printf(c->arena, "%.*s", SLICE_ARG(hash));
+	n->hash = hash.len == 0 ? NULL : action_made(c, arena_printf(c->arena, "%.*s", SLICE_ARG(hash)));
 	rc = account_new_add(&e, n);
 	if (rc == 0)
 		rc = action_append(&e);

@@ -38,53 +38,73 @@ const char *__tsan_default_suppressions(void)
 	return "race_top:epoll_create1\nrace_top:epoll_ctl\nrace_top:epoll_wait\nrace_top:eventfd\nrace_top:pipe2\n";
 }
 
-#define OWN_FRAMES 3 /* of this file, in every stack */
+#define OWN_FRAMES_MAX 5 /* of this file, in every stack; a sanitizer has one, too */
 #define FRAMES 19
-#define PLACES_MAX 8192 /* power of two */
+#define PLACES_MAX 32768 /* power of two */
 
 enum { NOTHING, NOTING, FAILING };
 
 static _Atomic int mode;
 static _Atomic unsigned kinds;
-static _Atomic long n_calls, fails_at;
 static _Atomic(const char *) failed;
 
-/* Which places were seen, and which call was the first from there; `lock` guards it. */
+/* A place: the stack, and of it the address the call returns to, which is cheap to look at. */
+struct place {
+	uint64_t hash;
+	const void *caller;
+};
+
+/* Those that were seen, by their hash, and those of this walk in their order; `lock` guards them. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t places[PLACES_MAX];
-static long first_calls[PLACES_MAX];
-static unsigned n_places;
+static uint64_t seen[PLACES_MAX];
+static struct place places[PLACES_MAX / 2];
+static unsigned n_seen, n_places;
+static _Atomic(const void *) fails_caller;
+static _Atomic uint64_t fails_hash;
 static _Thread_local bool inside; /* the test's own code: its calls neither count nor fail */
+static const char *const *threads; /* names of those whose calls count, closed by NULL; NULL: all */
+static _Thread_local const char *const *counted_for; /* what `counted` was found for */
+static _Thread_local bool counted;
 
-static int depth; /* frames of a stack that make a place, our own three included */
+static int depth; /* frames of a stack that make a place */
+static _Atomic(const void *) bottom; /* where act() returns to, run by run: what is beyond is ours */
 
-static __attribute__((noinline)) uint64_t stack_hash(void)
+/* From the call outwards: what is within differs between builds. */
+static __attribute__((noinline)) uint64_t stack_hash(const void *caller)
 {
 	void *frames[FRAMES];
 	uint64_t hash = 14695981039346656037u;
-	int n;
+	int n, from = 0;
 
 	inside = true; /* it may allocate */
-	n = backtrace(frames, FRAMES < depth ? FRAMES : depth);
+	n = backtrace(frames, FRAMES < OWN_FRAMES_MAX + depth ? FRAMES : OWN_FRAMES_MAX + depth);
 	inside = false;
-	for (int i = OWN_FRAMES; i < n; i++)
+	while (from < n && frames[from] != caller)
+		from++;
+	for (int i = from; i < n && i < from + depth && frames[i] != atomic_load(&bottom); i++)
 		hash = (hash ^ (uint64_t)(uintptr_t)frames[i]) * 1099511628211u;
 	return hash | 1;
 }
 
-static __attribute__((noinline)) void note(long call)
+static __attribute__((noinline)) void note(const void *caller)
 {
-	uint64_t hash = stack_hash();
+	uint64_t hash = stack_hash(caller);
 	unsigned i = (unsigned)hash & (PLACES_MAX - 1);
 
 	pthread_mutex_lock(&lock);
-	while (places[i] != 0 && places[i] != hash)
+	while (seen[i] != 0 && seen[i] != hash)
 		i = (i + 1) & (PLACES_MAX - 1);
-	if (places[i] == 0 && n_places < PLACES_MAX / 2) {
-		places[i] = hash;
-		first_calls[n_places++] = call;
+	if (seen[i] == 0 && n_seen < PLACES_MAX / 2) {
+		seen[i] = hash;
+		n_seen++;
+		places[n_places++] = (struct place){hash, caller};
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+static __attribute__((noinline)) bool is_the_place(const void *caller)
+{
+	return caller == atomic_load(&fails_caller) && stack_hash(caller) == atomic_load(&fails_hash);
 }
 
 static bool trace;
@@ -99,24 +119,41 @@ static void tell_stack(const char *name)
 	inside = false;
 }
 
-static __attribute__((noinline)) bool fails(unsigned kind, const char *name)
+static bool is_counted(void)
 {
-	int now = atomic_load(&mode);
-	long call;
+	char name[16] = "";
 
-	if (now == NOTHING || (kind & atomic_load(&kinds)) == 0 || inside)
+	if (threads == NULL)
+		return true;
+	if (counted_for != threads) {
+		counted = false;
+		pthread_getname_np(pthread_self(), name, sizeof(name));
+		for (const char *const *one = threads; *one != NULL; one++)
+			counted = counted || strcmp(*one, name) == 0;
+		counted_for = threads;
+	}
+	return counted;
+}
+
+static __attribute__((noinline)) bool fails_from(unsigned kind, const char *name, const void *caller)
+{
+	const char *none = NULL;
+	int now = atomic_load(&mode);
+
+	if (now == NOTHING || (kind & atomic_load(&kinds)) == 0 || inside || !is_counted())
 		return false;
-	call = atomic_fetch_add(&n_calls, 1);
 	if (now == NOTING)
-		note(call);
-	else if (call == atomic_load(&fails_at)) {
-		atomic_store(&failed, name);
+		note(caller);
+	else if (atomic_load(&failed) == NULL && is_the_place(caller) && atomic_compare_exchange_strong(&failed, &none, name)) {
 		if (trace)
 			tell_stack(name);
 		return true;
 	}
 	return false;
 }
+
+/* In a function that stands in for `name`. */
+#define fails(kind, name) fails_from(kind, name, __builtin_return_address(0))
 
 void failing_pause(void)
 {
@@ -152,6 +189,17 @@ static void await_closed(unsigned n_before)
 	}
 }
 
+static __attribute__((noinline)) int act(const struct failing_walk *walk, int with)
+{
+	int rc;
+
+	atomic_store(&bottom, __builtin_return_address(0));
+	atomic_store(&mode, with);
+	rc = walk->act();
+	atomic_store(&mode, NOTHING);
+	return rc;
+}
+
 static void run(const struct failing_walk *walk, int with)
 {
 	unsigned n_before;
@@ -161,10 +209,7 @@ static void run(const struct failing_walk *walk, int with)
 		walk->before();
 	n_before = n_open();
 	atomic_store(&failed, NULL);
-	atomic_store(&n_calls, 0);
-	atomic_store(&mode, with);
-	rc = walk->act();
-	atomic_store(&mode, NOTHING);
+	rc = act(walk, with);
 	if (with != NOTHING && !walk->runs_on)
 		await_closed(n_before);
 	if (walk->after != NULL)
@@ -179,13 +224,18 @@ unsigned failing_walk(const struct failing_walk *walk)
 	backtrace(warm_up, 1); /* loads a library the first time */
 	trace = getenv("FAILING_TRACE") != NULL;
 	atomic_store(&kinds, walk->kinds);
-	depth = OWN_FRAMES + (walk->depth == 0 ? FRAMES : (int)walk->depth);
-	memset(places, 0, sizeof(places));
+	threads = walk->threads;
+	depth = walk->depth == 0 ? FRAMES : (int)walk->depth;
+	if (!walk->goes_on) {
+		memset(seen, 0, sizeof(seen));
+		n_seen = 0;
+	}
 	n_places = 0;
 	run(walk, NOTHING); /* what a library opens once and keeps */
 	run(walk, NOTING);
 	for (unsigned i = 0; i < n_places; i++) {
-		atomic_store(&fails_at, first_calls[i]);
+		atomic_store(&fails_caller, places[i].caller);
+		atomic_store(&fails_hash, places[i].hash);
 		run(walk, FAILING);
 		n += failed != NULL;
 	}

@@ -30,11 +30,13 @@ struct failing_walk {
 	int (*act)(void);     /* 0 or ERR_*; frees all it made itself */
 	/* Nothing fails any more. `what` is the call that failed, NULL in the first run. May be NULL. */
 	void (*after)(int rc, const char *what);
+	bool goes_on;   /* places that an earlier walk of this process saw are left out */
 	bool runs_on;   /* what is tested stays open from one act to the next, and may open more meanwhile */
+	const char *const *threads; /* names of those whose calls count, closed by NULL; NULL: every thread's */
 	unsigned depth; /* functions that make a place, from the call outwards; 0 = 16, which is nearly all */
 };
 
-/* Gives how many calls were made to fail. Every thread's calls count. */
+/* Gives how many calls were made to fail. */
 unsigned failing_walk(const struct failing_walk *walk);
 
 /* Between these, this thread's calls do not count: for what the test does itself. They do not nest. */
