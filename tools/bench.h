@@ -73,6 +73,8 @@ struct bench_row *bench_limit_lmdb(struct bench *b, unsigned batch, size_t recor
 struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc);
 /* The same with what the design demands of a record besides, and nothing else: see bench_floor.h. */
 struct bench_row *bench_limit_floor(struct bench *b, unsigned connections, int *ret_rc);
+/* That in an open loop of so many a second: what the machine and the sender add to the times. */
+struct bench_row *bench_limit_floor_at(struct bench *b, unsigned connections, double rate, int *ret_rc);
 /* An HTTP answer of body_len bytes and nothing else. */
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc);
 /* A cursor over `n` LMDB records with a SHA-256 of each. */

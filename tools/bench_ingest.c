@@ -20,6 +20,7 @@
 
 #define WARMUP_SECONDS 1.0
 #define IDLE_CONNECTIONS 1000
+#define OPEN_CONNECTIONS 256
 /* A webhook's text is about this long; the ceiling program stores it as it is. */
 #define RECORD_LEN 1536
 
@@ -158,8 +159,8 @@ static void compare_delays(struct ingest *in, const struct delays *before, const
 	snprintf(row->note, sizeof(row->note), "upper bounds, of the latest read model: %s", projections[latest]->name);
 }
 
-/* Half of the peak rate, whatever the answers take: the time of a webhook, and until it can be read. */
-static int measure_half(struct ingest *in, double peak, const struct bench_row *commit)
+/* A steady rate, whatever the answers take: the time of a webhook, and until it can be read. */
+static int measure_open(struct ingest *in, double rate, const struct bench_row *commit)
 {
 	struct delays before, after;
 	struct bench_row *row;
@@ -168,8 +169,13 @@ static int measure_half(struct ingest *in, double peak, const struct bench_row *
 
 	if (rc != 0)
 		return rc;
+	/* Part of the time is the machine's and the sender's. */
+	row = bench_limit_floor_at(in->b, OPEN_CONNECTIONS, rate, &rc);
+	if (rc != 0)
+		return rc;
+	compare_times(row, commit);
 	has_delays = read_delays(&in->server, &before);
-	row = measure(in, 256, peak / 2, &rc);
+	row = measure(in, OPEN_CONNECTIONS, rate, &rc);
 	if (rc != 0)
 		return rc;
 	compare_times(row, commit);
@@ -259,7 +265,7 @@ static int measure_all(struct ingest *in, const struct bench_row *commit)
 			peak = row->rate;
 	}
 	if (peak > 0) {
-		rc = measure_half(in, peak, commit);
+		rc = measure_open(in, peak / 2, commit);
 		if (rc != 0)
 			return rc;
 	}
@@ -269,7 +275,7 @@ static int measure_all(struct ingest *in, const struct bench_row *commit)
 	return check_books(in);
 }
 
-int bench_ingest(struct bench *b)
+int bench_ingest(struct bench *b, double rate)
 {
 	struct ingest *in = calloc(1, sizeof(*in));
 	struct bench_row *commit = NULL, *row;
@@ -288,7 +294,7 @@ int bench_ingest(struct bench *b)
 		row = bench_row(b, "start to ready, empty log");
 		row->n = 1;
 		row->p50_us = row->max_us = (uint64_t)ready_us;
-		rc = measure_all(in, commit);
+		rc = rate > 0 ? measure_open(in, rate, commit) : measure_all(in, commit);
 	}
 	stop_rc = bench_server_stop(&in->server);
 	webhook_maker_destroy(in->maker);

@@ -214,11 +214,12 @@ static void fill_from_load(struct bench_row *row, const char *unit, const struct
 		    (unsigned long long)r->broken);
 }
 
-static struct bench_row *measure_program(struct bench *b, bool demanded, unsigned connections, int *ret_rc)
+/* rate 0: closed loop. */
+static struct bench_row *measure_program(struct bench *b, bool demanded, unsigned connections, double rate, int *ret_rc)
 {
-	struct bench_row *row = bench_row(b, "%s, %u connection%s",
-	    demanded ? "ceiling program and what the design demands" : "ceiling program", connections,
-	    connections == 1 ? "" : "s");
+	const char *what = demanded ? "ceiling program and what the design demands" : "ceiling program";
+	struct bench_row *row = rate > 0 ? bench_row(b, "%s, open loop at %.0f/s", what, rate)
+					 : bench_row(b, "%s, %u connection%s", what, connections, connections == 1 ? "" : "s");
 	struct load_result *result = calloc(1, sizeof(*result));
 	struct webhook_maker *maker = NULL;
 	struct ceiling *ceiling = NULL;
@@ -236,8 +237,8 @@ static struct bench_row *measure_program(struct bench *b, bool demanded, unsigne
 			.demanded = demanded});
 	if (*ret_rc == 0)
 		*ret_rc = load_run(&(struct load_options){.clock = b->clock, .port = ceiling_port(ceiling),
-			.connections = connections, .warmup_seconds = WARMUP_SECONDS,
-			.seconds = b->seconds, .make = make_webhook, .arg = maker, .expect = 200}, result);
+			.connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = b->seconds,
+			.rate = rate, .make = make_webhook, .arg = maker, .expect = 200}, result);
 	if (*ret_rc == 0) {
 		ceiling_counts(ceiling, &records, &commits);
 		fill_from_load(row, "webhooks", result);
@@ -253,12 +254,17 @@ static struct bench_row *measure_program(struct bench *b, bool demanded, unsigne
 
 struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc)
 {
-	return measure_program(b, false, connections, ret_rc);
+	return measure_program(b, false, connections, 0, ret_rc);
 }
 
 struct bench_row *bench_limit_floor(struct bench *b, unsigned connections, int *ret_rc)
 {
-	return measure_program(b, true, connections, ret_rc);
+	return measure_program(b, true, connections, 0, ret_rc);
+}
+
+struct bench_row *bench_limit_floor_at(struct bench *b, unsigned connections, double rate, int *ret_rc)
+{
+	return measure_program(b, true, connections, rate, ret_rc);
 }
 
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc)

@@ -16,8 +16,8 @@ struct webhook_maker;
 /* Sends n webhooks and waits until the read models have them; adds rows of how fast that went. */
 int bench_fill(struct bench *b, struct bench_server *s, struct webhook_maker *maker, uint64_t n);
 
-/* Webhooks over HTTP into a served log. */
-int bench_ingest(struct bench *b);
+/* Webhooks over HTTP into a served log: as fast as it goes and at half of that, or only at `rate` a second (0: the former). */
+int bench_ingest(struct bench *b, double rate);
 
 /* Answers over HTTP from read models of n_meetings meetings. */
 int bench_query(struct bench *b, uint64_t n_meetings);

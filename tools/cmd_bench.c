@@ -104,7 +104,7 @@ static int run_ingest(struct invocation *in)
 	struct bench b;
 	int rc = begin(in, &b);
 
-	return rc != STATUS_OK ? rc : end(in, &b, bench_ingest(&b));
+	return rc != STATUS_OK ? rc : end(in, &b, bench_ingest(&b, (double)option_number(in, "rate")));
 }
 
 static int run_append(struct invocation *in)
@@ -140,7 +140,12 @@ static int run_login(struct invocation *in)
 }
 
 static const struct option login_options[] = {OPTIONS_COMMON, {0}};
-static const struct option ingest_options[] = {OPTIONS_COMMON, {0}};
+static const struct option ingest_options[] = {
+    {.name = "rate", .kind = OPTION_NUMBER, .value = "N", .fallback = "0", .min = 0, .max = 1000000,
+	.summary = "only the open loop, at so many webhooks a second"},
+    OPTIONS_COMMON,
+    {0},
+};
 
 static const struct option append_options[] = {
     {.name = "events", .kind = OPTION_NUMBER, .value = "N", .fallback = "300000", .min = 1000, .max = 20000000,
@@ -166,6 +171,7 @@ static const struct option query_options[] = {
 static const struct example ingest_examples[] = {
     {"lulab bench ingest", "webhooks a second, and how long one waits"},
     {"lulab bench ingest --seconds 20 --json", "longer, for a program to read"},
+    {"lulab bench ingest --rate 5000", "how late answers and read models are at a rate of your choice"},
     {0},
 };
 

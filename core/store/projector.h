@@ -56,7 +56,7 @@ enum projection_state {
 const char *projection_state_name(enum projection_state state); /* "building", "live", ... */
 
 /* How long after it was recorded an event is in the rows of a live read model: bounds of the counts of a histogram. */
-#define DELAY_BUCKETS 11
+#define DELAY_BUCKETS 20
 extern const uint32_t delay_bounds_us[DELAY_BUCKETS - 1];
 
 struct projection_status {
