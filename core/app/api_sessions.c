@@ -257,9 +257,6 @@ static void run_end_session(struct action *c)
 	struct json_reader r;
 	int rc;
 
-	/* One's own ends at any time; whoever has an old one of somebody's must not shut them out of the others. */
-	if (!slice_is(wanted, who->session_id) && !session_is_recent(c))
-		return;
 	rc = action_rows(c, "sessions_of_user", of, 2, &rows);
 	if (rc != 0) {
 		action_fail_err(c, rc);
@@ -273,6 +270,9 @@ static void run_end_session(struct action *c)
 		action_fail(c, 404, "not_found", "You have no such log-in; GET /api/v1/auth/sessions lists them.", "登录会话不存在");
 		return;
 	}
+	/* One's own ends at any time; whoever has an old one of somebody's must not shut them out of the others. */
+	if (!slice_is(wanted, who->session_id) && !session_is_recent(c))
+		return;
 	rc = action_append(&e);
 	if (rc != 0)
 		action_fail_err(c, rc);
