@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/rng.h"
 #include "table.h"
 
 int bench_init(struct bench *b, const char *parent, double seconds)
@@ -67,6 +68,30 @@ void bench_compare(struct bench_row *row, const struct bench_row *limit)
 		return;
 	snprintf(row->limit, sizeof(row->limit), "%s", limit->what);
 	row->ratio = row->rate / limit->rate;
+}
+
+uint64_t *bench_draw(size_t n, uint64_t bound)
+{
+	uint64_t *numbers = calloc(n, sizeof(*numbers));
+
+	for (size_t i = 0; numbers != NULL && i < n; i++)
+		numbers[i] = rng_below(&rng_system, bound);
+	return numbers;
+}
+
+uint64_t bench_bytes_written(void)
+{
+	struct buf text = BUF_INIT(4096);
+	struct slice rest, line;
+	uint64_t bytes = 0;
+
+	file_read(&text, "/proc/self/io");
+	for (rest = buf_slice(&text); slice_cut(rest, '\n', &line, &rest);) {
+		if (slice_starts_with(line, SLICE("wchar: ")))
+			slice_to_u64(slice_of(line.ptr + 7, line.len - 7), &bytes);
+	}
+	buf_finish(&text);
+	return bytes;
 }
 
 static void put_us(struct table *t, uint64_t us)

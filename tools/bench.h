@@ -57,6 +57,15 @@ void bench_compare(struct bench_row *row, const struct bench_row *limit);
 /* Prints all rows on stdout. 0, ERR_NOMEM, ERR_IO. */
 int bench_print(const struct bench *b, bool json);
 
+/* n numbers below `bound`, drawn before the clock runs, for that costs as much as reading a record. Caller frees; NULL. */
+uint64_t *bench_draw(size_t n, uint64_t bound);
+
+/*
+ * By this process, to files and all else. Not what the kernel counts as written to disk: where it caches a file in big
+ * pieces, a page changed in one counts as the whole piece, up to 256 times what is written.
+ */
+uint64_t bench_bytes_written(void);
+
 static inline int64_t bench_now_us(const struct bench *b)
 {
 	return clock_monotonic_us(b->clock);

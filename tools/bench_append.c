@@ -3,6 +3,10 @@
  * 64 waiters on one loop, each with one event in flight, which is what group
  * commit is made for. Measured at the start of a new log and again when it
  * has grown, because neither an append nor a read must get slower.
+ *
+ * Raw LMDB gets slower, too: deeper trees, and more pages than the processor's
+ * caches and the map's page tables hold at once. So it is grown to as many records of
+ * the same size, and what we keep of our rates is compared with what it keeps of its.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +16,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "bench_raw.h"
 #include "bench_work.h"
 #include "domain/event.h"
 #include "store/eventlog.h"
@@ -22,6 +27,7 @@
 #define EVENTS_PER_STREAM 8
 #define READS 40000
 #define PROOFS 5000
+#define RAW_GROW_BATCH 4096
 #define INDEX_WAIT_US INT64_C(60000000)
 
 struct waiter {
@@ -120,27 +126,11 @@ static int append_until(struct appender *a, uint64_t until)
 	return a->rc;
 }
 
-/* Bytes this process has caused to be written to disk. */
-static uint64_t bytes_written(void)
-{
-	struct buf text = BUF_INIT(4096);
-	struct slice rest, line;
-	uint64_t bytes = 0;
-
-	file_read(&text, "/proc/self/io");
-	for (rest = buf_slice(&text); slice_cut(rest, '\n', &line, &rest);) {
-		if (slice_starts_with(line, SLICE("write_bytes: ")))
-			slice_to_u64(slice_of(line.ptr + 13, line.len - 13), &bytes);
-	}
-	buf_finish(&text);
-	return bytes;
-}
-
 /* *ret_batch: events a commit, on the average. */
 static struct bench_row *measure(struct appender *a, const char *what, uint64_t n, unsigned *ret_batch)
 {
 	struct bench_row *row = bench_row(a->b, "append, %u waiters, %s", WAITERS, what);
-	uint64_t first = a->next, written = bytes_written();
+	uint64_t first = a->next, written = bench_bytes_written();
 	struct eventlog_stats before, after;
 	int64_t start_us = bench_now_us(a->b);
 
@@ -152,7 +142,7 @@ static struct bench_row *measure(struct appender *a, const char *what, uint64_t 
 	*ret_batch = after.commits > before.commits
 	    ? (unsigned)((after.appended - before.appended) / (after.commits - before.commits)) : 1;
 	snprintf(row->note, sizeof(row->note), "%u a commit; %.2f bytes written per byte", *ret_batch,
-	    (double)(bytes_written() - written) / (double)a->entry_bytes);
+	    (double)(bench_bytes_written() - written) / (double)a->entry_bytes);
 	return row;
 }
 
@@ -161,9 +151,9 @@ static struct bench_row *measure(struct appender *a, const char *what, uint64_t 
 /* Single events all over the log. */
 static int read_points(struct appender *a, const char *what, struct bench_row **ret_row)
 {
-	uint64_t size = eventlog_size(a->log);
+	uint64_t *positions = bench_draw(READS, eventlog_size(a->log));
 	int64_t start_us = bench_now_us(a->b);
-	int rc = 0;
+	int rc = positions == NULL ? ERR_NOMEM : 0;
 
 	*ret_row = bench_row(a->b, "read one event at random, %s", what);
 	for (unsigned i = 0; rc == 0 && i < READS; i++) {
@@ -172,19 +162,21 @@ static int read_points(struct appender *a, const char *what, struct bench_row **
 
 		rc = log_read_start(&read, a->log);
 		if (rc == 0)
-			rc = eventlog_read_one(&read, rng_below(&rng_system, size), &record);
+			rc = eventlog_read_one(&read, positions[i], &record);
 		log_read_stop(&read);
 	}
 	bench_row_fill(*ret_row, "events", READS, bench_now_us(a->b) - start_us, NULL);
+	free(positions);
 	return rc;
 }
 
 /* All events of streams all over the log. */
 static int read_streams(struct appender *a, const char *what, struct bench_row **ret_row)
 {
-	uint64_t n = 0, streams = eventlog_size(a->log) / EVENTS_PER_STREAM;
+	uint64_t n = 0;
+	uint64_t *numbers = bench_draw(READS / EVENTS_PER_STREAM, eventlog_size(a->log) / EVENTS_PER_STREAM);
 	int64_t start_us = bench_now_us(a->b);
-	int rc = 0;
+	int rc = numbers == NULL ? ERR_NOMEM : 0;
 
 	*ret_row = bench_row(a->b, "read a stream at random, %s", what);
 	for (unsigned i = 0; rc == 0 && i < READS / EVENTS_PER_STREAM; i++) {
@@ -192,7 +184,7 @@ static int read_streams(struct appender *a, const char *what, struct bench_row *
 		struct log_record record;
 		char name[64];
 
-		snprintf(name, sizeof(name), "meeting/TENCENT/1%016" PRIu64, rng_below(&rng_system, streams));
+		snprintf(name, sizeof(name), "meeting/TENCENT/1%016" PRIu64, numbers[i]);
 		eventlog_cursor_init(&cursor, a->log, 0, &(struct log_filter){.stream = slice_str(name)});
 		for (; (rc = eventlog_cursor_next(&cursor, &record)) == 0; n++)
 			;
@@ -200,6 +192,7 @@ static int read_streams(struct appender *a, const char *what, struct bench_row *
 		eventlog_cursor_finish(&cursor);
 	}
 	bench_row_fill(*ret_row, "events", n, bench_now_us(a->b) - start_us, NULL);
+	free(numbers);
 	/* Streams that are not found would be read quickly. */
 	return rc == 0 && n < READS / 2 ? ERR_CORRUPT : rc;
 }
@@ -270,46 +263,102 @@ static int measure_reads(struct appender *a, const char *what, struct reads *ret
 	return rc != 0 ? rc : prove_points(a, what, &ret->proofs);
 }
 
+/* ---- raw LMDB over the same range ------------------------------------------- */
+
+struct raw_ends {
+	struct bench_row *early, *late, *early_points, *late_points;
+};
+
+/* As many records of the same size in commits of the same size; grown in bigger ones, for that leaves the same tree. */
+static int measure_raw(struct bench *b, uint64_t n, const char *what, unsigned batch, size_t record_len,
+    struct raw_ends *ret)
+{
+	struct raw_store s;
+	char path[BENCH_PATH_MAX];
+	int rc = raw_open(&s, b, "raw", record_len);
+
+	if (rc == 0)
+		ret->early = raw_measure_append(b, &s, "new", batch, PROBE_EVENTS < n ? PROBE_EVENTS : n, &rc);
+	if (rc == 0)
+		ret->early_points = raw_measure_reads(b, &s, "new", READS, &rc);
+	if (rc == 0 && n >= 2 * PROBE_EVENTS) {
+		while (rc == 0 && s.n < n - PROBE_EVENTS)
+			rc = command_interrupted() ? ERR_CANCELLED : raw_commit(&s, RAW_GROW_BATCH);
+		if (rc == 0)
+			ret->late = raw_measure_append(b, &s, what, batch, PROBE_EVENTS, &rc);
+		if (rc == 0)
+			ret->late_points = raw_measure_reads(b, &s, what, READS, &rc);
+		bench_compare(ret->late, ret->early);
+		bench_compare(ret->late_points, ret->early_points);
+	}
+	raw_close(&s);
+	/* Its pages are to leave the memory to the log. */
+	bench_path(b, path, "raw");
+	tree_remove(path);
+	return rc;
+}
+
+/* What of its rate something keeps as the log grows, to what raw LMDB keeps. `late` and `limit` were compared with their own beginnings. */
+static void compare_kept(struct bench *b, const char *what, const struct bench_row *late, const struct bench_row *limit)
+{
+	struct bench_row *row = bench_row(b, "%s: kept of its rate", what);
+
+	if (limit->ratio <= 0)
+		return;
+	snprintf(row->limit, sizeof(row->limit), "what raw LMDB keeps");
+	row->n = late->n;
+	row->ratio = late->ratio / limit->ratio;
+	snprintf(row->note, sizeof(row->note), "%.3f here, %.3f there", late->ratio, limit->ratio);
+}
+
 /* ---- all of it --------------------------------------------------------------- */
 
-static int measure_all(struct appender *a, uint64_t n)
+static int measure_grown(struct appender *a, uint64_t n, const char *what, const struct bench_row *early,
+    const struct reads *first, const struct raw_ends *raw)
 {
-	struct reads first, last;
-	char what[32];
-	struct bench_row *limit, *early, *late;
-	uint64_t written;
+	struct bench_row *late;
+	struct reads last;
 	unsigned batch;
 	int rc;
 
-	early = measure(a, "new log", n < PROBE_EVENTS ? n : PROBE_EVENTS, &batch);
-	if (a->rc != 0)
-		return a->rc;
-	/* The same records in commits of the same size. */
-	written = bytes_written();
-	limit = bench_limit_lmdb(a->b, batch > 0 ? batch : 1, (size_t)(a->entry_bytes / early->n), &rc);
-	if (rc != 0)
-		return rc;
-	snprintf(limit->note, sizeof(limit->note), "times are of one commit; %.2f bytes written per byte",
-	    (double)(bytes_written() - written) / ((double)limit->n *
-		(double)(a->entry_bytes / early->n)));
-	bench_compare(early, limit);
-	rc = measure_reads(a, "new log", &first);
-	if (rc != 0 || n < 2 * PROBE_EVENTS)
-		return rc;
 	if (append_until(a, n - PROBE_EVENTS) != 0)
 		return a->rc;
-	snprintf(what, sizeof(what), "at %" PRIu64 " events", n);
 	late = measure(a, what, PROBE_EVENTS, &batch);
 	bench_compare(late, early);
 	if (a->rc != 0)
 		return a->rc;
 	rc = measure_reads(a, what, &last);
-	if (rc == 0) {
-		bench_compare(last.points, first.points);
-		bench_compare(last.streams, first.streams);
-		bench_compare(last.proofs, first.proofs);
-	}
-	return rc;
+	if (rc != 0)
+		return rc;
+	bench_compare(last.points, first->points);
+	bench_compare(last.streams, first->streams);
+	bench_compare(last.proofs, first->proofs);
+	compare_kept(a->b, "append", late, raw->late);
+	compare_kept(a->b, "read one event at random", last.points, raw->late_points);
+	compare_kept(a->b, "read a stream at random", last.streams, raw->late_points);
+	compare_kept(a->b, "prove that an event is in it", last.proofs, raw->late_points);
+	return 0;
+}
+
+static int measure_all(struct appender *a, uint64_t n)
+{
+	struct raw_ends raw = {0};
+	struct bench_row *early;
+	struct reads first;
+	char what[32];
+	unsigned batch;
+	int rc;
+
+	early = measure(a, "new log", n < PROBE_EVENTS ? n : PROBE_EVENTS, &batch);
+	rc = a->rc != 0 ? a->rc : measure_reads(a, "new log", &first);
+	if (rc != 0)
+		return rc;
+	snprintf(what, sizeof(what), "at %" PRIu64 " events", n);
+	rc = measure_raw(a->b, n, what, batch > 0 ? batch : 1, (size_t)(a->entry_bytes / early->n), &raw);
+	if (rc != 0)
+		return rc;
+	bench_compare(early, raw.early);
+	return n < 2 * PROBE_EVENTS ? 0 : measure_grown(a, n, what, early, &first, &raw);
 }
 
 /* With all the checks of a start. */

@@ -5,19 +5,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <lmdb.h>
-
 #include "base/io.h"
 #include "base/rng.h"
 #include "bench.h"
 #include "bench_ceiling.h"
 #include "bench_load.h"
+#include "bench_raw.h"
 #include "bench_webhook.h"
 #include "crypto/crypto.h"
 
 #define SYNC_FILE_LEN ((size_t)16 << 20)
 #define SYNC_BLOCK_LEN 4096
-#define MAP_LEN ((size_t)64 << 30)
 #define WARMUP_SECONDS 1.0
 
 /* Not all zeros, in case something below compresses. */
@@ -62,89 +60,25 @@ struct bench_row *bench_limit_sync(struct bench *b, int *ret_rc)
 	return row;
 }
 
-struct raw_store {
-	MDB_env *env;
-	MDB_dbi dbi;
-	uint64_t n;
-};
-
-static void raw_close(struct raw_store *s)
-{
-	if (s->env != NULL)
-		mdb_env_close(s->env);
-	*s = (struct raw_store){0};
-}
-
-static int raw_open(struct raw_store *s, const struct bench *b, const char *name)
-{
-	char path[BENCH_PATH_MAX];
-	MDB_txn *txn = NULL;
-	int rc;
-
-	*s = (struct raw_store){0};
-	bench_path(b, path, name);
-	if (tree_remove(path) != 0 || dir_create(path, 0700) != 0)
-		return ERR_IO;
-	rc = mdb_env_create(&s->env);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(s->env, MAP_LEN);
-	if (rc == 0)
-		rc = mdb_env_open(s->env, path, 0, 0600);
-	if (rc == 0)
-		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, NULL, MDB_INTEGERKEY, &s->dbi);
-	if (rc == 0)
-		rc = mdb_txn_commit(txn);
-	else if (txn != NULL)
-		mdb_txn_abort(txn);
-	if (rc != 0)
-		raw_close(s);
-	return rc == 0 ? 0 : ERR_IO;
-}
-
-/* One commit of `batch` records. */
-static int raw_commit(struct raw_store *s, unsigned batch, const char *record, size_t record_len)
-{
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
-
-	if (rc != 0)
-		return ERR_IO;
-	for (unsigned i = 0; rc == 0 && i < batch; i++, s->n++) {
-		MDB_val key = {sizeof(s->n), &s->n}, value = {record_len, (void *)(uintptr_t)record};
-
-		rc = mdb_put(txn, s->dbi, &key, &value, MDB_APPEND);
-	}
-	if (rc != 0) {
-		mdb_txn_abort(txn);
-		return ERR_IO;
-	}
-	return mdb_txn_commit(txn) == 0 ? 0 : ERR_IO;
-}
-
 struct bench_row *bench_limit_lmdb(struct bench *b, unsigned batch, size_t record_len, int *ret_rc)
 {
 	struct bench_row *row =
 	    bench_row(b, "raw LMDB, %u record%s of %zu bytes a commit", batch, batch == 1 ? "" : "s", record_len);
 	struct bench_histogram h = {{0}, 0, 0};
 	struct raw_store s;
-	char *record = random_bytes(record_len);
 	int64_t start, end, before, now;
 
-	*ret_rc = record == NULL ? ERR_NOMEM : raw_open(&s, b, "raw");
+	*ret_rc = raw_open(&s, b, "raw", record_len);
 	start = before = bench_now_us(b);
 	end = start + (int64_t)(b->seconds * 1e6);
 	for (; *ret_rc == 0 && before < end && !command_interrupted(); before = now) {
-		*ret_rc = raw_commit(&s, batch, record, record_len);
+		*ret_rc = raw_commit(&s, batch);
 		now = bench_now_us(b);
 		bench_histogram_add(&h, now - before);
 	}
 	bench_row_fill(row, "records", h.n * batch, before - start, &h);
 	snprintf(row->note, sizeof(row->note), "times are of one commit");
-	if (record != NULL)
-		raw_close(&s);
-	free(record);
+	raw_close(&s);
 	return row;
 }
 
@@ -152,7 +86,6 @@ struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_le
 {
 	struct bench_row *row = bench_row(b, "raw LMDB cursor and SHA-256, records of %zu bytes", record_len);
 	struct raw_store s;
-	char *record = random_bytes(record_len);
 	MDB_txn *txn = NULL;
 	MDB_cursor *cursor;
 	MDB_val key, value;
@@ -160,9 +93,9 @@ struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_le
 	uint64_t seen = 0;
 	int64_t start;
 
-	*ret_rc = record == NULL ? ERR_NOMEM : raw_open(&s, b, "scan");
+	*ret_rc = raw_open(&s, b, "scan", record_len);
 	while (*ret_rc == 0 && s.n < n)
-		*ret_rc = raw_commit(&s, 1024, record, record_len);
+		*ret_rc = raw_commit(&s, 1024);
 	if (*ret_rc == 0 && mdb_txn_begin(s.env, NULL, MDB_RDONLY, &txn) != 0)
 		*ret_rc = ERR_IO;
 	start = bench_now_us(b);
@@ -178,9 +111,7 @@ struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_le
 	bench_row_fill(row, "records", seen, bench_now_us(b) - start, NULL);
 	if (txn != NULL)
 		mdb_txn_abort(txn);
-	if (record != NULL)
-		raw_close(&s);
-	free(record);
+	raw_close(&s);
 	return row;
 }
 

@@ -8,6 +8,7 @@
 #include "bench_ceiling.h"
 #include "bench_floor.h"
 #include "bench_load.h"
+#include "bench_raw.h"
 #include "bench_webhook.h"
 #include "crypto/crypto.h"
 #include "lib/run.h"
@@ -207,6 +208,55 @@ START_TEST(load_counts_what_is_wrong)
 }
 END_TEST
 
+/* Its rates are worth something only when every record is there and every read finds one. */
+START_TEST(raw_store_holds_what_it_measures)
+{
+	static struct bench b;
+	struct raw_store s;
+	struct bench_row *row;
+	uint64_t written;
+	int rc;
+
+	ck_assert_int_eq(bench_init(&b, "/tmp", 1), 0);
+	ck_assert_int_eq(raw_open(&s, &b, "raw", 700), 0);
+	written = bench_bytes_written();
+	row = raw_measure_append(&b, &s, "new", 32, 1000, &rc);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(row->n, 1024); /* whole commits */
+	ck_assert_uint_eq(s.n, 1024);
+	ck_assert_uint_ge(bench_bytes_written() - written, row->n * 700);
+	row = raw_measure_reads(&b, &s, "new", 5000, &rc);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(row->n, 5000);
+	/* Records that are not there, or are not what was written, are no reads. */
+	s.n = 1000000;
+	raw_measure_reads(&b, &s, "too many", 5000, &rc);
+	ck_assert_int_eq(rc, ERR_IO);
+	s.n = 1024;
+	s.record[699] ^= 1;
+	raw_measure_reads(&b, &s, "others", 5000, &rc);
+	ck_assert_int_eq(rc, ERR_IO);
+	raw_close(&s);
+	bench_finish(&b);
+}
+END_TEST
+
+START_TEST(what_is_drawn_is_below_its_bound)
+{
+	uint64_t *numbers = bench_draw(1000, 7);
+	unsigned seen[7] = {0};
+
+	ck_assert_ptr_nonnull(numbers);
+	for (size_t i = 0; i < 1000; i++) {
+		ck_assert_uint_lt(numbers[i], 7);
+		seen[numbers[i]]++;
+	}
+	for (size_t i = 0; i < 7; i++)
+		ck_assert_uint_gt(seen[i], 0);
+	free(numbers);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("bench");
@@ -220,6 +270,8 @@ int main(void)
 	tcase_add_test(t, webhooks_are_genuine_and_unique);
 	tcase_add_loop_test(t, ceiling_stores_what_it_acknowledges, 0, 2);
 	tcase_add_test(t, load_counts_what_is_wrong);
+	tcase_add_test(t, raw_store_holds_what_it_measures);
+	tcase_add_test(t, what_is_drawn_is_below_its_bound);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
