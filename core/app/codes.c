@@ -162,8 +162,7 @@ static int make_request(struct asking *a, int64_t now_ms)
 {
 	struct action *c = a->c;
 	char *id_text = arena_alloc(c->arena, ID_TEXT_LEN + 1);
-	/* A subject's key: those of deliveries are not made when no raw bodies are kept. */
-	int rc = id_text == NULL ? ERR_NOMEM : keyring_take(c->app->keyring, KEY_SUBJECT, &a->id);
+	int rc = id_text == NULL ? ERR_NOMEM : keyring_take(c->app->keyring, KEY_CODE, &a->id);
 
 	if (rc != 0)
 		return rc;

@@ -221,6 +221,7 @@ static void write_keys(struct buf *out, struct app *app)
 	metric_head(out, "lulab_keys", "gauge", "Keys held, the stock included, by kind.");
 	metric_u64(out, "lulab_keys", "kind=\"subject\"", s.subjects);
 	metric_u64(out, "lulab_keys", "kind=\"delivery\"", s.deliveries);
+	metric_u64(out, "lulab_keys", "kind=\"code\"", s.codes);
 	gauge(out, "lulab_keys_erased", "Keys destroyed for ever.", s.tombstones);
 }
 

@@ -30,6 +30,12 @@ static int open_tables(struct key_store *store, bool readonly)
 	if (rc == 0)
 		rc = log_table(txn, "deliveries", &store->keys[KEY_DELIVERY]);
 	if (rc == 0)
+		rc = log_table(txn, "codes", &store->keys[KEY_CODE]);
+	if (rc == ERR_NOT_FOUND && readonly) { /* nothing has written here since before there were any: their keys are nowhere */
+		store->keys[KEY_CODE] = store->keys[KEY_DELIVERY];
+		rc = 0;
+	}
+	if (rc == 0)
 		rc = log_table(txn, "tombstones", &store->tombstones);
 	if (rc == 0)
 		rc = log_table(txn, "meta", &store->meta);
@@ -326,6 +332,8 @@ int key_store_add(struct key_store *store, enum key_kind kind, const struct key_
 		key_record_make(record, store, &entries[i].id, entries[i].key);
 		rc = put(txn, store->keys[kind], entries[i].id.bytes, ID_LEN, record, sizeof(record), MDB_APPEND);
 	}
+	if (rc == 0 && kind == KEY_CODE && n > 0)
+		rc = put(txn, store->meta, "codes", 5, entries[n - 1].id.bytes, ID_LEN, 0);
 	return end(txn, rc);
 }
 
@@ -345,7 +353,9 @@ int key_store_erase(struct key_store *store, const struct id *ids, size_t n, int
 		MDB_val key = val_of(ids[i].bytes, ID_LEN);
 
 		rc = mdb_err(mdb_del(txn, store->keys[key_kind_of(&ids[i])], &key, NULL));
-		if (rc == 0 || rc == ERR_NOT_FOUND)
+		if (rc == ERR_NOT_FOUND)
+			rc = 0;
+		if (rc == 0 && key_kind_of(&ids[i]) != KEY_CODE)
 			rc = put(txn, store->tombstones, ids[i].bytes, ID_LEN, when, sizeof(when), 0);
 	}
 	if (rc == 0)
@@ -354,7 +364,7 @@ int key_store_erase(struct key_store *store, const struct id *ids, size_t n, int
 }
 
 /* One commit of a sweep: *ret_n removed, fewer than BATCH when it was the last. */
-static int sweep_some(struct key_store *store, const struct id *horizon, int64_t turn_due_us, size_t *ret_n)
+static int sweep_some(struct key_store *store, enum key_kind kind, const struct id *horizon, int64_t turn_due_us, size_t *ret_n)
 {
 	MDB_cursor *cursor = NULL;
 	MDB_val key, value;
@@ -365,7 +375,7 @@ static int sweep_some(struct key_store *store, const struct id *horizon, int64_t
 	rc = begin(store, &txn);
 	if (rc != 0)
 		return rc;
-	rc = mdb_err(mdb_cursor_open(txn, store->keys[KEY_DELIVERY], &cursor));
+	rc = mdb_err(mdb_cursor_open(txn, store->keys[kind], &cursor));
 	while (rc == 0 && n < BATCH) {
 		rc = mdb_err(mdb_cursor_get(cursor, &key, &value, MDB_FIRST));
 		if (rc != 0 || key.mv_size != ID_LEN || memcmp(key.mv_data, horizon->bytes, ID_LEN) >= 0)
@@ -377,7 +387,7 @@ static int sweep_some(struct key_store *store, const struct id *horizon, int64_t
 		rc = 0;
 	if (cursor != NULL)
 		mdb_cursor_close(cursor);
-	if (rc == 0)
+	if (rc == 0 && kind == KEY_DELIVERY)
 		rc = put(txn, store->meta, "swept", 5, horizon->bytes, ID_LEN, 0);
 	if (rc == 0 && n > 0)
 		rc = put_time(txn, store->meta, "turn", turn_due_us);
@@ -386,14 +396,14 @@ static int sweep_some(struct key_store *store, const struct id *horizon, int64_t
 	return rc;
 }
 
-int key_store_sweep(struct key_store *store, const struct id *horizon, int64_t turn_due_us, uint64_t *ret_n)
+int key_store_sweep(struct key_store *store, enum key_kind kind, const struct id *horizon, int64_t turn_due_us, uint64_t *ret_n)
 {
 	uint64_t total = 0;
 	size_t n = BATCH;
 	int rc = 0;
 
 	while (rc == 0 && n == BATCH) {
-		rc = sweep_some(store, horizon, turn_due_us, &n);
+		rc = sweep_some(store, kind, horizon, turn_due_us, &n);
 		if (rc == 0)
 			total += n;
 	}

@@ -6,9 +6,11 @@
  *     TABLE       KEY              VALUE
  *     subjects    id (16)          wrapped key (77), check value (16)
  *     deliveries  id (16)          the same
+ *     codes       id (16)          the same
  *     tombstones  id (16)          when, microseconds since 1970 (8, BE)
  *     meta        "format"         u32, 1
- *                 "clean"          last id given out of each kind (2 * 16); there after a clean stop only
+ *                 "clean/3"        last id given out of each kind (3 * 16); there after a clean stop only
+ *                 "codes"          highest id of a code's key ever made (16)
  *                 "turn"           when a turn of the epoch is due (8, BE)
  *                 "swept"          ids of deliveries below this were shredded (16)
  *                 "secret/<name>"  as a wrapped key, by the root key: "secret/v1" 0 name 0
@@ -53,10 +55,16 @@ struct key_store {
 	struct epoch_key epochs[2];
 };
 
-/* The kind is in the id, so that it tells where to look: the last bit. */
+/* The kind is in the id, so that it tells where to look: the last bit is a delivery's, these four bytes behind the time a code's. */
+#define KEY_CODE_MARK "code"
+#define KEY_CODE_MARK_AT 6
+#define KEY_CODE_MARK_LEN 4
+
 static inline enum key_kind key_kind_of(const struct id *id)
 {
-	return (id->bytes[ID_LEN - 1] & 1) != 0 ? KEY_DELIVERY : KEY_SUBJECT;
+	if ((id->bytes[ID_LEN - 1] & 1) != 0)
+		return KEY_DELIVERY;
+	return memcmp(id->bytes + KEY_CODE_MARK_AT, KEY_CODE_MARK, KEY_CODE_MARK_LEN) == 0 ? KEY_CODE : KEY_SUBJECT;
 }
 
 struct key_entry {
@@ -82,12 +90,12 @@ int key_store_list(struct key_store *store, enum key_kind kind, const struct id 
 int key_store_last(struct key_store *store, enum key_kind kind, struct id *ret_id); /* ERR_NOT_FOUND: none */
 int key_store_count(struct key_store *store, enum key_kind kind, uint64_t *ret_n);
 
-/* Removes the keys, adds tombstones, notes when the turn is due; one commit. */
+/* Removes the keys, adds tombstones but for codes, notes when the turn is due; one commit. */
 int key_store_erase(struct key_store *store, const struct id *ids, size_t n, int64_t now_us, int64_t turn_due_us);
 /* Calls back for every tombstone. */
 int key_store_tombstones(struct key_store *store, int (*each)(void *arg, const struct id *id), void *arg);
-/* Removes the delivery keys below `horizon`, in several commits. */
-int key_store_sweep(struct key_store *store, const struct id *horizon, int64_t turn_due_us, uint64_t *ret_n);
+/* Removes the keys of a kind below `horizon`, in several commits. */
+int key_store_sweep(struct key_store *store, enum key_kind kind, const struct id *horizon, int64_t turn_due_us, uint64_t *ret_n);
 
 /* The next epoch key, its file written; the caller puts it into epochs[0] and the former into epochs[1]. */
 int key_store_epoch_new(struct key_store *store, struct epoch_key *ret_epoch);

@@ -22,6 +22,20 @@
 
 /* ---- use ---------------------------------------------------------------------------- */
 
+/* A delivery's key that is not there was shredded, a code's was erased if it ever was made; they leave no tombstone. */
+static int why_not_there(struct keyring *kr, const struct id *id)
+{
+	struct id made;
+	int rc;
+
+	if (key_kind_of(id) != KEY_CODE)
+		return key_kind_of(id) == KEY_DELIVERY ? ERR_ERASED : ERR_NOT_FOUND;
+	rc = key_store_meta_get(&kr->secrets->store, "codes", made.bytes, ID_LEN);
+	if (rc == 0)
+		rc = memcmp(id->bytes, made.bytes, ID_LEN) <= 0 ? ERR_ERASED : ERR_NOT_FOUND;
+	return rc;
+}
+
 /* From the disk. A turn of the epoch may finish between the copy of the keys and the read: then once more. */
 static int get_stored(struct keyring *kr, const struct id *id, uint8_t ret_key[KEYRING_KEY_LEN])
 {
@@ -38,8 +52,7 @@ static int get_stored(struct keyring *kr, const struct id *id, uint8_t ret_key[K
 		rc = key_store_get(store, epochs, id, ret_key);
 	}
 	crypto_wipe(epochs, sizeof(epochs));
-	/* A delivery's key that is not there was shredded, and leaves no tombstone. */
-	return rc == ERR_NOT_FOUND && key_kind_of(id) == KEY_DELIVERY ? ERR_ERASED : rc;
+	return rc == ERR_NOT_FOUND ? why_not_there(kr, id) : rc;
 }
 
 int keyring_get(struct keyring *kr, const struct id *id, uint8_t ret_key[KEYRING_KEY_LEN])
@@ -67,7 +80,8 @@ int keyring_get(struct keyring *kr, const struct id *id, uint8_t ret_key[KEYRING
 	if (keyring_is_erased_locked(kr, id)) { /* while we read */
 		crypto_wipe(ret_key, KEYRING_KEY_LEN);
 		rc = ERR_ERASED;
-	} else if (!kr->readonly) { /* another process may erase what we would remember */
+	} else if (!kr->readonly && key_kind_of(id) != KEY_CODE) {
+		/* Another process may erase what we would remember; of codes no tombstone tells that it was erased while we read. */
 		opened_put(kr, id, ret_key);
 	}
 	pthread_mutex_unlock(&kr->lock);
@@ -133,7 +147,7 @@ static void *run(void *arg)
 			low[kind] = stock_is_low(kr, kind);
 		turn_is_due = kr->turn_due_us != 0 && clock_wall_us(kr->clock) >= kr->turn_due_us;
 		sweep_is_due = kr->swept_us == 0 || clock_monotonic_us(kr->clock) - kr->swept_us >= SWEEP_EVERY_US;
-		if (!kr->asked && (failed || (!low[KEY_SUBJECT] && !low[KEY_DELIVERY] && !turn_is_due && !sweep_is_due))) {
+		if (!kr->asked && (failed || (!low[KEY_SUBJECT] && !low[KEY_DELIVERY] && !low[KEY_CODE] && !turn_is_due && !sweep_is_due))) {
 			/* After a failure not at once again, unless somebody waits. */
 			struct timespec at = thread_deadline((failed ? 1 : UPKEEP_S) * 1000);
 
@@ -293,6 +307,8 @@ int keyring_stats(struct keyring *kr, struct keyring_stats *ret)
 	rc = key_store_count(&kr->secrets->store, KEY_SUBJECT, &stats.subjects);
 	if (rc == 0)
 		rc = key_store_count(&kr->secrets->store, KEY_DELIVERY, &stats.deliveries);
+	if (rc == 0)
+		rc = key_store_count(&kr->secrets->store, KEY_CODE, &stats.codes);
 	if (rc != 0)
 		return rc;
 	pthread_mutex_lock(&kr->lock);

@@ -11,9 +11,13 @@
  * durable before any is given out; so taking one never waits for a disk unless
  * the stock is empty. Ids are ordered by age, so their writes are sequential.
  *
- * Two kinds differ in how they end. A subject's key lives until somebody asks
+ * The kinds differ in how they end. A subject's key lives until somebody asks
  * for its erasure. A delivery's key seals one raw webhook body and is shredded
- * when it is old enough (keep_days), whether or not anyone asks.
+ * when it is old enough (keep_days), whether or not anyone asks. A code's key
+ * seals one one-time code and lives for some minutes: it is erased when the code is over,
+ * at the latest when it is KEYRING_CODE_HOURS old. Of subjects and deliveries that were erased tombstones
+ * stay, so that no older copy brings their keys back. Codes leave none, or these would be most of what there is: a code's key that
+ * was made and is not there was erased; none is in a backup; and in whatever copy, after those hours it does not open.
  *
  * Opened keys are locked in memory where the system allows, and wiped.
  * Any thread may call anything here but open and close.
@@ -27,7 +31,9 @@
 
 #define KEYRING_KEY_LEN XCHACHA_KEY_LEN
 
-enum key_kind { KEY_SUBJECT, KEY_DELIVERY, N_KEY_KINDS };
+#define KEYRING_CODE_HOURS 2 /* a key lies in stock for half of them at most */
+
+enum key_kind { KEY_SUBJECT, KEY_DELIVERY, KEY_CODE, N_KEY_KINDS };
 
 struct keyring;
 
@@ -66,12 +72,12 @@ int keyring_take(struct keyring *kr, enum key_kind kind, struct id *ret_id);
 /* The key itself; wipe it after use. ERR_ERASED, ERR_NOT_FOUND, ERR_CORRUPT (record altered), ERR_BAD_KEY (wrapped in an epoch we have no key of). */
 int keyring_get(struct keyring *kr, const struct id *id, uint8_t ret_key[KEYRING_KEY_LEN]);
 
-/* Whether this key was erased; cheap, for every use of a remembered id. */
+/* Whether this key was erased; cheap, for every use of a remembered id. Of a code only its age is looked at. */
 bool keyring_is_erased(struct keyring *kr, const struct id *id);
 
 /*
  * Destroys keys: from its return on nothing opens for these ids, and they are
- * tombstones for ever. Durable. Ids without a key become tombstones too. Turns the epoch
+ * tombstones for ever, but for codes. Durable. Ids without a key become tombstones too. Turns the epoch
  * before returning while that is quick (fewer than 50,000 keys); else the keyring's thread
  * does within turn_after_s.
  */
@@ -80,7 +86,7 @@ int keyring_erase(struct keyring *kr, const struct id *ids, size_t n);
 /* Turns the epoch now: new epoch key, all surviving keys wrapped anew, the old epoch key destroyed. */
 int keyring_turn_epoch(struct keyring *kr);
 
-/* Shreds the delivery keys past their age; the keyring's thread does it hourly. Gives how many. */
+/* Shreds the keys of deliveries and codes past their age; the keyring's thread does it hourly. Gives how many deliveries' there were. */
 int keyring_sweep(struct keyring *kr, uint64_t *ret_n);
 
 /*
@@ -91,7 +97,7 @@ int keyring_secret(struct keyring *kr, const char *name, uint8_t ret_secret[KEYR
 
 struct keyring_stats {
 	uint32_t epoch;
-	uint64_t subjects, deliveries; /* keys held, the stock included */
+	uint64_t subjects, deliveries, codes; /* keys held, the stock included */
 	uint64_t tombstones;
 	unsigned stock[N_KEY_KINDS];   /* ready to be taken */
 	int64_t turn_due_at_us;        /* 0: no turn is owed */

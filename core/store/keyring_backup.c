@@ -179,7 +179,7 @@ static int put_all(struct file *file, struct work *w, struct keyring_backup *tol
 	key_put_be(epoch, w->store.epochs[0].number, 4);
 	rc = put_record(file, w, 'E', slice_of(epoch, 4), SLICE(""));
 	for (int kind = 0; rc == 0 && kind < N_KEY_KINDS; kind++)
-		rc = put_keys(file, w, kind, &told->keys);
+		rc = kind == KEY_CODE ? 0 : put_keys(file, w, kind, &told->keys); /* over before anybody could restore them */
 	if (rc == 0)
 		rc = put_secret(file, w, "lookup");
 	if (rc == 0)
@@ -418,6 +418,7 @@ struct restoring {
 	struct id_set given;  /* by the log: who has which key */
 	struct id_set held;   /* keys that the new keyring has */
 	struct id_set buried; /* its tombstones */
+	struct id codes;      /* the highest of a code, by the log */
 	uint32_t epoch;
 	enum key_kind kind; /* of the keys in w->entries */
 };
@@ -426,7 +427,14 @@ static int note_subject(void *arg, const struct log_fact *fact)
 {
 	struct restoring *r = arg;
 
-	return fact->kind == FACT_SUBJECT ? id_set_add(&r->given, &fact->id) : 0;
+	if (fact->kind != FACT_SUBJECT)
+		return 0;
+	if (key_kind_of(&fact->id) != KEY_CODE)
+		return id_set_add(&r->given, &fact->id);
+	/* None is in the file, and none leaves a tombstone: it is enough to know that they were made. */
+	if (memcmp(fact->id.bytes, r->codes.bytes, ID_LEN) > 0)
+		r->codes = fact->id;
+	return 0;
 }
 
 static int note_erasure(struct restoring *r, const struct log_record *record, struct arena *a)
@@ -583,6 +591,8 @@ static int fill(struct restoring *r, const struct keyring_options *options, cons
 		rc = bury(r, &r->erased, false, now_us);
 	if (rc == 0)
 		rc = bury(r, &r->given, true, now_us);
+	if (rc == 0)
+		rc = key_store_meta_put(&r->w->store, "codes", r->codes.bytes, ID_LEN);
 	key_store_close(&r->w->store);
 	return rc;
 }

@@ -15,6 +15,8 @@ bool keyring_is_erased_locked(const struct keyring *kr, const struct id *id)
 {
 	if (key_kind_of(id) == KEY_DELIVERY && memcmp(id->bytes, kr->horizon.bytes, ID_LEN) < 0)
 		return true;
+	if (key_kind_of(id) == KEY_CODE)
+		return id_ms(id) < clock_wall_ms(kr->clock) - KEYRING_CODE_HOURS * HOUR_MS;
 	return id_set_has(&kr->tombstones, id);
 }
 
@@ -76,15 +78,16 @@ static int64_t turn_due(struct keyring *kr)
 /* Under `write`: at once while it is quick, else when it is due. */
 static int turn_now_or_later(struct keyring *kr, int64_t due_us)
 {
-	uint64_t subjects, deliveries;
-	int rc;
+	uint64_t total = 0, n;
 
-	rc = key_store_count(&kr->secrets->store, KEY_SUBJECT, &subjects);
-	if (rc == 0)
-		rc = key_store_count(&kr->secrets->store, KEY_DELIVERY, &deliveries);
-	if (rc != 0)
-		return rc;
-	if (subjects + deliveries < TURN_AT_ONCE_MAX)
+	for (int kind = 0; kind < N_KEY_KINDS; kind++) {
+		int rc = key_store_count(&kr->secrets->store, kind, &n);
+
+		if (rc != 0)
+			return rc;
+		total += n;
+	}
+	if (total < TURN_AT_ONCE_MAX)
 		return keyring_turn_locked(kr);
 	pthread_mutex_lock(&kr->lock);
 	kr->turn_due_us = due_us;
@@ -105,7 +108,7 @@ int keyring_erase(struct keyring *kr, const struct id *ids, size_t n)
 	/* First in memory: from here on nobody remembers one of these again. */
 	pthread_mutex_lock(&kr->lock);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		rc = id_set_add(&kr->tombstones, &ids[i]);
+		rc = key_kind_of(&ids[i]) == KEY_CODE ? 0 : id_set_add(&kr->tombstones, &ids[i]);
 		if (rc == 0)
 			opened_drop(kr, &ids[i]);
 	}
@@ -119,28 +122,53 @@ int keyring_erase(struct keyring *kr, const struct id *ids, size_t n)
 	return keyring_changed(kr, rc);
 }
 
+static struct id lowest_at(int64_t ms)
+{
+	struct id id = {{0}};
+
+	for (int i = 5; i >= 0; i--, ms >>= 8)
+		id.bytes[i] = (uint8_t)ms;
+	return id;
+}
+
+/* Under `write`: what was swept is not opened again from here on. */
+static int sweep_kind(struct keyring *kr, enum key_kind kind, int64_t keep_ms, int64_t due_us, uint64_t *total)
+{
+	int64_t horizon_ms = clock_wall_ms(kr->clock) - keep_ms;
+	struct id horizon;
+	uint64_t n = 0;
+	int rc;
+
+	if (horizon_ms <= 0)
+		return 0;
+	horizon = lowest_at(horizon_ms);
+	pthread_mutex_lock(&kr->lock);
+	if (kind == KEY_DELIVERY)
+		kr->horizon = horizon;
+	opened_drop_erased(kr);
+	pthread_mutex_unlock(&kr->lock);
+	rc = key_store_sweep(&kr->secrets->store, kind, &horizon, due_us, &n);
+	*total += n;
+	return rc;
+}
+
 int keyring_sweep(struct keyring *kr, uint64_t *ret_n)
 {
-	int64_t horizon_ms, due_us;
-	struct id horizon = {{0}};
+	uint64_t n_codes = 0;
+	int64_t due_us;
 	int rc;
 
 	*ret_n = 0;
 	if (kr->readonly)
 		return ERR_UNAVAILABLE;
-	horizon_ms = clock_wall_ms(kr->clock) - (int64_t)kr->keep_days * DAY_MS;
-	if (horizon_ms <= 0)
-		return 0;
-	for (int i = 5; i >= 0; i--, horizon_ms >>= 8)
-		horizon.bytes[i] = (uint8_t)horizon_ms;
 	pthread_mutex_lock(&kr->write);
 	pthread_mutex_lock(&kr->lock);
-	kr->horizon = horizon;
-	opened_drop_erased(kr);
 	due_us = turn_due(kr);
 	pthread_mutex_unlock(&kr->lock);
-	rc = key_store_sweep(&kr->secrets->store, &horizon, due_us, ret_n);
-	if (rc == 0 && *ret_n > 0)
+	rc = sweep_kind(kr, KEY_DELIVERY, (int64_t)kr->keep_days * DAY_MS, due_us, ret_n);
+	if (rc == 0)
+		rc = sweep_kind(kr, KEY_CODE, KEYRING_CODE_HOURS * HOUR_MS, due_us, &n_codes);
+	if (rc == 0 && *ret_n + n_codes > 0)
 		rc = turn_now_or_later(kr, due_us);
 	pthread_mutex_unlock(&kr->write);
 	return keyring_changed(kr, rc);

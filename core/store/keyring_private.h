@@ -17,7 +17,8 @@
 #include "store/id_set.h"
 #include "store/key_store.h"
 
-#define DAY_MS INT64_C(86400000)
+#define HOUR_MS INT64_C(3600000)
+#define DAY_MS (24 * HOUR_MS)
 
 #define OPENED_SETS 1024 /* of four: the least recently used of a set gives way */
 #define OPENED_WAYS 4
@@ -27,6 +28,16 @@ struct opened {
 	uint32_t used; /* by the count of uses; 0: empty */
 	uint8_t key[KEYRING_KEY_LEN];
 };
+
+/* When a key was made. */
+static inline int64_t id_ms(const struct id *id)
+{
+	int64_t ms = 0;
+
+	for (int i = 0; i < 6; i++)
+		ms = ms << 8 | id->bytes[i];
+	return ms;
+}
 
 /* Everything that must not be written to a disk in clear. */
 struct secrets {

@@ -13,6 +13,7 @@
 #include "crypto/secret.h"
 #include "store/keyring_private.h"
 
+#define CLEAN "clean/3"
 #define STOCK_DEFAULT 8192u
 #define STOCK_MAX 65536u
 #define BATCH_MIN 256u
@@ -35,13 +36,15 @@ static int by_id(const void *a, const void *b)
 	return memcmp(((const struct key_entry *)a)->id.bytes, ((const struct key_entry *)b)->id.bytes, ID_LEN);
 }
 
-static int64_t id_ms(const struct id *id)
+static void mark_kind(struct id *id, enum key_kind kind)
 {
-	int64_t ms = 0;
-
-	for (int i = 0; i < 6; i++)
-		ms = ms << 8 | id->bytes[i];
-	return ms;
+	id->bytes[ID_LEN - 1] &= 0xfe;
+	if (kind == KEY_DELIVERY)
+		id->bytes[ID_LEN - 1] |= 1;
+	else if (kind == KEY_CODE)
+		memcpy(id->bytes + KEY_CODE_MARK_AT, KEY_CODE_MARK, KEY_CODE_MARK_LEN);
+	else if (key_kind_of(id) == KEY_CODE) /* by chance */
+		id->bytes[KEY_CODE_MARK_AT] ^= 1;
 }
 
 /* n new keys above all there are, in ascending order. */
@@ -53,8 +56,7 @@ static void make_keys(struct keyring *kr, enum key_kind kind, struct key_entry *
 		now_ms = above_ms;
 	for (size_t i = 0; i < n; i++) {
 		entries[i].id = id_ordered(kr->rng, now_ms);
-		entries[i].id.bytes[ID_LEN - 1] &= 0xfe;
-		entries[i].id.bytes[ID_LEN - 1] |= kind == KEY_DELIVERY ? 1 : 0;
+		mark_kind(&entries[i].id, kind);
 		rng_fill(kr->rng, entries[i].key, KEYRING_KEY_LEN);
 	}
 	qsort(entries, n, sizeof(*entries), by_id);
@@ -122,13 +124,13 @@ int stock_fill(struct keyring *kr, enum key_kind kind)
 }
 
 /*
- * A delivery's age is its key's, so a key that lay in stock for long would end
- * too early: those of yesterday are left for the sweeper. Under `lock`.
+ * The age of a delivery and of a code is their key's, so a key that lay in stock for long would end
+ * too early: those of yesterday, or of an hour ago, are left for the sweeper. Under `lock`.
  */
-static void stock_drop_stale(struct keyring *kr)
+static void stock_drop_stale(struct keyring *kr, enum key_kind kind)
 {
-	struct stock *s = &kr->stocks[KEY_DELIVERY];
-	int64_t oldest_ms = clock_wall_ms(kr->clock) - DAY_MS;
+	struct stock *s = &kr->stocks[kind];
+	int64_t oldest_ms = clock_wall_ms(kr->clock) - (kind == KEY_CODE ? KEYRING_CODE_HOURS * HOUR_MS / 2 : DAY_MS);
 
 	while (s->n > 0 && id_ms(&s->entries[s->first].id) < oldest_ms) {
 		crypto_wipe(&s->entries[s->first], sizeof(s->entries[0]));
@@ -146,8 +148,8 @@ int keyring_take(struct keyring *kr, enum key_kind kind, struct id *ret_id)
 	if (kr->readonly || !stock_is_wanted(kr, kind))
 		return ERR_UNAVAILABLE;
 	pthread_mutex_lock(&kr->lock);
-	if (kind == KEY_DELIVERY)
-		stock_drop_stale(kr);
+	if (kind != KEY_SUBJECT)
+		stock_drop_stale(kr, kind);
 	while (s->n == 0 && rc == 0 && !kr->stopping) {
 		if (deadline.tv_sec == 0) {
 			deadline = thread_deadline(TAKE_WAIT_S * 1000);
@@ -198,7 +200,9 @@ int stock_load(struct keyring *kr)
 	bool clean;
 	int rc;
 
-	rc = key_store_meta_get(store, "clean", taken, sizeof(taken));
+	rc = key_store_meta_put(store, "clean", NULL, 0); /* as it was before there were codes */
+	if (rc == 0)
+		rc = key_store_meta_get(store, CLEAN, taken, sizeof(taken));
 	if (rc != 0 && rc != ERR_NOT_FOUND)
 		return rc;
 	clean = rc == 0;
@@ -209,6 +213,8 @@ int stock_load(struct keyring *kr)
 		if (s->entries == NULL)
 			return ERR_NOMEM;
 		rc = key_store_last(store, kind, &s->last);
+		if (kind == KEY_CODE && (rc == 0 || rc == ERR_NOT_FOUND)) /* the last one may be erased */
+			rc = key_store_meta_get(store, "codes", s->last.bytes, ID_LEN);
 		if (rc == 0)
 			s->taken = clean ? taken[kind] : s->last;
 		else if (rc != ERR_NOT_FOUND)
@@ -217,7 +223,7 @@ int stock_load(struct keyring *kr)
 		if (rc != 0)
 			return rc;
 	}
-	return clean ? key_store_meta_put(store, "clean", NULL, 0) : 0;
+	return clean ? key_store_meta_put(store, CLEAN, NULL, 0) : 0;
 }
 
 int stock_save(struct keyring *kr)
@@ -226,7 +232,7 @@ int stock_save(struct keyring *kr)
 
 	for (int kind = 0; kind < N_KEY_KINDS; kind++)
 		taken[kind] = kr->stocks[kind].taken;
-	return key_store_meta_put(&kr->secrets->store, "clean", taken, sizeof(taken));
+	return key_store_meta_put(&kr->secrets->store, CLEAN, taken, sizeof(taken));
 }
 
 void stock_finish(struct keyring *kr)

@@ -275,6 +275,65 @@ START_TEST(raw_bodies_end_with_their_age)
 }
 END_TEST
 
+/* However many there were: nothing is left of them, and they are told from those that never were. */
+START_TEST(codes_end_without_a_trace)
+{
+	struct id used[5 * STOCK], live, subject, unknown;
+	uint8_t key[KEYRING_KEY_LEN];
+	struct keyring_stats stats;
+
+	for (int i = 0; i < 5 * STOCK; i++) {
+		used[i] = take(KEY_CODE);
+		ck_assert_int_eq(keyring_get(kr, &used[i], key), 0);
+		if (i % STOCK == STOCK - 1)
+			ck_assert_int_eq(keyring_erase(kr, &used[i + 1 - STOCK], STOCK), 0);
+	}
+	live = take(KEY_CODE);
+	subject = take(KEY_SUBJECT);
+	unknown = live;
+	unknown.bytes[0]++; /* above all that were made */
+	for (int round = 0; round < 2; round++) {
+		ck_assert_int_eq(keyring_stats(kr, &stats), 0);
+		ck_assert_uint_eq(stats.tombstones, 0);
+		ck_assert_uint_le(stats.codes, 1 + 2 * STOCK);
+		for (int i = 0; i < 5 * STOCK; i++)
+			ck_assert_int_eq(keyring_get(kr, &used[i], key), ERR_ERASED);
+		ck_assert_int_eq(keyring_get(kr, &live, key), 0);
+		ck_assert_int_eq(keyring_get(kr, &subject, key), 0);
+		ck_assert_int_eq(keyring_get(kr, &unknown, key), ERR_NOT_FOUND);
+		open_again();
+	}
+	/* None is made twice, though the highest is gone from the table. */
+	ck_assert_int_eq(keyring_erase(kr, &live, 1), 0);
+	unknown = take(KEY_CODE);
+	ck_assert_int_gt(memcmp(unknown.bytes, live.bytes, ID_LEN), 0);
+}
+END_TEST
+
+/* A copy of the keyring from before brings none back for longer than some hours: by its age it does not open. */
+START_TEST(a_code_nobody_erased_ends_with_its_age)
+{
+	struct id old = take(KEY_CODE), young, subject = take(KEY_SUBJECT);
+	uint8_t key[KEYRING_KEY_LEN];
+	uint64_t n;
+
+	clock_manual_advance(&now, DAY_US / 24 * (KEYRING_CODE_HOURS - 1));
+	ck_assert(!keyring_is_erased(kr, &old));
+	clock_manual_advance(&now, DAY_US / 24 / 2);
+	young = take(KEY_CODE); /* not of the stock there was */
+	ck_assert_int_eq(keyring_get(kr, &old, key), 0);
+	clock_manual_advance(&now, DAY_US / 24);
+	ck_assert(keyring_is_erased(kr, &old));
+	ck_assert_int_eq(keyring_sweep(kr, &n), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(keyring_get(kr, &old, key), ERR_ERASED);
+		ck_assert_int_eq(keyring_get(kr, &young, key), 0);
+		ck_assert_int_eq(keyring_get(kr, &subject, key), 0);
+		open_again();
+	}
+}
+END_TEST
+
 START_TEST(with_no_days_to_keep_there_are_no_delivery_keys)
 {
 	struct keyring_options o = options();
@@ -469,6 +528,8 @@ int main(void)
 	tcase_add_test(t, turning_the_epoch_keeps_every_key);
 	tcase_add_test(t, an_interrupted_turn_is_finished_at_the_next_start);
 	tcase_add_test(t, raw_bodies_end_with_their_age);
+	tcase_add_test(t, codes_end_without_a_trace);
+	tcase_add_test(t, a_code_nobody_erased_ends_with_its_age);
 	tcase_add_test(t, with_no_days_to_keep_there_are_no_delivery_keys);
 	tcase_add_test(t, secrets_stay_the_same);
 	tcase_add_test(t, a_wrong_or_missing_root_key_is_told);
