@@ -565,7 +565,7 @@ static bool read_key(struct lookup *l, struct json_value row)
 {
 	struct key_facts *key = l->key;
 	struct slice id, user, org, allowed;
-	struct json_value v;
+	struct json_value v, of;
 	int64_t rate_limit;
 
 	if (!text_of(l, row, "id", &id) || id_parse(id, &key->id) != 0 || !text_of(l, row, "user", &user) ||
@@ -574,8 +574,11 @@ static bool read_key(struct lookup *l, struct json_value row)
 	    !json_member(row, "scopes", &l->scopes) || l->scopes.type != JSON_ARRAY ||
 	    !json_member(row, "restricted", &v))
 		return false;
-	if (text_of(l, row, "org", &org)) {
-		if (org.len != ID_TEXT_LEN)
+	/* Of which organisation it is has to be known for certain: without one it counts everywhere. */
+	if (!json_member(row, "org", &of))
+		return false;
+	if (of.type != JSON_NULL) {
+		if (!text_of(l, row, "org", &org) || org.len != ID_TEXT_LEN)
 			return false;
 		memcpy(key->org, org.ptr, org.len);
 	}

@@ -1,6 +1,8 @@
 /* See roles.h. */
 #include "app/roles.h"
 
+#include <assert.h>
+
 #include "app/api_admin.h"
 #include "base/codec.h"
 #include "base/err.h"
@@ -61,6 +63,7 @@ bool system_role_event(struct arena *arena, const struct system_role *role, stru
 		permissions[ret->created.permissions.n] = slice_str(role->permissions[ret->created.permissions.n]);
 		ret->created.permissions.n++;
 	}
+	assert(role->permissions[ret->created.permissions.n] == NULL);
 	ret->changed.role_id = ret->created.role_id;
 	ret->created.permissions.items = ret->changed.permissions.items = permissions;
 	ret->changed.permissions.n = ret->created.permissions.n;

@@ -57,7 +57,7 @@ static void note(struct standing *all, struct slice entry, struct arena *arena)
 		}
 }
 
-static int read_all(struct eventlog *log, enum event_type type, struct standing *all)
+static int read_log(struct eventlog *log, enum event_type type, struct standing *all)
 {
 	struct log_filter filter = {.type = (uint16_t)type};
 	struct eventlog_cursor cursor;
@@ -73,6 +73,16 @@ static int read_all(struct eventlog *log, enum event_type type, struct standing 
 	}
 	eventlog_cursor_finish(&cursor);
 	return rc == ERR_END ? 0 : rc;
+}
+
+/* Those before it, the oldest first, and the log itself. */
+static int read_all(struct eventlog *log, enum event_type type, struct standing *all)
+{
+	int rc = 0;
+
+	for (unsigned n = 1; rc == 0 && n <= eventlog_n_before(log); n++)
+		rc = read_log(eventlog_before(log, n), type, all);
+	return rc == 0 ? read_log(log, type, all) : rc;
 }
 
 static int add(struct app *app, struct arena *arena, const struct system_role *role, const struct standing *s,

@@ -165,6 +165,25 @@ class Succession(unittest.TestCase):
         with Server(data=self.data) as s:
             self.assertIn("a log before this one is missing", s.log())
 
+    def test_the_roles_of_the_log_before_are_known(self):
+        """What they give is in the old log; the start says it again only where it is wrong."""
+        self.succeed()
+        with Server(data=self.data) as s:
+            made = s.request("POST", "/api/v1/users", json.dumps({"username": "li_ming", "role": "AUDITOR"}).encode(), token="admin",
+                             headers={"Content-Type": "application/json"})
+            self.assertEqual(made.status, 201, made.body)
+            role = [e["data"] for e in s.json("/api/v1/events?type=role.created")["data"] if e["data"]["code"] == "AUDITOR"][0]
+        self.succeed("--force", reason="moved to another house")
+        for wrong in (False, True, False):
+            if wrong:
+                data = {"role_id": role["role_id"], "name": "x", "level": 1, "active": True, "permissions": ["users:write"]}
+                subprocess.check_call([os.environ["APPEND_EVENT"], self.data, "role.changed", "role/" + role["role_id"],
+                                       json.dumps(data, separators=(",", ":"))], stdout=subprocess.DEVNULL)
+            before = self.size()
+            with Server(data=self.data) as s:
+                self.assertEqual(s.json("/api/v1/roles/code/AUDITOR")["permissionIds"], ["events:read"])
+            self.assertEqual(self.size(), before + wrong)
+
     @staticmethod
     def ready(server):
         try:
