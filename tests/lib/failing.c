@@ -135,7 +135,7 @@ static bool is_counted(void)
 	return counted;
 }
 
-static __attribute__((noinline)) bool fails_from(unsigned kind, const char *name, const void *caller)
+__attribute__((noinline)) bool failing_call(unsigned kind, const char *name, const void *caller)
 {
 	const char *none = NULL;
 	int now = atomic_load(&mode);
@@ -153,7 +153,7 @@ static __attribute__((noinline)) bool fails_from(unsigned kind, const char *name
 }
 
 /* In a function that stands in for `name`. */
-#define fails(kind, name) fails_from(kind, name, __builtin_return_address(0))
+#define fails(kind, name) failing_call(kind, name, __builtin_return_address(0))
 
 void failing_pause(void)
 {
@@ -264,6 +264,8 @@ CALL(MEMORY, void *, calloc, (size_t n, size_t size), (n, size), IS(NULL))
 CALL(MEMORY, void *, realloc, (void *ptr, size_t size), (ptr, size), IS(NULL))
 CALL(MEMORY, char *, strdup, (const char *text), (text), IS(NULL))
 
+CALL(MEMORY, char *, strndup, (const char *text, size_t len), (text, len), IS(NULL))
+
 CALL(ARENAS, void *, arena_alloc, (struct arena *a, size_t size), (a, size), IS(NULL))
 CALL(ARENAS, void *, arena_calloc, (struct arena *a, size_t n, size_t size), (a, n, size), IS(NULL))
 
@@ -351,6 +353,9 @@ CALL(SQLITE, void *, sqlite3_malloc, (int size), (size), IS(NULL))
 
 CALL(FILES, ssize_t, read, (int fd, void *bytes, size_t len), (fd, bytes, len), ERRNO(EIO))
 CALL(FILES, ssize_t, write, (int fd, const void *bytes, size_t len), (fd, bytes, len), ERRNO(ENOSPC))
+CALL(FILES, size_t, fwrite, (const void *bytes, size_t size, size_t n, FILE *file), (bytes, size, n, file), errno = ENOSPC; IS(0))
+CALL(FILES, int, fflush, (FILE *file), (file), ERRNO(EIO))
+CALL(FILES, FILE *, fdopen, (int fd, const char *mode_text), (fd, mode_text), errno = ENOMEM; IS(NULL))
 CALL(FILES, int, fsync, (int fd), (fd), ERRNO(EIO))
 CALL(FILES, int, close, (int fd), (fd), __real_close(fd); ERRNO(EIO))
 CALL(FILES, int, rename, (const char *from, const char *to), (from, to), ERRNO(EIO))

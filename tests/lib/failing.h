@@ -22,7 +22,8 @@
 #define FAILING_THREADS 16u
 #define FAILING_LOOPS 32u
 #define FAILING_ARENAS 64u /* what comes of the room an arena has, which calls nobody */
-#define FAILING_ALL 127u
+#define FAILING_TLS 128u /* OpenSSL, for a test that is linked with failing_tls_dep, too */
+#define FAILING_ALL 255u
 
 struct failing_walk {
 	unsigned kinds;       /* FAILING_* */
@@ -42,5 +43,8 @@ unsigned failing_walk(const struct failing_walk *walk);
 /* Between these, this thread's calls do not count: for what the test does itself. They do not nest. */
 void failing_pause(void);
 void failing_go_on(void);
+
+/* For what stands in for a function: does this call of it fail? `caller` is where the function returns to. */
+bool failing_call(unsigned kind, const char *name, const void *caller);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/rng.h"
 #include "core/net/http_rig.h"
+#include "core/net/tls_pair.h"
 #include "net/http_client.h"
 #include "net/tls.h"
 #include "lib/temp_dir.h"
@@ -64,38 +65,6 @@ static const struct route routes[] = {
 };
 static const struct route *const tables[] = {routes, NULL};
 
-/* A certificate for 127.0.0.1 that signs itself, and its key, over whatever was there. */
-static void make_pair(const char *common_name, int days)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *cert = X509_new();
-	X509_NAME *name = X509_NAME_new();
-	X509_EXTENSION *alt = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
-	FILE *file;
-
-	ck_assert(key != NULL && cert != NULL && name != NULL && alt != NULL);
-	X509_set_version(cert, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(cert), 86400L * days);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1, -1, 0);
-	X509_set_subject_name(cert, name);
-	X509_set_issuer_name(cert, name);
-	X509_set_pubkey(cert, key);
-	X509_add_ext(cert, alt, -1);
-	ck_assert_int_gt(X509_sign(cert, key, EVP_sha256()), 0);
-	file = fopen(cert_path, "w");
-	ck_assert(file != NULL && PEM_write_X509(file, cert) == 1);
-	fclose(file);
-	file = fopen(key_path, "w");
-	ck_assert(file != NULL && PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
-	fclose(file);
-	X509_EXTENSION_free(alt);
-	X509_NAME_free(name);
-	X509_free(cert);
-	EVP_PKEY_free(key);
-}
-
 static void start(void)
 {
 	struct http_options options = {.listen = "127.0.0.1:0", .loops = 2, .routes = tables, .clock = &hands.clock,
@@ -104,7 +73,7 @@ static void start(void)
 	temp_dir_make(dir, "tls");
 	snprintf(cert_path, sizeof(cert_path), "%s/cert.pem", dir);
 	snprintf(key_path, sizeof(key_path), "%s/key.pem", dir);
-	make_pair("first", 90);
+	tls_pair_make(cert_path, key_path, "first", 90);
 	clock_manual_init(&hands, 1795477155000000);
 	clock_manual_init(&still, 1);
 	ck_assert_int_eq(http_server_start(&server, &options, NULL), 0);
@@ -239,7 +208,7 @@ START_TEST(a_new_certificate_serves_new_connections)
 	start();
 	before = http_server_tls_expires_at(server);
 	ck_assert_int_gt(before, 0);
-	make_pair("second", 10);
+	tls_pair_make(cert_path, key_path, "second", 10);
 	ck_assert_int_eq(call("/hello", NULL, &r), ERR_BAD_SIGNATURE); /* the file is new, the server is not */
 	http_result_finish(&r);
 	ck_assert_int_eq(http_server_reload_tls(server), 0);
