@@ -100,7 +100,7 @@ bool account_password_check(struct action *c, struct slice password, const char 
 
 	if (rc == ERR_INVALID)
 		return action_fail_said(c, 400, "weak_password", why);
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 const char *account_password_hash(struct action *c, struct slice password)

@@ -80,6 +80,11 @@ bool action_fail(struct action *c, int status, const char *code, const char *en,
 bool action_fail_said(struct action *c, int status, const char *code, struct said said);
 /* The usual answer to an ERR_*. */
 bool action_fail_err(struct action *c, int err);
+/* Did it go well? False: the usual answer is set. */
+static inline bool action_ok(struct action *c, int rc)
+{
+	return rc == 0 || action_fail_err(c, rc);
+}
 
 /* What arena_printf() made; "" when it is NULL, and the error is set: nothing is appended any more, so it is as good as any. */
 const char *action_made(struct action *c, const char *text);

@@ -78,10 +78,8 @@ void admin_page(struct action *c, const char *query, struct action_param *params
 	params[n_params++] = (struct action_param){"limit", {0}, page_size};
 	params[n_params++] = (struct action_param){"offset", {0}, (page - 1) * page_size};
 	rc = action_row(c, query, params, n_params, &row);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	total = row_i64(row, "total");
 	w = action_answer(c, 200);
 	json_begin_object(&w);
@@ -212,7 +210,7 @@ bool admin_org_exists(struct action *c, struct slice org)
 
 	if (rc == ERR_NOT_FOUND || (rc == 0 && row_bool(row, "deleted")))
 		return admin_missing(c, "Organization not found");
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 static bool member_within(struct action *c, struct json_value row, enum data_scope scope)
@@ -345,5 +343,5 @@ bool admin_append(struct action_events *e, const char *taken)
 
 	if (rc == ERR_TAKEN)
 		return admin_taken(e->c, taken);
-	return rc == 0 || action_fail_err(e->c, rc);
+	return action_ok(e->c, rc);
 }

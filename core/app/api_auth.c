@@ -424,10 +424,8 @@ static void run_refresh(struct action *c)
 		bad_refresh(c);
 		return;
 	}
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	s.id = row_text(c, row, "id");
 	s.user_id = row_text(c, row, "user");
 	s.is_web = slice_is(row_text(c, row, "clientType"), "web");

@@ -119,10 +119,8 @@ static void run_ancestors(struct action *c)
 	if (!find(c, "departments:read", false, &row, &scope))
 		return;
 	rc = action_rows(c, "department_line", (struct action_param[]){{"id", id, 0}}, 1, &rows);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	w = action_answer(c, 200);
 	json_begin_object(&w);
 	json_name(&w, "items");
@@ -157,10 +155,8 @@ static void run_children(struct action *c)
 		return;
 	rc = action_row(c, "department_children",
 	    (struct action_param[]){{"id", http_request_param(c->rq, "deptId"), 0}}, 1, &row);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	w = action_answer(c, 200);
 	json_begin_object(&w);
 	json_name(&w, "items");
@@ -203,7 +199,7 @@ static bool check_leader(struct action *c, struct slice org, struct slice user)
 	rc = action_row(c, "member_of_org", (struct action_param[]){{"org", org, 0}, {"user", user, 0}}, 2, &row);
 	if (rc == ERR_NOT_FOUND)
 		return admin_refuse(c, "foreign", "The leader is not a member of the organization");
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 static void run_create(struct action *c)
@@ -359,10 +355,8 @@ static void run_delete(struct action *c)
 		return;
 	data.org_id = row_text(c, row, "org");
 	rc = action_row(c, "department_in_use", (struct action_param[]){{"id", id, 0}}, 1, &use);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	if (row_i64(use, "children") > 0) {
 		admin_refuse(c, "in_use", "Cannot delete department with child departments");
 		return;

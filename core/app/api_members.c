@@ -248,7 +248,7 @@ static bool append_member(struct action_events *e)
 
 	if (rc == ERR_TAKEN)
 		return answer_taken(e);
-	return rc == 0 || action_fail_err(e->c, rc);
+	return action_ok(e->c, rc);
 }
 
 static void run_add(struct action *c)

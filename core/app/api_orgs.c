@@ -25,7 +25,7 @@ static bool find(struct action *c, const char *permission, bool deleted_too, str
 	rc = action_row(c, "org_by_id", (struct action_param[]){{"id", id, 0}}, 1, ret);
 	if (rc == ERR_NOT_FOUND || (rc == 0 && !deleted_too && row_bool(*ret, "deleted")))
 		return admin_missing(c, NOT_FOUND);
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 static void run_list(struct action *c)
@@ -70,10 +70,8 @@ static void run_stats(struct action *c)
 	if (!find(c, "orgs:read", false, &row))
 		return;
 	rc = org_counts(c, &stats);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	w = action_answer(c, 200);
 	json_begin_object(&w);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
@@ -201,10 +199,8 @@ static void run_delete(struct action *c)
 	if (!rights_in(c, "orgs:write", (struct slice){0}, NULL) || !find(c, "orgs:write", false, &row))
 		return;
 	rc = org_counts(c, &stats);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	if (row_i64(stats, "children") > 0) {
 		admin_refuse(c, "in_use", "Cannot delete organization with child organizations");
 		return;

@@ -101,7 +101,7 @@ static bool check_reset(struct reset *r)
 	rc = id_parse(r->user_text, &r->user);
 	if (rc == 0)
 		rc = account_of(c, r->user_text, &r->account);
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 static bool prepare_reset(struct reset *r)

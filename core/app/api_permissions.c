@@ -21,7 +21,7 @@ static bool find(struct action *c, const char *query, struct slice id, const cha
 
 	if (rc == ERR_NOT_FOUND)
 		return admin_missing(c, missing);
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 static struct slice or_empty(struct slice text)

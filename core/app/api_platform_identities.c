@@ -65,7 +65,7 @@ static bool find_account(struct action *c, struct slice id)
 
 	if (rc == ERR_NOT_FOUND || (rc == 0 && row_bool(account, "deleted")))
 		return action_fail(c, 404, "not_found", "There is no account with this userId.", "用户不存在");
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 static void answer_taken(struct action *c)

@@ -36,7 +36,7 @@ static bool find_profile(struct profile *p)
 		rc = action_row(c, "profile_of_user", (struct action_param[]){{"id", p->user_text, 0}}, 1, &p->row);
 	if (rc == ERR_NOT_FOUND)
 		return action_fail(c, 400, "not_found", "There is no such account.", "用户不存在");
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 /* ---- reading --------------------------------------------------------------------------- */
@@ -122,7 +122,7 @@ static bool check_code(struct change *h, bool is_phone, struct slice code, struc
 	rc = code_check(c, CODE_CHANGE_CONTACT, &target, (struct slice){0}, code, ret);
 	if (rc == ERR_DENIED)
 		return code_refuse(c, 400);
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 #define CHANGE_EVENTS 4 /* contact, profile, and a code used for each of address and number */

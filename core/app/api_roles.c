@@ -75,10 +75,8 @@ static void run_get_by_code(struct action *c)
 	const struct principal *who = c->rq->principal;
 	int rc = action_rows(c, "roles_by_code", (struct action_param[]){{"code", http_request_param(c->rq, "code"), 0}}, 1, &rows);
 
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	json_enter(&r, rows);
 	while (json_next(&r, NULL, &row)) {
 		struct slice org = row_text(c, row, "org");
@@ -270,10 +268,8 @@ static void run_permissions(struct action *c)
 	if (!append_change(c, &role))
 		return;
 	rc = action_row(c, "permissions_of_role", (struct action_param[]){{"id", role.role_id, 0}}, 1, &row);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	w = action_answer(c, 200);
 	json_put_raw(&w, admin_row_json(row, "items"));
 }
@@ -317,10 +313,8 @@ static void run_bind(struct action *c)
 	    !admin_append(&e, "The member has this role already"))
 		return;
 	rc = action_row(c, "binding_by_id", (struct action_param[]){{"id", binding, 0}}, 1, &row);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	w = action_answer(c, 201);
 	json_begin_object(&w);
 	json_name(&w, "id");
@@ -350,10 +344,8 @@ static void run_unbind(struct action *c)
 		admin_missing(c, "Role binding not found");
 		return;
 	}
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	data.role_id = row_text(c, row, "role");
 	data.member_id = row_text(c, row, "member");
 	data.user_id = row_text(c, row, "user");

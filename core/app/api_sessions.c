@@ -97,10 +97,8 @@ static void run_logout(struct action *c)
 			rc = action_append(&e);
 		n += (unsigned)e.n;
 	}
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	session_clear_cookie(c);
 	answer_logout(c, body.revoke_all_devices, body.device_id.len > 0, n);
 }
@@ -229,10 +227,8 @@ static void run_sessions(struct action *c)
 	struct json_writer w;
 	int rc = action_rows(c, "sessions_of_user", of, 2, &rows);
 
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	w = action_answer(c, 200);
 	json_begin_object(&w);
 	json_name(&w, "data");
@@ -258,10 +254,8 @@ static void run_end_session(struct action *c)
 	int rc;
 
 	rc = action_rows(c, "sessions_of_user", of, 2, &rows);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	json_enter(&r, rows);
 	while (json_next(&r, NULL, &row))
 		if (slice_eq(row_text(c, row, "id"), wanted))

@@ -87,7 +87,7 @@ bool account_append(struct action_events *e)
 
 	if (rc == ERR_CONFLICT)
 		return account_conflict(c);
-	return rc == 0 || action_fail_err(c, rc);
+	return action_ok(c, rc);
 }
 
 void account_answer(struct action *c, struct slice id)
@@ -96,10 +96,8 @@ void account_answer(struct action *c, struct slice id)
 	struct json_writer w;
 	int rc = action_row(c, "user_by_id", (struct action_param[]){{"id", id, 0}}, 1, &row);
 
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	w = action_answer(c, 200);
 	json_begin_object(&w);
 	json_name(&w, "data");
@@ -227,10 +225,8 @@ static void run_set_password(struct action *c)
 	}
 	if (rc == 0)
 		rc = password_hash(hash, body.password, &PASSWORD_COST_DEFAULT, c->app->rng);
-	if (rc != 0) {
-		action_fail_err(c, rc);
+	if (!action_ok(c, rc))
 		return;
-	}
 	data = (struct event_user_password_set){.user_id = a.id, .hash = slice_str(hash), .how = SLICE("OPERATOR"),
 	    .has_subjects = true, .subjects = {.has_person = true, .person = {.id = a.id}}};
 	action_event(&e, EVENT_USER_PASSWORD_SET, &data, &a.subject, &a.meta);
