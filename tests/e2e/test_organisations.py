@@ -56,6 +56,46 @@ class Organisations(AdminCase):
         self.assertEqual(self.call("GET", "/admin/orgs?pageSize=1000", status=400)["errors"][0]["path"], "pageSize")
         self.assertEqual(self.call("GET", "/admin/orgs?shoe=1", status=400)["errors"][0]["path"], "shoe")
 
+    def test_what_is_not_said_stays(self):
+        org = self.call("POST", "/admin/orgs", {"name": "O", "code": self.name(), "description": "d", "logo": "l", "sortOrder": 3,
+                                                "active": False}, status=201)
+        self.assertEqual((org["sortOrder"], org["active"]), (3, False))
+        self.call("PUT", "/admin/orgs/" + org["id"], {"active": True})
+        dept = self.call("POST", "/admin/orgs/%s/departments" % org["id"], {
+            "name": "D", "code": self.name(), "description": "d", "sortOrder": 4, "active": False}, status=201)
+        self.assertEqual((dept["sortOrder"], dept["active"]), (4, False))
+        member = self.member(org["id"], self.person(), [dept["id"]])
+        for path in ("/admin/orgs/" + org["id"], "/admin/departments/" + dept["id"], "/admin/members/" + member):
+            before = self.call("GET", path)
+            self.assertEqual({**self.call("PUT", path, {}), "updatedAt": None}, {**before, "updatedAt": None})
+        path = "/admin/departments/" + dept["id"]
+        self.assertTrue(self.call("PATCH", path + "/status", {"active": True})["active"])
+        # One's own code and one's own parent are no change.
+        self.call("PUT", path, {"code": dept["code"]})
+        self.call("PUT", path, {"parentId": None})
+        self.call("PUT", "/admin/orgs/" + org["id"], {"code": org["code"], "parentId": None, "sortOrder": 5, "active": True})
+        self.assertEqual(self.call("GET", "/admin/orgs/" + org["id"])["sortOrder"], 5)
+        # Another organisation's department is none to be below.
+        other = self.department(self.org())
+        self.assertEqual(self.call("PATCH", path + "/move", {"parentId": other}, status=400)["code"], "foreign")
+        self.call("DELETE", "/admin/departments/" + other, status=204)
+        self.call("PATCH", path + "/move", {"parentId": other}, status=404)
+
+    def test_lists_take_both_names_of_a_page(self):
+        org = self.org()
+        dept = self.department(org)
+        for _ in range(3):
+            self.department(org, dept)
+            self.member(org, self.person(), [dept])
+        for path in ("/orgs?", "/orgs/%s/departments?parentId=%s&" % (org, dept), "/orgs/%s/members?deptId=%s&" % (org, dept),
+                     "/orgs/%s/members?includeChildren=false&" % org, "/departments/%s/members?" % dept,
+                     "/roles?", "/permissions?", "/data-permission-rules?"):
+            for size in ("limit", "pageSize"):
+                page = self.call("GET", "/admin" + path + size + "=1")
+                self.assertEqual((page["page"], page["pageSize"]), (1, 1))
+                self.assertLessEqual(len(page["items"]), 1)
+                self.assertEqual(page["totalPages"], page["total"])
+
     def test_bad_input_is_named(self):
         for body, path in (({"code": "a"}, "/name"), ({"name": "a"}, "/code"), ({"name": "a", "code": "a b"}, "/code"),
                            ({"name": "a", "code": "ok", "evil": 1}, "/evil"), ({"name": "", "code": "ok"}, "/name"),

@@ -45,6 +45,25 @@ class UserChange(PeopleOfOneService, unittest.TestCase):
         self.patch(user, {"username": "told_one"})
         self.assertEqual(len(self.of_user(user, "user.profile_changed") + self.of_user(user, "user.contact_changed")), 2)
 
+    def test_each_thing_is_told_by_itself(self):
+        user = self.one("told_bit_by_bit", phone="13900001111")
+        for name, value in (("avatar", "/a.png"), ("avatar", "http://example.com/a.png"), ("bio", "b"), ("firstName", "F"),
+                            ("lastName", "L"), ("gender", "MALE"), ("gender", "PREFER_NOT_TO_SAY"), ("address", "A"), ("city", "C"),
+                            ("country", "X"), ("zipCode", "1"), ("website", "https://example.com"),
+                            ("dateOfBirth", "2000-02-29"), ("dateOfBirth", "2024-02-29"), ("dateOfBirth", "1999-02-28"),
+                            ("dateOfBirth", "1990-01-31")):
+            self.assertEqual(self.patch(user, {name: value})["data"]["profile"][name], value)
+        for name, value in (("avatar", "//evil.example"), ("avatar", "javascript:x"), ("website", "x"), ("gender", "male"),
+                            *(("dateOfBirth", date) for date in ("1990-1-01", "1990-01-1", "1990/01-01", "1990-01/01",
+                                                                 "199x-01-01", "1990-0x-01", "1990-01-0x", "1990-00-01",
+                                                                 "1990-13-01", "1990-01-00", "1990-04-31", "1990-01-32",
+                                                                 "1900-02-29", "1999-02-29"))):
+            self.assertTrue(self.patch(user, {name: value}, status=400)["detail"].startswith(name + ":"))
+        # The same names again are no change, however they are written.
+        self.patch(user, {"phone": "+86 139 0000 1111"})
+        self.patch(user, {"phone": "139 00001111", "countryCode": "+86"})
+        self.assertEqual(self.of_user(user, "user.contact_changed"), [])
+
     def test_another_address_is_not_verified_and_ends_the_log_ins(self):
         self.create(username="by_admin", role="ADMIN")
         admin = self.token("by_admin")
