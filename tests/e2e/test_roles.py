@@ -365,6 +365,37 @@ class Roles(AdminCase):
                 headers={"Content-Type": "application/json"}).status, range(30)))
         self.assertEqual((statuses.count(201), statuses.count(400)), (1, 29))
 
+    def test_what_is_not_said_stays(self):
+        org, other = self.org(), self.org()
+        rule = self.call("POST", "/admin/data-permission-rules", {
+            "name": "R", "code": self.name(), "resource": "members", "description": "d", "active": False,
+            "condition": json.dumps({"scope": "DEPARTMENT"})}, status=201)
+        role = self.call("POST", "/admin/roles", {
+            "orgId": org, "name": "R", "code": self.name(), "description": "d", "level": 7, "active": False,
+            "permissionIds": ["members:read", "members:read", "orgs:read"], "dataRuleIds": [rule["id"]]}, status=201)
+        permission = self.call("POST", "/admin/permissions", {
+            "name": "P", "code": "stays:show", "resource": "stays", "action": "show", "description": "d", "type": "API",
+            "level": 3, "sortOrder": 4, "active": False}, status=201)
+        self.assertEqual((role["level"], role["active"], role["permissionIds"]), (7, False, ["members:read", "orgs:read"]))
+        self.assertEqual((permission["level"], permission["sortOrder"], permission["active"]), (3, 4, False))
+        for path in ("/admin/roles/" + role["id"], "/admin/permissions/" + permission["id"],
+                     "/admin/data-permission-rules/" + rule["id"]):
+            before = self.call("GET", path)
+            self.assertEqual({**self.call("PUT", path, {}), "updatedAt": None}, {**before, "updatedAt": None})
+        self.assertEqual(self.call("PUT", "/admin/roles/" + role["id"], {"level": 8, "dataRuleIds": []})["level"], 8)
+        self.assertEqual(self.call("PUT", "/admin/roles/" + role["id"], {"dataRuleIds": [NOBODY]}, status=400)["code"], "unknown_rule")
+        self.assertEqual([r["id"] for r in self.call("GET", "/admin/roles?name=R&orgId=" + org)["items"]], [role["id"]])
+        # A role of one organisation is none of another, whichever path names it.
+        path = "/admin/roles/orgs/%s/roles/%s/permissions" % (other, role["id"])
+        self.call("PUT", path, {"permissionKeys": []}, status=404)
+        member = self.member(org, self.person())
+        self.bind(other, role["id"], member, status=404)
+        binding = self.bind(org, role["id"], member)["id"]
+        self.call("DELETE", "/admin/roles/orgs/%s/role-bindings/%s" % (other, binding), status=404)
+        self.call("PUT", "/admin/permissions/" + permission["id"], {"parentId": NOBODY}, status=404)
+        for condition in ("[]", "{}", '{"scope":1}', '{"scope":"ALL"}', '{"scope":"OWN","x":1}', "nonsense"):
+            self.call("PUT", "/admin/data-permission-rules/" + rule["id"], {"condition": condition}, status=400)
+
     def test_permissions(self):
         tree = self.call("GET", "/admin/permissions/tree")["items"]
         self.assertIn("orgs:write", [p["code"] for p in tree])
