@@ -584,7 +584,12 @@ def source_of(models, array):
         write_model(out, m)
     out.append("const struct projection *const %s[] = {" % array)
     out.extend("\t&projection_%s," % m.name for m in models)
-    out.append("\tNULL,\n};")
+    out.append("\tNULL,\n};\n")
+    # Looked for by every request. Names are ASCII: this is the order of strcmp().
+    names = sorted(q[0] for m in models for q in m.queries)
+    out.append("const struct query_def *const %s_queries[] = {" % array)
+    out.extend("\t&query_%s," % name for name in names)
+    out.append("\tNULL,\n};\n\nconst unsigned %s_n_queries = %d;" % (array, len(names)))
     return "\n".join(out) + "\n"
 
 

@@ -87,15 +87,6 @@ static struct entry *entry_of(const struct http_request *rq, enum query_format f
 	return &k->entries[place % ENTRIES];
 }
 
-/* Whether the read model stands where it stood when this was answered. */
-static bool is_current(struct http_request *rq, const struct projection *model, const struct entry *e)
-{
-	struct projection_status status;
-
-	return projector_status_of(app_of(rq)->projector, model->name, &status) == 0 && status.serving &&
-	    status.generation == e->generation && status.serving_position == e->position;
-}
-
 bool known_answer(struct http_request *rq, const struct projection *model, enum query_format format)
 {
 	struct buf body = BUF_INIT(BODY_LEN_MAX);
@@ -110,7 +101,8 @@ bool known_answer(struct http_request *rq, const struct projection *model, enum 
 	if (e->position == 0 || memcmp(e->key, key, SIPHASH_LEN) != 0)
 		return false;
 	has_it = http_request_field(rq, "if-none-match", &wanted) && http_etag_matches(wanted, slice_str(e->etag));
-	if ((!has_it && e->body == NULL) || !is_current(rq, model, e))
+	if ((!has_it && e->body == NULL) ||
+	    !projector_stands_at(app_of(rq)->projector, model, e->generation, e->position))
 		return false;
 	if (!has_it && buf_append(&body, slice_of(e->body, e->body_len)) != 0)
 		return false;

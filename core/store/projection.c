@@ -29,10 +29,19 @@ const struct projection *projection_find(const char *name)
 
 const struct query_def *query_find(const char *name)
 {
-	for (size_t i = 0; projections[i] != NULL; i++)
-		for (size_t k = 0; projections[i]->queries[k] != NULL; k++)
-			if (strcmp(projections[i]->queries[k]->name, name) == 0)
-				return projections[i]->queries[k];
+	unsigned low = 0, high = projections_n_queries;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+		int order = strcmp(projections_queries[mid]->name, name);
+
+		if (order == 0)
+			return projections_queries[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
 	return NULL;
 }
 

@@ -198,6 +198,9 @@ struct projection {
 
 /* All read models of the program, ends with NULL. */
 extern const struct projection *const projections[];
+/* Their queries, ascending by name. */
+extern const struct query_def *const projections_queries[];
+extern const unsigned projections_n_queries;
 
 /* What a model does with events of this type; NULL when it passes them over. */
 const struct projection_handler *projection_handler_of(const struct projection *model, uint16_t type);

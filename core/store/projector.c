@@ -692,6 +692,21 @@ int projector_status_of(struct projector *p, const char *name, struct projection
 	return m != NULL && projector_status(p, (unsigned)(m - p->models), ret) ? 0 : ERR_NOT_FOUND;
 }
 
+bool projector_stands_at(struct projector *p, const struct projection *model, uint64_t generation, uint64_t position)
+{
+	bool stands = false;
+
+	uv_mutex_lock(&p->lock);
+	for (unsigned i = 0; i < p->n_models; i++) {
+		const struct projection_status *s = &p->models[i].status;
+
+		if (p->models[i].def == model)
+			stands = s->serving && s->generation == generation && s->serving_position == position;
+	}
+	uv_mutex_unlock(&p->lock);
+	return stands;
+}
+
 /* With the lock. */
 static void await(struct model *m)
 {

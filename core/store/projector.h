@@ -86,6 +86,10 @@ bool projector_status(struct projector *p, unsigned i, struct projection_status 
 /* By name; ERR_NOT_FOUND. */
 int projector_status_of(struct projector *p, const char *name, struct projection_status *ret);
 
+/* Whether a file answers for this model, of this generation and at this position: whatever it was asked then, it would
+ * say again. One of options.models itself. For every request: nothing is copied. Any thread. */
+bool projector_stands_at(struct projector *p, const struct projection *model, uint64_t generation, uint64_t position);
+
 /*
  * Makes every read model anew beside the file that answers, from the log as it can be opened now, and puts it in its
  * place; the old files, also those set aside or of other versions, are taken away with what was in them. For after an erasure: what is

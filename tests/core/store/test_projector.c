@@ -256,6 +256,88 @@ START_TEST(an_event_that_cannot_be_applied_stops_it_until_a_person_says_so)
 }
 END_TEST
 
+START_TEST(it_says_whether_it_still_stands_where_it_answered)
+{
+	struct projection_status s;
+
+	start(only_tally);
+	created("a", "one");
+	tally_is("[{\"meeting\":\"a\",\"events\":1}]");
+	s = wait_for_state(PROJECTION_LIVE);
+	ck_assert(projector_stands_at(projector, &tally, s.generation, 1));
+	ck_assert(!projector_stands_at(projector, &tally, s.generation + 1, 1));
+	ck_assert(!projector_stands_at(projector, &tally, s.generation, 2));
+	ck_assert(!projector_stands_at(projector, &tally_doubled, s.generation, 1));
+	created("a", "two");
+	tally_is("[{\"meeting\":\"a\",\"events\":2}]");
+	ck_assert(!projector_stands_at(projector, &tally, s.generation, 1));
+	ck_assert(projector_stands_at(projector, &tally, s.generation, 2));
+}
+END_TEST
+
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+static void leave(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+START_TEST(renewed_it_is_another_file_of_the_same_rows)
+{
+	struct projection_status before, after;
+	char kept[4096];
+	ino_t old;
+
+	start(only_tally);
+	created("a", "one");
+	created("b", "two");
+	tally_is("[{\"meeting\":\"a\",\"events\":1},{\"meeting\":\"b\",\"events\":1}]");
+	before = wait_for_state(PROJECTION_LIVE);
+	/* It stays under another name, for a file system may give the inode of one that is gone to the next. */
+	snprintf(kept, sizeof(kept), "%s", file_of(&tally, ".kept"));
+	ck_assert_int_eq(link(file_of(&tally, ""), kept), 0);
+	old = inode_of(kept);
+	leave(file_of(&tally, ".bad"));
+	leave(file_of(&tally_doubled, ""));
+	ck_assert_int_eq(projector_renew(projector), 0);
+	ck_assert(inode_of(file_of(&tally, "")) != 0 && inode_of(file_of(&tally, "")) != old);
+	ck_assert_uint_eq(inode_of(file_of(&tally, ".new")), 0);
+	ck_assert_uint_eq(inode_of(file_of(&tally, ".bad")), 0);
+	ck_assert_uint_eq(inode_of(file_of(&tally_doubled, "")), 0);
+	after = wait_for_state(PROJECTION_LIVE);
+	ck_assert_uint_eq(after.rebuilds, before.rebuilds + 1);
+	ck_assert_uint_ne(after.generation, before.generation);
+	ck_assert_uint_eq(after.position, 2);
+	created("b", "three");
+	tally_is("[{\"meeting\":\"a\",\"events\":1},{\"meeting\":\"b\",\"events\":2}]");
+}
+END_TEST
+
+/* What it cannot apply it cannot apply anew; renewing does not wait for a person. */
+START_TEST(one_that_stopped_stops_there_again_when_it_is_renewed)
+{
+	struct projection_status s;
+
+	start(only_tally);
+	created("a", "one");
+	created("a", "bad");
+	wait_for_state(PROJECTION_STOPPED);
+	ck_assert_int_eq(projector_renew(projector), 0);
+	s = wait_for_state(PROJECTION_STOPPED);
+	ck_assert_uint_eq(s.position, 1);
+	ck_assert_uint_eq(s.rebuilds, 1);
+	ck_assert_uint_eq(inode_of(file_of(&tally, ".new")), 0);
+}
+END_TEST
+
 /* What is wrong with an event shows when it is applied, or only when the rows of many are written. */
 static const struct { const char *says, *title; } unfit[] = {
 	{"a value is missing", "none"},
@@ -555,6 +637,9 @@ int main(void)
 	tcase_add_loop_test(engine, it_answers_though_memory_was_short_at_its_start, 0, FRESH_BUFFERS);
 	tcase_add_test(engine, a_restart_goes_on_where_it_stood);
 	tcase_add_test(engine, an_event_that_cannot_be_applied_stops_it_until_a_person_says_so);
+	tcase_add_test(engine, it_says_whether_it_still_stands_where_it_answered);
+	tcase_add_test(engine, renewed_it_is_another_file_of_the_same_rows);
+	tcase_add_test(engine, one_that_stopped_stops_there_again_when_it_is_renewed);
 	tcase_add_loop_test(engine, the_event_is_found_whose_row_cannot_be_gathered, 0, sizeof(unfit) / sizeof(unfit[0]));
 	tcase_add_test(engine, rows_gathered_of_many_events_are_those_of_one_after_the_other);
 	tcase_add_test(engine, a_replay_passes_over_what_was_passed_over);

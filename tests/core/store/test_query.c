@@ -204,6 +204,18 @@ END_TEST
 
 /* ---- named queries, limits, loops ------------------------------------------------------------ */
 
+/* Every one of them, and none for what sorts before, between or after. */
+START_TEST(queries_are_found_by_name)
+{
+	for (unsigned i = 0; projections[i] != NULL; i++)
+		for (unsigned k = 0; projections[i]->queries[k] != NULL; k++)
+			ck_assert_ptr_eq(query_find(projections[i]->queries[k]->name), projections[i]->queries[k]);
+	ck_assert_ptr_null(query_find(""));
+	ck_assert_ptr_null(query_find("meeting_by_i"));
+	ck_assert_ptr_null(query_find("~"));
+}
+END_TEST
+
 START_TEST(one_row_or_none)
 {
 	struct query q = {.def = query_find("meeting_by_id"), .single = true, .n_params = 1};
@@ -293,6 +305,7 @@ int main(void)
 	tcase_add_test(answers, a_cursor_keeps_its_place_while_rows_are_added);
 	tcase_add_test(answers, pages_and_totals);
 	tcase_add_test(answers, three_formats_say_the_same);
+	tcase_add_test(answers, queries_are_found_by_name);
 	tcase_add_test(answers, one_row_or_none);
 	tcase_add_test(answers, an_answer_has_a_ceiling);
 	tcase_add_test(answers, who_waits_too_long_is_told);
