@@ -116,6 +116,70 @@ START_TEST(the_file_may_be_written_as_people_write_it)
 }
 END_TEST
 
+START_TEST(quotes_and_comments_end_where_they_should)
+{
+	struct config_sources sources = {.environment = no_environment};
+
+	sources.env_file = file("env", "LULAB_DATA='a\\b \"c\" # d'\nLULAB_ORIGIN=\"x\\ny\\\\z\"\nLULAB_LOG_LEVEL=debug\t# why\n"
+	    "LULAB_LISTEN=# nowhere\nCORS_ORIGINS=https://a#b\n");
+	ck_assert_int_eq(config_load(&c, &sources), 0);
+	ck_assert(slice_is(c.values.data, "a\\b \"c\" # d"));
+	ck_assert(slice_is(c.values.origin, "x\ny\\z"));
+	ck_assert(slice_is(c.values.log_level, "debug"));
+	ck_assert_uint_eq(c.values.listen.len, 0);
+	ck_assert(slice_is(c.values.cors_origins.items[0], "https://a#b"));
+	config_finish(&c);
+	/* A quote that a backslash hides does not close. */
+	sources.env_file = file("env", "LULAB_DATA=\"a\\\"\nLULAB_ORIGIN=\"\nLULAB_LISTEN=\"b\\\n");
+	ck_assert_int_eq(config_load(&c, &sources), ERR_INVALID);
+	ck_assert_uint_eq(c.problems.total, 3);
+}
+END_TEST
+
+START_TEST(what_is_empty_is_not_said)
+{
+	const char *environment[] = {"CREDENTIALS_DIRECTORY=", "LULAB_ORIGIN_FILE=", "LULAB_LOOPS=", "nothing", NULL};
+	struct config_sources nothing = {.env_file = ""}, sources = {.environment = environment, .env_file = ""};
+
+	ck_assert_int_eq(config_load(&c, &nothing), 0);
+	ck_assert(slice_is(c.values.data, "./data"));
+	config_finish(&c);
+	ck_assert_int_eq(config_load(&c, &sources), 0);
+	ck_assert_int_eq(origin("LULAB_ORIGIN")->kind, CONFIG_DEFAULT);
+	ck_assert_int_eq(origin("LULAB_LOOPS")->kind, CONFIG_DEFAULT);
+}
+END_TEST
+
+/* It is read without being named when it is there. */
+START_TEST(the_usual_file_is_that_of_the_working_directory)
+{
+	struct config_sources sources = {.environment = no_environment};
+
+	ck_assert_int_eq(chdir(dir), 0);
+	ck_assert_int_eq(config_load(&c, &sources), 0);
+	config_finish(&c);
+	file(".env", "LULAB_LOOPS=2\n");
+	ck_assert_int_eq(config_load(&c, &sources), 0);
+	ck_assert_int_eq(c.values.loops, 2);
+	config_finish(&c);
+	ck_assert_int_eq(unlink(".env"), 0);
+	ck_assert_int_eq(symlink(".env", ".env"), 0);
+	ck_assert_int_eq(config_load(&c, &sources), ERR_INVALID);
+	ck_assert_str_eq(c.problems.items[0].path, ".env");
+	ck_assert_int_eq(chdir("/"), 0);
+}
+END_TEST
+
+START_TEST(a_certificate_and_its_key_come_together)
+{
+	const char *environment[] = {"LULAB_TLS_KEY=/k.pem", NULL};
+	struct config_sources sources = {.environment = environment, .env_file = ""};
+
+	ck_assert_int_eq(config_load(&c, &sources), ERR_INVALID);
+	ck_assert_str_eq(c.problems.items[0].path, "LULAB_TLS_CERT");
+}
+END_TEST
+
 START_TEST(all_mistakes_are_told_at_once_and_none_tells_a_value)
 {
 	const char *environment[] = {"LULAB_LOOPS=many", "LULAB_TLS_CERT=/c.pem", "LULAB_LISTN=x", "LULAB_LISTEN=everywhere",
@@ -223,6 +287,10 @@ int main(void)
 	tcase_add_test(tc, defaults_stand_where_nothing_is_said);
 	tcase_add_test(tc, flags_win_over_environment_over_credentials_over_file);
 	tcase_add_test(tc, the_file_may_be_written_as_people_write_it);
+	tcase_add_test(tc, quotes_and_comments_end_where_they_should);
+	tcase_add_test(tc, what_is_empty_is_not_said);
+	tcase_add_test(tc, the_usual_file_is_that_of_the_working_directory);
+	tcase_add_test(tc, a_certificate_and_its_key_come_together);
 	tcase_add_test(tc, all_mistakes_are_told_at_once_and_none_tells_a_value);
 	tcase_add_test(tc, a_file_that_was_named_must_be_there);
 	tcase_add_test(tc, a_credential_that_cannot_be_read_is_told);
