@@ -1,6 +1,7 @@
 /* io.c with every call failing once, and log.c. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -31,6 +32,7 @@ static void tear_down(void)
 
 /* The n-th call of any kind fails with EIO; -1: none. Every write is short. */
 static int calls_left;
+static bool interrupted; /* the next read or write is, by a signal */
 
 static bool fails(void)
 {
@@ -51,11 +53,21 @@ static int faulty_open(const char *p, int flags, mode_t mode)
 
 static ssize_t faulty_read(int fd, void *bytes, size_t len)
 {
+	if (interrupted) {
+		interrupted = false;
+		errno = EINTR;
+		return -1;
+	}
 	return fails() ? -1 : io_system.read(fd, bytes, len);
 }
 
 static ssize_t faulty_write(int fd, const void *bytes, size_t len)
 {
+	if (interrupted) {
+		interrupted = false;
+		errno = EINTR;
+		return -1;
+	}
 	return fails() ? -1 : io_system.write(fd, bytes, len > 3 ? 3 : len);
 }
 
@@ -194,6 +206,46 @@ START_TEST(reading_reports_failures)
 		ck_assert_int_eq(file_read(&b, path), ERR_IO);
 		buf_finish(&b);
 	}
+}
+END_TEST
+
+START_TEST(a_signal_is_no_failure)
+{
+	io_calls = &faulty;
+	calls_left = -1;
+	interrupted = true;
+	ck_assert_int_eq(file_create(path, SLICE("text"), 0600), 0);
+	ck_assert(!interrupted);
+	interrupted = true;
+	expect_file("text");
+	ck_assert(!interrupted);
+}
+END_TEST
+
+START_TEST(names_may_be_bare_or_too_long)
+{
+	char here[200], *name = malloc(PATH_MAX + 100);
+	struct buf lost = BUF_INIT(1), b = BUF_INIT(10);
+
+	ck_assert(name != NULL && getcwd(here, sizeof(here)) != NULL);
+	ck_assert_int_eq(chdir(dir), 0);
+	ck_assert_int_eq(file_replace("bare", SLICE("text"), 0600), 0);
+	ck_assert_int_eq(file_read(&b, "bare"), 0);
+	ck_assert_slice_eq(buf_slice(&b), SLICE("text"));
+	ck_assert_int_eq(dir_create("sub/dir", 0700), 0);
+	ck_assert(file_exists("sub/dir"));
+	ck_assert_int_eq(chdir(here), 0);
+	memset(name, 'n', PATH_MAX + 99);
+	name[PATH_MAX + 99] = '\0';
+	ck_assert_int_eq(file_replace(name, SLICE("x"), 0600), ERR_TOO_BIG);
+	ck_assert_int_eq(dir_create(name, 0700), ERR_TOO_BIG);
+	/* A buffer that lost bytes takes no more. */
+	buf_append(&lost, SLICE("too much"));
+	ck_assert_int_ne(lost.rc, 0);
+	ck_assert_int_eq(file_read(&lost, path), lost.rc);
+	buf_finish(&lost);
+	buf_finish(&b);
+	free(name);
 }
 END_TEST
 
@@ -399,6 +451,8 @@ int main(void)
 	tcase_add_test(t, replace_survives_every_failure);
 	tcase_add_test(t, create_survives_every_failure);
 	tcase_add_test(t, reading_reports_failures);
+	tcase_add_test(t, a_signal_is_no_failure);
+	tcase_add_test(t, names_may_be_bare_or_too_long);
 	tcase_add_test(t, directories_are_made_and_removed);
 	tcase_add_test(t, what_cannot_be_looked_at_is_neither_there_nor_absent);
 	tcase_add_test(t, errno_becomes_ours);
