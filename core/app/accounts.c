@@ -120,9 +120,8 @@ int64_t failures_wait_ms(int64_t failures, int64_t last_at_ms, int64_t now_ms)
 
 	if (failures < TARGET_TRIES)
 		return 0;
+	/* 512 s are the last that double. */
 	delay_ms = failures - TARGET_TRIES >= 10 ? TARGET_DELAY_MS_MAX : 1000LL << (failures - TARGET_TRIES);
-	if (delay_ms > TARGET_DELAY_MS_MAX)
-		delay_ms = TARGET_DELAY_MS_MAX;
 	until_ms = last_at_ms + delay_ms;
 	return now_ms < until_ms ? until_ms - now_ms : 0;
 }

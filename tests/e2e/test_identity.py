@@ -180,6 +180,15 @@ class Identity(unittest.TestCase):
         out = self.call("POST", "/api/auth/logout", {}, again.json["accessToken"])
         self.assertIn("Max-Age=0", out.headers["Set-Cookie"])
 
+    def test_what_a_browser_says_of_itself_is_kept_within_bounds(self):
+        self.create(username="agent_one")
+        for said, kept in (("Plain/1.0", "Plain/1.0"), ("long" * 200, "long" * 128), ("no text \xff\xfe", None)):
+            answer = self.call("POST", "/api/auth/login", {"type": "username_password", "username": "agent_one",
+                                                           "password": PASSWORD}, headers={"User-Agent": said})
+            listed = self.call("GET", "/api/auth/sessions", token=answer.json["accessToken"]).json
+            mine, = [s for s in listed["data"] if s["id"] == listed["current"]]
+            self.assertEqual(mine["userAgent"], kept)
+
     def test_log_ins_of_others_are_out_of_reach(self):
         self.create(username="feng_one")
         self.create(username="feng_two")
