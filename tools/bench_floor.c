@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/rng.h"
 #include "base/thread.h"
 #include "crypto/crypto.h"
@@ -19,13 +20,24 @@
 #define RECENT ((size_t)1 << 17)
 #define FOLD_RECORDS 32768   /* as the log's index does it: so many, or so long */
 #define FOLD_MS 5000
-#define HEAD_LEN 320         /* of the envelope and the open fields of such an event */
 #define AAD_LEN 96           /* what binds a seal to its place */
 
 /* Sealed texts of a usual event: the meeting's code and title, two people, the hosts. With padding. */
 static const size_t sealed_lens[] = {32, 64, 192, 192, 736};
 #define N_SEALED (sizeof(sealed_lens) / sizeof(sealed_lens[0]))
 #define SEAL_HEAD_LEN (1 + 16 + XCHACHA_NONCE_LEN)
+
+/* As long as envelope, open fields and names of subjects of such an event, in about as many members. */
+#define MEMBER(n) "\"member_" n "\":\"of the envelope or an open field\","
+#define TEN(n) MEMBER(n "0") MEMBER(n "1") MEMBER(n "2") MEMBER(n "3") MEMBER(n "4") \
+	MEMBER(n "5") MEMBER(n "6") MEMBER(n "7") MEMBER(n "8") MEMBER(n "9")
+static const char record_head[] = "{" TEN("0") TEN("1") TEN("2");
+#define HEAD_LEN (sizeof(record_head) - 1)
+#define SEALED_NAME_LEN (sizeof("\"sealed_0\":\"") - 1)
+
+/* A wrapped key and what tells a wrong one, as in the keyring. */
+#define WRAPPED_LEN (1 + 4 + XCHACHA_NONCE_LEN + XCHACHA_KEY_LEN + XCHACHA_TAG_LEN)
+#define KEY_CHECK_LEN 16
 
 /* What the index is told of one record. */
 struct fact {
@@ -42,7 +54,7 @@ struct facts {
 struct floor {
 	MDB_env *index;
 	MDB_dbi records, blobs, tiles; /* in the environment of the ceiling program */
-	MDB_dbi once, refs, streams, stream_events, types;
+	MDB_dbi once, refs, streams, stream_events, types, keys;
 	MDB_txn *look; /* the writer's, renewed at every commit */
 	struct merkle_edge edge;
 	struct merkle_hash tails[MERKLE_LEVELS][CHUNK];
@@ -79,28 +91,34 @@ static size_t sealed_len(size_t len)
 	return SEAL_HEAD_LEN + len + XCHACHA_TAG_LEN;
 }
 
-/* The sealed fields as text behind a head that is copied: what an encoder cannot do less than. */
+/* The sealed fields as text behind a head that is copied, and one scan: what an encoder cannot do less than. */
 static int make_record(struct slice plain, struct arena *arena, struct floor_record *ret)
 {
+	struct json_limits compact = JSON_LIMITS_DEFAULT;
 	size_t len = HEAD_LEN;
 	uint8_t sealed[SEAL_HEAD_LEN + 736 + XCHACHA_TAG_LEN] = {0};
 	char *text, *at;
 
 	for (size_t i = 0; i < N_SEALED; i++)
-		len += BASE64URL_LEN(sealed_len(sealed_lens[i])) + 1;
+		len += SEALED_NAME_LEN + BASE64URL_LEN(sealed_len(sealed_lens[i])) + 2;
 	text = at = arena_alloc(arena, len);
 	if (text == NULL)
 		return ERR_NOMEM;
-	memset(at, ' ', HEAD_LEN);
-	memcpy(at, plain.ptr, plain.len < HEAD_LEN ? plain.len : HEAD_LEN);
+	memcpy(at, record_head, HEAD_LEN);
 	at += HEAD_LEN;
 	for (size_t i = 0; i < N_SEALED; i++) {
 		seal_into(sealed, plain, sealed_lens[i]);
+		memcpy(at, "\"sealed_0\":\"", SEALED_NAME_LEN);
+		at[SEALED_NAME_LEN - 4] = (char)('0' + i);
+		at += SEALED_NAME_LEN;
 		base64url_encode_to(at, sealed, sealed_len(sealed_lens[i]));
-		at += BASE64URL_LEN(sealed_len(sealed_lens[i])) + 1;
+		at += BASE64URL_LEN(sealed_len(sealed_lens[i]));
+		*at++ = '"';
+		*at++ = i < N_SEALED - 1 ? ',' : '}';
 	}
 	ret->record = slice_of(text, len);
-	return 0;
+	compact.compact = true;
+	return json_scan(ret->record, &compact, NULL);
 }
 
 int floor_make(struct slice body, struct slice plain, struct arena *arena, struct floor_record *ret)
@@ -248,6 +266,23 @@ void floor_committed(struct floor *f)
 
 /* ---- the index ---- */
 
+/* The key that the body of one delivery is sealed under: made ahead by the keyring, one for each. */
+static int put_key(struct floor *f, MDB_txn *txn, const uint64_t *position)
+{
+	static const uint8_t with[XCHACHA_KEY_LEN] = {3};
+	static const char aad[28] = "wrap/v1";
+	uint8_t key[XCHACHA_KEY_LEN], record[WRAPPED_LEN + KEY_CHECK_LEN] = {1};
+	uint8_t id[16] = {0};
+
+	rng_fill(&rng_system, key, sizeof(key));
+	rng_fill(&rng_system, record + 5, XCHACHA_NONCE_LEN);
+	xchacha_seal(record + 5 + XCHACHA_NONCE_LEN, slice_of(key, sizeof(key)), slice_of(aad, sizeof(aad)), record + 5, with);
+	blake2b(record + WRAPPED_LEN, KEY_CHECK_LEN, slice_of(key, sizeof(key)), &SLICE("kcv"), 1);
+	memcpy(id, position, sizeof(*position));
+	rng_fill(&rng_system, id + 8, 8);
+	return put(txn, f->keys, id, sizeof(id), record, sizeof(record), MDB_APPEND);
+}
+
 static int fold_one(struct floor *f, MDB_txn *txn, const struct fact *fact)
 {
 	uint64_t position = big_endian(fact->position), pair[2] = {position, position};
@@ -262,7 +297,9 @@ static int fold_one(struct floor *f, MDB_txn *txn, const struct fact *fact)
 		rc = put(txn, f->streams, fact->stream, sizeof(fact->stream), pair, sizeof(pair), 0);
 	if (rc == 0)
 		rc = put(txn, f->stream_events, pair, sizeof(pair), "", 0, 0);
-	return rc == 0 ? put(txn, f->types, type, sizeof(type), "", 0, 0) : rc;
+	if (rc == 0)
+		rc = put(txn, f->types, type, sizeof(type), "", 0, 0);
+	return rc == 0 ? put_key(f, txn, &position) : rc;
 }
 
 static void fold(struct floor *f, const struct facts *facts)
@@ -354,7 +391,7 @@ int floor_open(struct floor **ret, MDB_env *env, const char *dir)
 		rc = open_tables(env, (struct table[]){{"records", &f->records}, {"blobs", &f->blobs}, {"tiles", &f->tiles}}, 3);
 	if (rc == 0)
 		rc = open_tables(f->index, (struct table[]){{"once", &f->once}, {"refs", &f->refs}, {"streams", &f->streams},
-			{"stream_events", &f->stream_events}, {"types", &f->types}}, 5);
+			{"stream_events", &f->stream_events}, {"types", &f->types}, {"keys", &f->keys}}, 6);
 	if (rc == 0)
 		rc = pthread_create(&f->thread, NULL, run_index, f);
 	if (rc != 0) {

@@ -1,9 +1,10 @@
 /*
  * What a webhook costs beyond the ceiling program's work because the design demands it, in the fewest
  * lines: the personal fields and the raw body sealed, told-again-or-new decided by two keyed
- * hashes and a look-up, a record that is hashed into Merkle tiles, and the look-up keys
- * folded into an index of its own by a thread. No limits, no checks of what comes in or
- * is written, no schema, no keys that can be erased, no read models.
+ * hashes and a look-up, a record as long as ours that is scanned once before it is written
+ * (integrity 2) and hashed into Merkle tiles, the look-up keys folded into an index of
+ * its own by a thread, and with them a wrapped key for each delivery. No limits, no checks of what
+ * comes in, no translation, no schema, no keys that can be erased, no read models.
  *
  * With it the ceiling program is the floor under what durable ingest can cost here.
  */
