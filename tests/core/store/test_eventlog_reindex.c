@@ -15,29 +15,6 @@ static void teardown(void)
 	log_fixture_finish(&f);
 }
 
-START_TEST(an_index_is_made_again)
-{
-	const struct test_event e = {.stream = "a", .once = "k"};
-	struct append answer = {0};
-	char path[96];
-
-	make_five(&f);
-	ck_assert_int_eq(append_one(f.log, &e), 0);
-	log_fixture_close(&f);
-	if (_i == 0) {
-		snprintf(path, sizeof(path), "%s/index", f.dir);
-		ck_assert_int_eq(tree_remove(path), 0);
-	} else {
-		snprintf(path, sizeof(path), "%s/index/data.mdb", f.dir);
-		ck_assert_int_eq(file_replace(path, SLICE("this is no index, but long enough to be looked at"), 0600), 0);
-	}
-	log_fixture_open(&f);
-	ck_assert_int_eq(append_events(f.log, &e, 1, &answer), 0);
-	ck_assert(answer.duplicate);
-	ck_assert_uint_eq(answer.position, 5);
-}
-END_TEST
-
 /* An index that says more, or something else, than the entries. */
 static void spoil_index(const char *table, struct slice key, struct slice value)
 {
@@ -60,13 +37,42 @@ static void spoil_index(const char *table, struct slice key, struct slice value)
 	mdb_env_close(env);
 }
 
+START_TEST(an_index_is_made_again)
+{
+	const struct test_event e = {.stream = "a", .once = "k"};
+	struct append answer = {0};
+	uint8_t earlier[4];
+	char path[96];
+
+	put_le(earlier, INDEX_FORMAT - 1, sizeof(earlier));
+	make_five(&f);
+	ck_assert_int_eq(append_one(f.log, &e), 0);
+	log_fixture_close(&f);
+	if (_i == 0) {
+		snprintf(path, sizeof(path), "%s/index", f.dir);
+		ck_assert_int_eq(tree_remove(path), 0);
+	} else if (_i == 1) {
+		spoil_index("meta", SLICE("format"), slice_of(earlier, sizeof(earlier)));
+	} else {
+		snprintf(path, sizeof(path), "%s/index/data.mdb", f.dir);
+		ck_assert_int_eq(file_replace(path, SLICE("this is no index, but long enough to be looked at"), 0600), 0);
+	}
+	log_fixture_open(&f);
+	ck_assert_int_eq(append_events(f.log, &e, 1, &answer), 0);
+	ck_assert(answer.duplicate);
+	ck_assert_uint_eq(answer.position, 5);
+}
+END_TEST
+
 START_TEST(reindex_finds_and_cures)
 {
+	static const char no_key[ONCE_KEY_LEN];
 	struct reindex_report report;
 
 	make_five(&f);
-	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "b", .claims = {"n:1"}}), 0);
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = "b", .once = "k", .claims = {"n:1"}}), 0);
 	log_fixture_close(&f);
+	spoil_index("once_00", slice_of(no_key, sizeof(no_key)), SLICE("\0\0\0\0\0\0\0\0"));
 	spoil_index("claims", SLICE("n:2"), SLICE("\0\0\0\0\0\0\0\0"));
 	spoil_index("claims", SLICE("n:1"), SLICE("\3\0\0\0\0\0\0\0"));
 	spoil_index("type_counts", SLICE("\0\7"), SLICE("\5\0\0\0\0\0\0\0"));
@@ -76,8 +82,9 @@ START_TEST(reindex_finds_and_cures)
 	f.log = NULL;
 	tamper(&f, tamper_position); /* back again: flipping twice */
 	ck_assert_int_eq(eventlog_reindex(&f.options, &report, NULL, NULL), 0);
-	ck_assert_uint_eq(report.differences, 3);
-	ck_assert_msg(strstr(report.first, "claims") != NULL, "%s", report.first);
+	ck_assert_uint_eq(report.differences, 4);
+	ck_assert_msg(strstr(report.first, "once") != NULL, "%s", report.first);
+	ck_assert_uint_eq(report.once, 1);
 	ck_assert_uint_eq(report.claims, 1);
 	ck_assert_uint_eq(report.streams, 2);
 	ck_assert_uint_eq(report.types, 6);
@@ -125,7 +132,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_add_loop_test(t, an_index_is_made_again, 0, 2);
+	tcase_add_loop_test(t, an_index_is_made_again, 0, 3);
 	tcase_add_test(t, reindex_finds_and_cures);
 	tcase_add_test(t, headers_are_put_right);
 	suite_add_tcase(suite, t);
