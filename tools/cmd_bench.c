@@ -211,6 +211,10 @@ static const struct command cmd_ingest = {
 static const struct command cmd_append = {
     .name = "append",
     .summary = "Measure appends into the event log itself",
+    .description =
+	"Appends and reads at the start of a new log and again when it has grown, and grows raw LMDB to as many "
+	"records of the same size: that gets slower, too. \"kept of its rate\" compares the two. Both are there at "
+	"once and are to fit into memory: some 2 KB an event.",
     .options = append_options,
     .examples = append_examples,
     .run = run_append,
