@@ -51,6 +51,21 @@ class Base(unittest.TestCase):
 
 
 class ApiKeys(Base):
+    def test_a_key_of_everything_is_what_its_owner_may(self):
+        admin = self.server.admin_token()
+        self.person("wang_stays", "SUPER_ADMIN") # the last one cannot lose it
+        token = self.person("wang_all", "SUPER_ADMIN")
+        user = self.call("GET", "/api/auth/me", token=token).json["id"]
+        key = self.make(token, scopes=["*"])["key"]
+        some = self.make(token, scopes=["meetings:read", "users:write"])["key"]
+        self.assertEqual(self.call("GET", "/api/v1/me", token=key).json["scopes"], ["*"])
+        self.call("POST", "/api/v1/roles/MEMBER/users", {"userId": user}, admin, status=204)
+        self.call("DELETE", "/api/v1/roles/SUPER_ADMIN/users/" + user, token=admin, status=204)
+        self.assertEqual(self.call("GET", "/api/v1/me", token=key).json["scopes"], ["meetings:read", "recordings:read"])
+        self.assertEqual(self.call("GET", "/api/v1/me", token=some).json["scopes"], ["meetings:read"])
+        self.call("GET", "/api/v1/meetings", token=key)
+        self.call("GET", "/api/v1/users", token=key, status=403)
+
     def test_a_key_is_shown_once_and_used_until_it_is_revoked(self):
         token = self.person("zhang_keys", "MEMBER")
         made = self.make(token, scopes=["meetings:read"], name="我的脚本")
