@@ -171,7 +171,7 @@ static const struct walk_case keys[] = {
 };
 
 #define KINDS (FAILING_MEMORY | FAILING_ARENAS | FAILING_SQLITE)
-#define DEPTH 8
+#define DEPTH 5
 
 static void setup(void)
 {
