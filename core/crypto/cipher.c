@@ -2,10 +2,8 @@
 #include "crypto/crypto.h"
 
 #include <assert.h>
-#include <limits.h>
-#include <stdatomic.h>
 
-#include <openssl/evp.h>
+#include <mbedtls/aes.h>
 #include <sodium.h>
 
 #include "base/err.h"
@@ -25,58 +23,28 @@ static int unpad(const uint8_t *plain, size_t len, size_t *ret_len)
 	return 0;
 }
 
-/*
- * OpenSSL's, which decrypts several blocks at a time. Looked up once: that takes locks, and longer than a webhook's
- * blocks. NULL: no memory, another time there may be.
- */
-static const EVP_CIPHER *aes256_cbc(void)
-{
-	static _Atomic(EVP_CIPHER *) known;
-	EVP_CIPHER *cipher = atomic_load(&known), *other = NULL;
-
-	if (cipher != NULL)
-		return cipher;
-	cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-	if (cipher == NULL || atomic_compare_exchange_strong(&known, &other, cipher))
-		return cipher;
-	EVP_CIPHER_free(cipher); /* another thread was quicker */
-	return other;
-}
-
-/* Whole blocks; `to` and `from` may be the same place. 0 or ERR_NOMEM. */
-static int crypt_blocks(bool encrypt, uint8_t *to, const uint8_t *from, size_t len, const uint8_t key[32],
-    const uint8_t iv[BLOCK_LEN])
-{
-	const EVP_CIPHER *cipher = aes256_cbc();
-	EVP_CIPHER_CTX *context = cipher == NULL ? NULL : EVP_CIPHER_CTX_new();
-	int n, rc = ERR_NOMEM;
-
-	assert(len > 0 && len % BLOCK_LEN == 0 && len <= INT_MAX);
-	/* Padding is checked here, in constant time, and so left to nobody else. */
-	if (context != NULL && EVP_CipherInit_ex2(context, cipher, key, iv, encrypt, NULL) == 1 &&
-	    EVP_CIPHER_CTX_set_padding(context, 0) == 1 && EVP_CipherUpdate(context, to, &n, from, (int)len) == 1 &&
-	    n == (int)len)
-		rc = 0;
-	EVP_CIPHER_CTX_free(context); /* wipes the key */
-	return rc;
-}
-
 int aes256_cbc_decrypt(struct buf *out, const uint8_t key[32], const uint8_t iv[16], struct slice cipher)
 {
+	mbedtls_aes_context aes;
+	uint8_t chain[BLOCK_LEN];
 	size_t len;
 	char *plain;
 	int rc;
 
 	if (cipher.len == 0 || cipher.len % BLOCK_LEN != 0)
 		return ERR_MALFORMED;
-	if (cipher.len > INT_MAX)
-		return ERR_TOO_BIG;
 	plain = buf_reserve(out, cipher.len);
 	if (plain == NULL)
 		return out->rc;
-	rc = crypt_blocks(false, (uint8_t *)plain, (const uint8_t *)cipher.ptr, cipher.len, key, iv);
-	if (rc != 0)
-		return out->rc = rc;
+	mbedtls_aes_init(&aes);
+	memcpy(chain, iv, sizeof(chain));
+	rc = mbedtls_aes_setkey_dec(&aes, key, 256);
+	assert(rc == 0);
+	rc = mbedtls_aes_crypt_cbc(&aes, MBEDTLS_AES_DECRYPT, cipher.len, chain,
+	    (const uint8_t *)cipher.ptr, (uint8_t *)plain);
+	assert(rc == 0);
+	mbedtls_aes_free(&aes);
+
 	rc = unpad((uint8_t *)plain, cipher.len, &len);
 	if (rc != 0) {
 		crypto_wipe(plain, cipher.len);
@@ -89,10 +57,12 @@ int aes256_cbc_decrypt(struct buf *out, const uint8_t key[32], const uint8_t iv[
 int aes256_cbc_encrypt(struct buf *out, const uint8_t key[32], const uint8_t iv[16], struct slice plain)
 {
 	size_t pad = BLOCK_LEN - plain.len % BLOCK_LEN, len;
+	mbedtls_aes_context aes;
+	uint8_t chain[BLOCK_LEN];
 	char *cipher;
 	int rc;
 
-	if (__builtin_add_overflow(plain.len, pad, &len) || len > INT_MAX)
+	if (__builtin_add_overflow(plain.len, pad, &len))
 		return ERR_TOO_BIG;
 	cipher = buf_reserve(out, len);
 	if (cipher == NULL)
@@ -100,11 +70,14 @@ int aes256_cbc_encrypt(struct buf *out, const uint8_t key[32], const uint8_t iv[
 	if (plain.len > 0)
 		memcpy(cipher, plain.ptr, plain.len);
 	memset(cipher + plain.len, (int)pad, pad);
-	rc = crypt_blocks(true, (uint8_t *)cipher, (uint8_t *)cipher, len, key, iv);
-	if (rc != 0) {
-		crypto_wipe(cipher, len);
-		return out->rc = rc;
-	}
+	mbedtls_aes_init(&aes);
+	memcpy(chain, iv, sizeof(chain));
+	rc = mbedtls_aes_setkey_enc(&aes, key, 256);
+	assert(rc == 0);
+	rc = mbedtls_aes_crypt_cbc(&aes, MBEDTLS_AES_ENCRYPT, len, chain, (uint8_t *)cipher,
+	    (uint8_t *)cipher);
+	assert(rc == 0);
+	mbedtls_aes_free(&aes);
 	buf_commit(out, len);
 	return 0;
 }

@@ -2,7 +2,7 @@
  * The few cryptographic verbs we use, whatever library does them.
  *
  *   SHA-1, SHA-256, HMAC     OpenSSL: uses the processor's SHA instructions
- *   AES-256-CBC              OpenSSL: what the meeting vendors ask for
+ *   AES-256-CBC              mbedTLS: what the meeting vendors ask for
  *   Ed25519, XChaCha20-Poly1305, BLAKE2b, compare, wipe    libsodium
  *
  * crypto_init() once before anything else; then any thread.
@@ -44,8 +44,7 @@ void siphash(uint8_t ret[SIPHASH_LEN], const uint8_t key[SIPHASH_KEY_LEN], struc
 /*
  * AES-256-CBC with PKCS#7 padding (block 16). Decrypt: ERR_MALFORMED for an
  * empty text, a length not a multiple of 16, or bad padding (all pad bytes are
- * checked); appends the plaintext to out. Encrypt appends the ciphertext. Both:
- * ERR_NOMEM, kept in out->rc, and ERR_TOO_BIG past 2 GiB.
+ * checked); appends the plaintext to out. Encrypt appends the ciphertext.
  */
 int aes256_cbc_decrypt(struct buf *out, const uint8_t key[32], const uint8_t iv[16], struct slice cipher);
 int aes256_cbc_encrypt(struct buf *out, const uint8_t key[32], const uint8_t iv[16], struct slice plain);
