@@ -192,6 +192,40 @@ create index verifications_address on verifications (address_digest, requested_a
 create index verifications_requested on verifications (requested_at);
 create index verifications_kept on verifications (expires_at) where ended_at is null;
 
+/* Files of accounts, and what became of each row. Of the file nothing is here: it is in the log, sealed, until the import ends. */
+create table user_imports (
+	id text primary key,
+	actor text not null,
+	position integer not null,
+	total integer not null,
+	done integer not null default 0,
+	created integer not null default 0,
+	started_at integer not null,
+	ended_at integer,
+	how text
+) strict, without rowid;
+create index user_imports_started on user_imports (started_at, id);
+create table user_import_rows (
+	import text not null,
+	number integer not null,
+	line integer not null,
+	user text, code text, field text,
+	primary key (import, number)
+) strict, without rowid;
+create view user_import_states as select *, case how when 'DONE' then 'DONE' else iif(how is null, 'RUNNING', 'CANCELLED') end
+	as state from user_imports;
+
+-- on user_import.started
+insert into user_imports (id, actor, position, total, started_at) values (:import_id, :actor, :position, :rows, :time);
+
+-- on user_import.row_done
+insert into user_import_rows (import, number, line, user, code, field)
+values (:import_id, :row, :line, :user_id, :code, :field);
+update user_imports set done = done + 1, created = created + (:outcome = 'CREATED') where id = :import_id;
+
+-- on user_import.ended
+update user_imports set ended_at = :time, how = :how where id = :import_id;
+
 -- on user.registered
 insert into users (id, username, username_claim, email, email_claim, phone, country_code, phone_claim, legacy_claim,
 	display_name, email_verified_at, phone_verified_at, created_at, updated_at, row)
@@ -1132,6 +1166,42 @@ select distinct r.permissions as "permissions:json", r.rules as "rules:json", r.
 from up join member_departments as x on x.department = up.id join member_roles as b on b.member = x.member
 	join roles as r on r.id = b.role and (r.scope = 2 or r.rules <> '[]')
 where up.id not in (select id from over where id is not null);
+
+-- query user_import_open
+/* The one that is to be gone on with. */
+select id, position as "position:int" from user_imports where ended_at is null order by started_at, id limit 1;
+
+-- query user_imports_ended
+select id from user_imports where ended_at is not null;
+
+-- query user_import_rights
+/* What who sent it, by a key if there was one, may now. */
+select u.active and u.deleted_at is null
+		and exists (select 1 from effective_permissions where user = u.id and org is null and permission in ('users:write', '*'))
+		and (:key = '' or exists (select 1 from api_keys as k, json_each(k.scopes) as s where k.id = :key and k.revoked_at is null
+			and k.expires_at > :now and s.value in ('users:write', '*'))) as "write:bool",
+	exists (select 1 from effective_permissions where user = u.id and org is null and permission in ('roles:grant', '*'))
+		as "grant:bool",
+	exists (select 1 from effective_permissions where user = u.id and org is null and permission = '*') as "all:bool"
+from users as u where u.id = :user;
+
+-- query user_import_by_id
+select id, state, nullif(how, 'DONE') as "reason", actor, total as "total:int", done as "done:int", created as "created:int",
+	done - created as "failed:int", started_at as "startedAt:time", ended_at as "endedAt:time"
+from user_import_states where id = :id;
+
+-- query user_import_rows
+/* from counts from 0. */
+select number as "row:int", line as "line:int", user as "userId", code, field from user_import_rows
+where import = :id and number > :from order by number limit :limit;
+
+-- list user_imports
+--   filter state RUNNING|DONE|CANCELLED
+--   range startDate..endDate = started_at
+--   sort -startedAt = started_at
+select id, state, nullif(how, 'DONE') as "reason", actor, total as "total:int", done as "done:int", created as "created:int",
+	done - created as "failed:int", started_at as "startedAt:time", ended_at as "endedAt:time"
+from user_import_states;
 
 -- query account_exists
 select id, active and deleted_at is null as "usable:bool" from users where id = :id;

@@ -104,11 +104,11 @@ static bool read_role(struct action *c, struct slice code, struct account_new *n
 {
 	n->role = system_role_find(code.len > 0 ? code : SLICE("MEMBER"));
 	if (n->role == NULL)
-		return action_fail(c, 400, "invalid", "There is no such role of the whole system.", "角色不存在");
+		return action_fail(c, 400, "invalid", "role: there is no such role of the whole system.", "角色不存在");
 	if (!principal_may(c->rq->principal, "roles:grant") && strcmp(n->role->code, "MEMBER") != 0)
-		return action_fail(c, 403, "forbidden", "Giving a role needs the permission roles:grant.", "没有权限");
+		return action_fail(c, 403, "forbidden", "role: giving one needs the permission roles:grant.", "没有权限");
 	if (strcmp(n->role->code, ROLE_SUPER_ADMIN) == 0 && !principal_may(c->rq->principal, "*"))
-		return action_fail(c, 403, "forbidden", "Nobody gives more than they have.", "没有权限");
+		return action_fail(c, 403, "forbidden", "role: nobody gives more than they have.", "没有权限");
 	return true;
 }
 

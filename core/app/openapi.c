@@ -50,6 +50,7 @@ static const struct {
 	{"PlatformIdentity", "PlatformIdentityList", "platform_identities"},
 	{"Recording", "RecordingList", "recordings"},
 	{"User", "UserList", "users"},
+	{"UserImport", "UserImportList", "user_imports"},
 	{"Webhook", "WebhookList", "webhooks"},
 };
 

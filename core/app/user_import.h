@@ -3,40 +3,31 @@
  * takes, one member a column. A thread of its own makes them one after the other, so that a row
  * that cannot be made stops no other, and says of each what became of it.
  *
- * One import at a time. What is known of them is in memory alone: after a restart
- * the file is sent again, and rows that were made are told as taken.
+ *     user_import.started --> user_import.row_done, once a row --> the file's key is destroyed --> user_import.ended
+ *
+ * All that is known of an import is in the log: an account and the word that its row is done are
+ * appended together, and after a start, however the program ended, the next row is the one
+ * behind the last that is there. The file is kept sealed under a key of its own, until that is destroyed.
+ *
+ * One import at a time: the log sees to it, by a claim.
  */
 #ifndef LULAB_APP_USER_IMPORT_H
 #define LULAB_APP_USER_IMPORT_H
 
-#include "app/app.h"
-#include "base/json.h"
-#include "domain/account.h"
-
-#define IMPORT_BYTES_MAX (1 << 20)
-#define IMPORT_ROWS_MAX 5000
-#define IMPORTS_KEPT 8
+#include "app/action.h"
+#include "app/user_import_file.h"
 
 struct user_imports;
 
-/* In whose name it is done, and what they may. */
-struct import_caller {
-	const char *id; /* copied */
-	bool may_grant, may_all;
-};
-
-int user_imports_open(struct user_imports **ret, struct app *app); /* ERR_NOMEM */
-/* The one that runs ends after the row at hand; before what accounts are made with is closed. NULL is fine. */
+/* Read models run. Goes on with one that has not ended. ERR_NOMEM */
+int user_imports_open(struct user_imports **ret, struct app *app);
+/* After the row at hand; before what accounts are made with is closed. NULL is fine. */
 void user_imports_close(struct user_imports *l);
 
 /*
- * Looks the file through and starts: 0 with its id and how many rows it has. ERR_BUSY: another one runs. ERR_INVALID
- * with a sentence in *why, in the arena: the file is no CSV of accounts, or has too many rows.
+ * In the name of c's caller: looks the file through and starts; *ret_id in the arena. False: the answer is set, as also when another
+ * one runs.
  */
-int user_import_start(struct user_imports *l, struct slice csv, const struct import_caller *caller, struct arena *arena,
-    struct id *ret_id, size_t *ret_rows, struct said *why);
-
-/* What became of one: an object, with `limit` rows from the `from`th (0 is the first) on. ERR_NOT_FOUND. Any thread. */
-int user_import_write(struct user_imports *l, const struct id *id, size_t from, size_t limit, struct json_writer *w);
+bool user_import_start(struct action *c, struct slice csv, struct slice *ret_id, size_t *ret_rows);
 
 #endif

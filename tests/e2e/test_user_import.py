@@ -1,25 +1,22 @@
 #!/usr/bin/env python3
-"""Accounts from a CSV file: every row is told what became of it, and a bad one stops no other."""
+"""Accounts from a CSV file: every row is told what became of it, once and for good, and a bad one stops no other."""
 
 import json
+import os
+import shutil
+import subprocess
 import unittest
 
-from harness import Server, eventually
+import harness
+from harness import Server, eventually, lulab
 
 PASSWORD = "correct horse battery"
 BCRYPT = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW" # of "U*U", as crypt_blowfish's tests have it
 PATH = "/api/v1/users/imports"
+OPEN_BLOB = os.environ.get("OPEN_BLOB", os.path.join(os.path.dirname(harness.BINARY), "tests", "open_blob"))
 
 
-class Import(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server().start()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.__exit__(None, None, None)
-
+class Case(unittest.TestCase):
     def call(self, method, path, body=None, token="admin", status=200, kind="application/json"):
         answer = self.server.request(method, path, body, token=token, headers={"Content-Type": kind})
         self.assertEqual(answer.status, status, answer.body)
@@ -34,6 +31,24 @@ class Import(unittest.TestCase):
         more = "&".join("%s=%s" % pair for pair in query.items())
         path = "%s/%s?%s" % (PATH, started.json["id"], more)
         return eventually(lambda: (lambda d: d["state"] != "RUNNING" and d)(self.call("GET", path).json["data"]))
+
+    def events(self, path):
+        """All of them, page by page."""
+        found, cursor = [], ""
+        while cursor is not None:
+            page = self.call("GET", "/api/v1/events?limit=100&%s%s" % (path, cursor and "&cursor=" + cursor)).json
+            found, cursor = found + page["data"], page["pagination"]["nextCursor"]
+        return found
+
+
+class Import(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server().start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
 
     def users(self, **query):
         return self.call("GET", "/api/v1/users?limit=100&" + "&".join("%s=%s" % p for p in query.items())).json
@@ -60,6 +75,9 @@ class Import(unittest.TestCase):
         self.assertEqual([r["status"] == "CREATED" for r in rows], [True] + [False] * 7 + [True, False])
         self.assertEqual([r.get("code") for r in rows],
                          [None, "invalid", "invalid", "invalid", "taken", "invalid", "invalid", "invalid", None, "taken"])
+        self.assertEqual([r["row"] for r in rows], list(range(1, 11)))
+        self.assertEqual([r.get("field") for r in rows], [None, "username", "email", "role", "username", None, None, "displayName",
+                                                          None, "email"])
         self.assertIn("/displayName", rows[7]["message"])
         self.assertIn("mail", rows[9]["message"])
         row = self.call("GET", "/api/v1/users/" + rows[0]["userId"]).json["data"]
@@ -74,6 +92,12 @@ class Import(unittest.TestCase):
         # The same file again makes nothing twice.
         again = self.done(self.send("username\nimp_one\nimp_six\n"))
         self.assertEqual([r["code"] for r in again["rows"]], ["taken", "taken"])
+        # All that there were are listed, the newest first.
+        listed = self.call("GET", PATH + "?state=DONE").json["data"]
+        ids = [i["id"] for i in listed]
+        self.assertLess(ids.index(again["id"]), ids.index(told["id"]))
+        self.assertEqual({k: v for k, v in told.items() if k != "rows"}, listed[ids.index(told["id"])])
+        self.call("GET", PATH + "?state=SHUT", status=400)
 
     def test_hashes_of_the_system_before(self):
         told = self.done(self.send("username,passwordHash\nhash_one,%s\nhash_two,secret\n" % BCRYPT))
@@ -101,6 +125,8 @@ class Import(unittest.TestCase):
             for name in ("imp_member", "imp_admin")]
         self.send("username\nimp_a\n", 401, token=None)
         self.send("username\nimp_a\n", 403, token=tokens[0])
+        for token, status in ((None, 401), (tokens[0], 403), (tokens[1], 200)):
+            self.call("GET", PATH, token=token, status=status)
         told = self.done(self.send("username,role\nimp_b,SUPER_ADMIN\nimp_c,AUDITOR\n", token=tokens[1]))
         self.assertEqual([(r["status"], r.get("code")) for r in told["rows"]], [("FAILED", "forbidden"), ("CREATED", None)])
         made = self.call("GET", "/api/v1/events?stream=user/%s" % told["rows"][1]["userId"]).json["data"]
@@ -121,6 +147,123 @@ class Import(unittest.TestCase):
         self.assertEqual(counts, sorted(counts))
         self.assertEqual(counts[-1], 300)
         eventually(lambda: self.users(search="many_299")["data"])
+
+
+class Interrupted(Case):
+    """The program is killed in the middle; the next start goes on behind the last row that is in the log."""
+    ROWS = 900
+
+    def setUp(self):
+        self.server = Server().start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+
+    def rows(self, tag):
+        """Every seventh is none, every eleventh has the name of the one before it."""
+        return ["no %s %d,Zuleika Bad" % (tag, i) if i % 7 == 6 else "%s_%d,Zuleika Good" % (tag, i - (i % 11 == 10))
+                for i in range(self.ROWS)]
+
+    def kill_behind(self, path, n, total):
+        """Once so many rows are done, and not all."""
+        def look():
+            data = self.call("GET", path + "?limit=0").json["data"]
+            return data["done"] >= n and data
+        data = eventually(look)
+        self.server.kill()
+        self.assertLess(data["done"], total)
+        return data["done"]
+
+    def open_file(self, started):
+        return subprocess.run([OPEN_BLOB, self.server.data, str(started["position"]), started["data"]["import_id"], "file"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def files_with(self, text, *under):
+        found = []
+        for folder, _, names in os.walk(os.path.join(self.server.data, *under)):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    if text in f.read():
+                        found.append(name)
+        return found
+
+    def test_each_row_is_done_once(self):
+        text = "username,displayName\n" + "\n".join(self.rows("kept")) + "\n"
+        id = self.send(text).json["id"]
+        path, stream = PATH + "/" + id, "stream=user_import/" + id
+        [started] = self.events("type=user_import.started")
+        keys, self.old_keys = os.path.join(self.server.data, "keys"), os.path.join(self.server.data, "old-keys")
+        for n in (1, self.ROWS // 6, self.ROWS // 3):
+            acknowledged = self.kill_behind(path, n, self.ROWS)
+            self.assertEqual(self.open_file(started).stdout.decode(), text)
+            shutil.copytree(keys, self.old_keys, dirs_exist_ok=True)
+            self.server.start()
+            self.assertGreaterEqual(self.call("GET", path).json["data"]["done"], acknowledged)
+            self.assertIn(self.server.request("POST", PATH, b"username\n", headers={"Content-Type": "text/csv"}).status, (400, 409))
+        told = eventually(lambda: (lambda d: d["state"] == "DONE" and d)(self.call("GET", path + "?limit=1000").json["data"]))
+        self.check_rows(told)
+        events = self.events(stream)
+        self.assertEqual([e["type"] for e in events],
+                         ["user_import.started"] + ["user_import.row_done"] * self.ROWS + ["user_import.ended"])
+        self.assertEqual([e["data"]["row"] for e in events[1:-1]], list(range(1, self.ROWS + 1)))
+        self.check_accounts(told)
+        self.check_nothing_left(started)
+        self.check_old_keys(started)
+
+    def check_rows(self, told):
+        created = [i % 7 != 6 and not (i % 11 == 10 and (i - 1) % 7 != 6) for i in range(self.ROWS)]
+        self.assertEqual([r["row"] for r in told["rows"]], list(range(1, self.ROWS + 1)))
+        self.assertEqual([r["status"] == "CREATED" for r in told["rows"]], created)
+        self.assertEqual({r["code"] for r in told["rows"] if "code" in r}, {"invalid", "taken"})
+        self.assertEqual((told["done"], told["created"], told["failed"]), (self.ROWS, sum(created), self.ROWS - sum(created)))
+
+    def check_accounts(self, told):
+        """As many as were told, and each what its row says."""
+        made = {r["userId"] for r in told["rows"] if r["status"] == "CREATED"}
+        registered = [e["data"]["user_id"] for e in self.events("type=user.registered")]
+        self.assertEqual(len(registered), len(made))
+        self.assertEqual(set(registered), made)
+        granted = [e["data"]["user_id"] for e in self.events("type=role.granted")]
+        self.assertEqual(sorted(granted), sorted(made))
+
+    def check_nothing_left(self, started):
+        self.server.stop()
+        lulab("log", "verify", "--data", self.server.data)
+        lulab("projection", "verify", "--data", self.server.data)
+        self.assertEqual(self.open_file(started).returncode, 3)
+        # Accounts have read models; what made none is nowhere.
+        self.assertEqual(self.files_with(b"Zuleika Bad"), [])
+        self.assertEqual(self.files_with(b"no kept"), [])
+        self.assertEqual(self.files_with(b"Zuleika Good", "log"), [])
+
+    def check_old_keys(self, started):
+        """A keyring as it was while the import ran does not bring its key back."""
+        keys = os.path.join(self.server.data, "keys")
+        shutil.rmtree(keys)
+        shutil.copytree(self.old_keys, keys)
+        self.assertEqual(self.open_file(started).returncode, 0)
+        self.server.start()
+        eventually(lambda: b"\nlulab_keys_erased 1\n" in self.server.get("/metrics").body)
+        self.server.stop()
+        self.assertEqual(self.open_file(started).returncode, 3)
+        self.server.start()
+
+    def test_who_may_not_any_more_makes_no_more(self):
+        user = self.call("POST", "/api/v1/users", json.dumps({"username": "gone_admin", "password": PASSWORD, "role": "ADMIN"}).encode(),
+                         status=201).json["id"]
+        token = self.call("POST", "/api/auth/login", json.dumps({
+            "type": "username_password", "username": "gone_admin", "password": PASSWORD}).encode(), token=None).json["accessToken"]
+        id = self.send("username,displayName\n" + "\n".join(self.rows("late")) + "\n", token=token).json["id"]
+        self.call("POST", "/api/v1/users/%s/disable" % user)
+        self.kill_behind(PATH + "/" + id, 1, self.ROWS)
+        self.server.start()
+        data = eventually(lambda: (lambda d: d["state"] != "RUNNING" and d)(self.call("GET", PATH + "/" + id).json["data"]))
+        self.assertEqual((data["state"], data["reason"]), ("CANCELLED", "FORBIDDEN"))
+        self.assertLess(data["done"], self.ROWS)
+        [started] = self.events("type=user_import.started")
+        self.server.stop()
+        self.assertEqual(self.open_file(started).returncode, 3)
+        self.server.start()
+        # The way is free for the next.
+        self.assertEqual(self.done(self.send("username\nafter_it\n"))["state"], "DONE")
 
 
 if __name__ == "__main__":
