@@ -11,6 +11,7 @@ extern const struct route api_departments_routes[];
 extern const struct route api_event_stream_routes[];
 extern const struct route api_events_routes[];
 extern const struct route api_logins_routes[];
+extern const struct route api_key_changes_routes[];
 extern const struct route api_key_usage_routes[];
 extern const struct route api_keys_routes[];
 extern const struct route api_meetings_legacy_routes[];
