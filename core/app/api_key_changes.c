@@ -5,7 +5,7 @@
  * It is shown once; the log has its SHA-256.
  *
  * Everybody who is signed in has keys of their own; those of others need
- * api_keys:manage. A key makes no keys: a log-in does. A key of
+ * api_keys:manage. A key makes no keys: a log-in does, and no old one. A key of
  * an organisation has its scopes there and nowhere else, from whatever its owner
  * may there.
  */
@@ -213,6 +213,14 @@ static bool read_creation(struct action *c, struct request_api_key_create *body,
 	    read_allowed(c, body->allowed_ips.items, body->allowed_ips.n, t);
 }
 
+/* A key lasts for longer than a log-in: who found an old one does not get it. The operator's token is no log-in. */
+static bool may_make(struct action *c)
+{
+	const struct principal *who = c->rq->principal;
+
+	return who->user_id[0] == '\0' || session_is_recent(c);
+}
+
 static void run_create(struct action *c)
 {
 	struct request_api_key_create body;
@@ -224,7 +232,7 @@ static void run_create(struct action *c)
 	struct id person;
 	int rc;
 
-	if (!read_creation(c, &body, &t, &owner) || !has_room(c, owner) || !make(c, &m))
+	if (!read_creation(c, &body, &t, &owner) || !may_make(c) || !has_room(c, owner) || !make(c, &m))
 		return;
 	data = (struct event_api_key_created){.key_id = m.id, .user_id = owner, .org_id = t.org, .prefix = m.prefix, .digest = m.digest,
 	    .last4 = m.last4, .name = t.name, .expires_at_ms = t.expires_at_ms, .rate_limit = t.rate_limit,
@@ -396,7 +404,7 @@ static void run_rotate(struct action *c)
 		action_fail(c, 400, "not_active", "This API key is revoked or has expired; make a new one.", "API Key 已失效");
 		return;
 	}
-	if (!make(c, &m))
+	if (!may_make(c) || !make(c, &m))
 		return;
 	data = (struct event_api_key_rotated){.key_id = m.id, .from_key_id = id, .user_id = row_text(c, row, "userId"),
 	    .prefix = m.prefix, .digest = m.digest, .last4 = m.last4};

@@ -11,6 +11,7 @@ import unittest
 
 from admin_case import AdminCase
 from harness import Server, eventually, lulab
+from people import LaterServer, with_clock
 
 PASSWORD = "correct horse battery"
 service = None  # of all classes that need none of their own
@@ -557,6 +558,36 @@ class Restart(Base):
         self.call("GET", "/api/v1/meetings", token=kept["key"])
         rows = json.loads(lulab("projection", "verify", "--json", "--data", self.server.data).stdout)
         self.assertTrue(all(row["equal"] for row in rows), rows)
+
+
+@with_clock
+class Later(Base):
+    own = LaterServer
+
+    def test_no_key_is_made_by_a_log_in_of_yesterday(self):
+        """integrity.md 20: after twelve hours a factor is asked for again; and a key would outlast the log-in."""
+        self.person("old_hand", "MEMBER")
+        first = self.login("old_hand")
+        path = "/api/v1/api-keys/%s" % self.make(first["accessToken"], scopes=["meetings:read"])["id"]
+        self.server.later(13 * 3600)
+        old = self.call("POST", "/api/auth/refresh-token", {"refreshToken": first["refreshToken"]}).json["accessToken"]
+        new = self.login("old_hand")["accessToken"]
+        for place in ("/api/v1/api-keys", "/admin/api-keys"):
+            refused = self.make(old, 403, path=place, scopes=["meetings:read"])
+            self.assertEqual(refused["code"], "sign_in_again")
+        self.assertEqual(self.call("POST", path + "/rotate", {}, old, status=403).json["code"], "sign_in_again")
+        # What is wrong anyway is said first; what takes rights away, or only looks, is done.
+        self.make(old, 403, scopes=["users:write"])
+        self.call("POST", "/api/v1/api-keys/none/rotate", {}, old, status=404)
+        self.assertEqual(self.call("GET", path, token=old).json["status"], "ACTIVE")
+        self.call("PATCH", path, {"name": "still mine"}, old)
+        user = self.call("GET", "/api/auth/me", token=old).json["id"]
+        self.assertEqual(self.call("GET", "/api/v1/api-keys", token=old).json["pagination"]["total"], 1)
+        self.make(new, scopes=["meetings:read"])
+        rotated = self.call("POST", path + "/rotate", {}, new, status=201).json
+        # The operator's token is no log-in, and no old one.
+        self.make(self.server.admin_token(), scopes=["meetings:read"], userId=user)
+        self.call("DELETE", "/api/v1/api-keys/" + rotated["id"], token=old, status=204)
 
 
 class Proxy(Base):
