@@ -20,6 +20,7 @@ service = None  # of all classes that need none of their own
 def setUpModule():
     global service
     service = Server().start()
+    service.tokens = {}
 
 
 def tearDownModule():
@@ -27,18 +28,19 @@ def tearDownModule():
 
 
 class Base(unittest.TestCase):
-    own = None  # makes a service of the class's own
+    """With a service of its own; other files have classes of this kind, too."""
+
+    env = None
+    kind = Server
 
     @classmethod
     def setUpClass(cls):
-        cls.server = cls.own().start() if cls.own else service
-        if not hasattr(cls.server, "tokens"):
-            cls.server.tokens = {}
+        cls.server = cls.kind(env=cls.env).start()
+        cls.server.tokens = {}
 
     @classmethod
     def tearDownClass(cls):
-        if cls.own:
-            cls.server.__exit__(None, None, None)
+        cls.server.__exit__(None, None, None)
 
     def call(self, method, path, body=None, token=None, headers=None, status=200):
         answer = self.server.request(method, path, None if body is None else json.dumps(body).encode(), token=token,
@@ -76,7 +78,19 @@ class Base(unittest.TestCase):
         return self.call("GET", "/api/v1/events?type=%s&limit=1000" % kind, token=self.server.admin_token()).json["data"]
 
 
-class ApiKeys(Base):
+class Shared(Base):
+    """With the service of all classes of this kind."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = service
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+
+class ApiKeys(Shared):
     def test_a_key_of_everything_is_what_its_owner_may(self):
         admin = self.server.admin_token()
         self.person("wang_stays", "SUPER_ADMIN") # the last one cannot lose it
@@ -420,8 +434,6 @@ class OfAnOrganisation(AdminCase):
 
 
 class Notes(Base):
-    own = Server  # counts all that is refused
-
     def test_uses_and_refusals_are_events_and_cannot_fill_the_log(self):
         token = self.person("denied_one", "MEMBER")
         me = self.call("GET", "/api/auth/me", token=token).json["id"]
@@ -485,7 +497,7 @@ class Notes(Base):
         self.assertLessEqual(len(mine()), 6)
 
 
-class Usage(Base):
+class Usage(Shared):
     def rows(self, token, key, query="", path="/api/v1/api-keys/%s/usage"):
         return self.call("GET", path % key + query, token=token).json["data"]
 
@@ -547,7 +559,7 @@ class Usage(Base):
             self.call("GET", path + "?" + bad, token=token, status=400)
 
 
-class Restart(Base):
+class Restart(Shared):
     def test_a_revoked_key_stays_revoked_whatever_happens(self):
         token = self.somebody()
         gone, kept = self.make(token, scopes=["meetings:read"]), self.make(token, scopes=["meetings:read"])
@@ -562,7 +574,7 @@ class Restart(Base):
 
 @with_clock
 class Later(Base):
-    own = LaterServer
+    kind = LaterServer
 
     def test_no_key_is_made_by_a_log_in_of_yesterday(self):
         """integrity.md 20: after twelve hours a factor is asked for again; and a key would outlast the log-in."""
@@ -591,9 +603,7 @@ class Later(Base):
 
 
 class Proxy(Base):
-    @staticmethod
-    def own():
-        return Server(env={"LULAB_TRUSTED_PROXIES": "127.0.0.1"})
+    env = {"LULAB_TRUSTED_PROXIES": "127.0.0.1"}
 
     def test_a_person_has_so_many_keys(self):
         token = self.person("many_keys", "MEMBER")
