@@ -986,7 +986,7 @@ select id, name, code, description, logo, parent, sort_order as "sortOrder:int",
 from org_rows where id = :id;
 
 -- query org_stats
-/* API keys are those of its members. */
+/* API keys are those that count in it, whatever others its members have. */
 select (select count(*) from members where org = :id and deleted_at is null) as "totalUsers:int",
 	(select count(*) from departments where org = :id and deleted_at is null) as "totalDepartments:int",
 	(select count(*) from members as m join users as u on u.id = m.user where m.org = :id and m.deleted_at is null
@@ -995,10 +995,8 @@ select (select count(*) from members where org = :id and deleted_at is null) as 
 		and u.active and u.deleted_at is null) as "activeUsers:int",
 	(select count(*) from members as m join member_roles as b on b.member = m.id join roles as r on r.id = b.role
 		where m.org = :id and m.deleted_at is null and r.code = 'ADMIN' and r.org is null) as "adminUsers:int",
-	(select count(*) from members as m join api_keys as k on k.user = m.user where m.org = :id and m.deleted_at is null)
-		as "totalApiKeys:int",
-	(select count(*) from members as m join api_keys as k on k.user = m.user where m.org = :id and m.deleted_at is null
-		and k.revoked_at is null and k.expires_at > :now) as "activeApiKeys:int",
+	(select count(*) from api_keys where org = :id) as "totalApiKeys:int",
+	(select count(*) from api_keys where org = :id and revoked_at is null and expires_at > :now) as "activeApiKeys:int",
 	(select count(*) from orgs where parent = :id and deleted_at is null) as "children:int";
 
 -- query org_line

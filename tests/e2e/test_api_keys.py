@@ -426,8 +426,15 @@ class OfAnOrganisation(AdminCase):
             self.call("GET", "/api/v1/api-keys/" + key, None, stranger, 404)
             self.call("DELETE", "/api/v1/api-keys/" + key, None, stranger, 404)
         self.call("DELETE", "/api/v1/api-keys/" + apart["id"], None, boss, 404)
+
+        def counted():
+            stats = self.call("GET", "/admin/orgs/%s/stats" % org)
+            return stats["totalApiKeys"], stats["activeApiKeys"]
+
+        self.assertEqual(counted(), (1, 1))
         self.call("DELETE", "/api/v1/api-keys/" + made["id"], None, boss, 204)
         self.call("GET", "/admin/orgs/" + org, token=made["key"], status=401)
+        self.assertEqual(counted(), (1, 0))
         self.make(boss, orgId=org, scopes=["orgs:read"], userId=user)
         self.make(boss, 403, scopes=["meetings:read"], userId=user)
         self.make(stranger, 403, orgId=org, scopes=["orgs:read"], userId=user)
