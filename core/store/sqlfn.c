@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "crypto/crypto.h"
+#include "domain/effect_id.h"
 #include "store/projection.h"
 
 #define ROW_ID_BYTES 12
@@ -101,6 +102,21 @@ static void latest(sqlite3_context *ctx, int n, sqlite3_value **args)
 	sqlite3_result_text(ctx, text, LATEST_DIGITS + len, sqlite3_free);
 }
 
+static void effect_id(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	struct slice texts[3];
+	char id[EFFECT_ID_LEN + 1];
+
+	(void)n;
+	for (int i = 0; i < 3; i++) {
+		const unsigned char *text = sqlite3_value_text(args[i]);
+
+		texts[i] = slice_of(text, text == NULL ? 0 : (size_t)sqlite3_value_bytes(args[i]));
+	}
+	effect_id_make(id, texts[0], texts[1], texts[2]);
+	sqlite3_result_text(ctx, id, EFFECT_ID_LEN, SQLITE_TRANSIENT);
+}
+
 static const struct {
 	const char *name;
 	int n_args;
@@ -109,6 +125,7 @@ static const struct {
 } functions[] = {
 	{"row_id", -1, row_id, sizeof(struct row_id_memo)},
 	{"latest", 2, latest, 0},
+	{"effect_id", 3, effect_id, 0},
 };
 
 int sqlfn_register(struct sqlite3 *db)

@@ -8,6 +8,8 @@
  *   latest(at, value)     `at` as 16 digits and the value, so that max(x, latest(...))
  *                         keeps the newest value whatever the order of arrival; ''
  *                         when value is NULL. substr(x, 17) has the value again.
+ *   effect_id(cause, effect, step)  the id of an effect (domain/effect_id.h): cause is the :id of the event
+ *                         that asks for it
  */
 #ifndef LULAB_STORE_SQLFN_H
 #define LULAB_STORE_SQLFN_H

@@ -1,0 +1,259 @@
+-- What is owed to the world: for each event that asks for something outside, whether it was done.
+--
+-- A row is wanted by the event itself (the sections below name the effect and its lane), while its effect is
+-- switched on. What became of it is told by events of its own stream. These moves and no others (integrity.md 15); what else
+-- is told changes nothing:
+--
+--     wanted | waiting | unknown, repeatable --> trying(n) --> done | failed | waiting | unknown
+--     wanted | waiting | unknown --> dead --> wanted       the last by a person alone
+--     wanted | waiting --> cancelled
+--
+-- Open is what may still be tried. Of the open rows of one key the one that came first is its head, and only heads are
+-- tried: so the order of a key is kept, and one of it is under way at a time. `turn` is the order of coming; what is
+-- wanted again by a person comes last.
+--
+-- `version` is that of the effect's stream in the present log, for whoever appends to it.
+
+-- table
+create table effects (
+	id text primary key,
+	effect text not null,
+	lane text not null,
+	key text not null,
+	cause integer not null,
+	cause_type text not null,
+	cause_stream text not null,
+	priority integer not null,
+	turn integer not null,
+	state text not null default 'WANTED',
+	is_open integer not null default 1,
+	is_head integer not null default 0,
+	attempt integer not null default 0,
+	tries integer not null default 0,
+	ends integer not null default 0,
+	version integer not null default 0,
+	ready_at integer not null,
+	not_after integer,
+	asked_at integer not null,
+	created_at integer not null,
+	updated_at integer not null,
+	class text,
+	status integer,
+	vendor_id text,
+	message text,
+	reason text,
+	closed integer not null default 0
+) strict;
+create index effects_turns on effects (turn);
+create index effects_keys on effects (lane, key, turn) where is_open = 1;
+create index effects_ready on effects (lane, priority, ready_at) where is_head = 1 and state <> 'TRYING';
+create index effects_states on effects (state, lane, closed, updated_at);
+create index effects_updated on effects (updated_at, id);
+
+create trigger effect_came after insert on effects begin
+	update effects set is_head = not exists (select 1 from effects as o
+		where o.lane = new.lane and o.key = new.key and o.is_open = 1 and o.id <> new.id) where id = new.id;
+end;
+create trigger effect_came_back after update of is_open on effects when old.is_open = 0 and new.is_open = 1 begin
+	update effects set is_head = not exists (select 1 from effects as o
+		where o.lane = new.lane and o.key = new.key and o.is_open = 1 and o.id <> new.id) where id = new.id;
+end;
+create trigger effect_ended after update of is_open on effects when old.is_open = 1 and new.is_open = 0 begin
+	update effects set is_head = 0 where id = new.id;
+	update effects set is_head = 1 where id = (select o.id from effects as o
+		where o.lane = new.lane and o.key = new.key and o.is_open = 1 order by o.turn limit 1);
+end;
+
+create view effect_rows as
+select *, iif(closed, 'YES', 'NO') as closed_text from effects;
+
+create table attempts (
+	effect text not null,
+	attempt integer not null,
+	started_at integer not null,
+	ended_at integer,
+	outcome text,
+	class text,
+	status integer,
+	vendor_id text,
+	message text,
+	primary key (effect, attempt)
+) strict, without rowid;
+
+create table effect_switches (
+	effect text primary key,
+	enabled integer not null,
+	since integer not null
+) strict, without rowid;
+
+create table lane_pauses (
+	lane text primary key,
+	reason text,
+	since integer not null
+) strict, without rowid;
+
+create table breakers (
+	lane text not null,
+	host text not null,
+	state text not null,
+	reason text,
+	until integer not null,
+	since integer not null,
+	primary key (lane, host)
+) strict, without rowid;
+
+-- on effect.enabled
+insert into effect_switches (effect, enabled, since) values (:effect, 1, :time)
+on conflict (effect) do update set enabled = 1, since = excluded.since;
+
+-- on effect.disabled
+insert into effect_switches (effect, enabled, since) values (:effect, 0, :time)
+on conflict (effect) do update set enabled = 0, since = excluded.since;
+
+-- on verification.requested
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'mail.code', ''), 'mail.code', 'mail', :target_digest, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :expires_at_ms, :time, :time, :time
+where :channel = 'EMAIL' and :deliver and exists (select 1 from effect_switches where effect = 'mail.code' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on effect.attempted
+update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time
+where id = :effect_id and is_open = 1 and state <> 'TRYING' and attempt = :attempt - 1;
+insert into attempts (effect, attempt, started_at)
+select :effect_id, :attempt, :time where exists (select 1 from effects
+	where id = :effect_id and state = 'TRYING' and attempt = :attempt)
+on conflict (effect, attempt) do nothing;
+
+-- on effect.done
+update attempts set ended_at = :time, outcome = 'DONE', status = :status, vendor_id = :vendor_id
+where effect = :effect_id and attempt = :attempt
+	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
+update effects set state = 'DONE', is_open = 0, updated_at = :time, class = null, status = :status, vendor_id = :vendor_id,
+	message = null
+where id = :effect_id and state = 'TRYING' and attempt = :attempt;
+
+-- on effect.failed
+update attempts set ended_at = :time, outcome = 'FAILED', class = :class, status = :status, vendor_id = :vendor_id,
+	message = :message
+where effect = :effect_id and attempt = :attempt
+	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
+update effects set state = 'FAILED', is_open = 0, updated_at = :time, class = :class, status = :status,
+	vendor_id = :vendor_id, message = :message
+where id = :effect_id and state = 'TRYING' and attempt = :attempt;
+
+-- on effect.waiting
+update attempts set ended_at = :time, outcome = 'WAITING', class = :class, status = :status, vendor_id = :vendor_id,
+	message = :message
+where effect = :effect_id and attempt = :attempt
+	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
+update effects set state = 'WAITING', ready_at = :retry_at_ms, updated_at = :time, class = :class, status = :status,
+	vendor_id = :vendor_id, message = :message
+where id = :effect_id and state = 'TRYING' and attempt = :attempt;
+
+-- on effect.unknown
+update attempts set ended_at = :time, outcome = 'UNKNOWN', class = :class, status = :status, vendor_id = :vendor_id,
+	message = :message
+where effect = :effect_id and attempt = :attempt
+	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
+update effects set state = 'UNKNOWN', is_open = :repeat, ready_at = :retry_at_ms, ends = ends + (:class = 'process_ended'),
+	updated_at = :time, class = :class, status = :status, vendor_id = :vendor_id, message = :message
+where id = :effect_id and state = 'TRYING' and attempt = :attempt;
+
+-- on effect.dead
+update effects set state = 'DEAD', is_open = 0, reason = :reason, updated_at = :time
+where id = :effect_id and state in ('WANTED', 'WAITING', 'UNKNOWN') and attempt = :attempt;
+
+-- on effect.redriven
+update effects set state = 'WANTED', is_open = 1, tries = 0, ends = 0, ready_at = :ready_at_ms, asked_at = :time,
+	reason = null, closed = 0, updated_at = :time, turn = (select max(turn) + 1 from effects)
+where id = :effect_id and state = 'DEAD';
+
+-- on effect.cancelled
+update effects set state = 'CANCELLED', is_open = 0, reason = :reason, updated_at = :time
+where id = :effect_id and state in ('WANTED', 'WAITING');
+
+-- on effect.closed
+update effects set closed = 1, updated_at = :time where id = :effect_id and state = 'DEAD';
+
+-- on effect.attempted, effect.done, effect.failed, effect.waiting, effect.unknown, effect.dead, effect.redriven, effect.cancelled, effect.closed
+update effects set version = iif(:before = 0, :version, 0) where id = :effect_id;
+
+-- on lane.paused
+insert into lane_pauses (lane, reason, since) values (:lane, :reason, :time)
+on conflict (lane) do update set reason = excluded.reason, since = excluded.since;
+
+-- on lane.resumed
+delete from lane_pauses where lane = :lane;
+
+-- on breaker.opened
+insert into breakers (lane, host, state, reason, until, since) values (:lane, :host, 'OPEN', :reason, :until_ms, :time)
+on conflict (lane, host) do update set state = 'OPEN', reason = excluded.reason, until = excluded.until,
+	since = excluded.since;
+
+-- on breaker.probing
+update breakers set state = 'PROBING', since = :time where lane = :lane and host = :host;
+
+-- on breaker.closed
+delete from breakers where lane = :lane and host = :host;
+
+-- query effects_ready
+select id, effect, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
+	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int"
+from effects where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at <= :now
+	and effect in (select s.effect from effect_switches as s where s.enabled = 1)
+order by priority, ready_at, turn limit 256;
+
+-- query effects_next
+select ready_at as "readyAt:int" from effects
+where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at > :now order by ready_at limit 1;
+
+-- query effects_trying
+select id, effect, lane, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
+	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int"
+from effects where state = 'TRYING' order by lane, turn;
+
+-- query lane_pauses
+select lane, reason, since as "since:time" from lane_pauses order by lane;
+
+-- query breakers
+select lane, host, state, reason, until as "until:int", since as "since:time" from breakers order by lane, host;
+
+-- query lane_counts
+select lane, count(*) as "open:int", coalesce(sum(state = 'TRYING'), 0) as "trying:int", min(created_at) as "oldest:int"
+from effects where is_open = 1 group by lane order by lane;
+
+-- query dead_counts
+select lane, count(*) as "dead:int" from effects where state = 'DEAD' and closed = 0 group by lane order by lane;
+
+-- query effect_to_change
+select id, effect, lane, state, attempt as "attempt:int", version as "version:int", closed as "closed:bool"
+from effects where id = :id;
+
+-- query effects_to_redrive
+select id, effect, lane, state, attempt as "attempt:int", version as "version:int", closed as "closed:bool"
+from effects where state = 'DEAD' and closed = 0 and (:lane = '' or lane = :lane) and (:effect = '' or effect = :effect)
+	and (:reason = '' or reason = :reason)
+order by turn limit 1000;
+
+-- query effect_by_id
+select id, effect, lane, state, reason, class, status as "status:int", vendor_id as "vendorId", message,
+	attempt as "attempt:int", tries as "tries:int", cause as "cause:int", cause_type as "causeType",
+	cause_stream as "causeStream", iif(is_open, ready_at, null) as "readyAt:time", not_after as "notAfter:time",
+	closed as "closed:bool", created_at as "createdAt:time", updated_at as "updatedAt:time",
+	(select json_group_array(json_object('attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
+		'outcome', a.outcome, 'class', a.class, 'status', a.status, 'vendorId', a.vendor_id, 'message', a.message))
+		from (select * from attempts where effect = effects.id order by attempt) as a) as "attempts:json"
+from effects where id = :id;
+
+-- list effects
+--   filter state WANTED|TRYING|WAITING|DONE|FAILED|UNKNOWN|DEAD|CANCELLED
+--   filter lane, effect, reason
+--   filter closed = closed_text YES|NO
+--   range startDate..endDate = updated_at
+--   sort -updatedAt = updated_at, createdAt = created_at
+select id, effect, lane, state, reason, class, status as "status:int", message, attempt as "attempt:int",
+	cause as "cause:int", cause_type as "causeType", iif(is_open, ready_at, null) as "readyAt:time",
+	not_after as "notAfter:time", created_at as "createdAt:time", updated_at as "updatedAt:time"
+from effect_rows;
