@@ -1,18 +1,20 @@
 /*
- * An adapter is one neighbour of the service: its webhooks in, later its
- * effects out. It plugs in as a table; adapters/meson.build names it and the
+ * An adapter is one neighbour of the service: its webhooks in, its effects
+ * out. It plugs in as a table; adapters/meson.build names it and the
  * build makes the list `adapters` of it.
  */
 #ifndef LULAB_APP_ADAPTER_H
 #define LULAB_APP_ADAPTER_H
 
 #include "net/http.h"
+#include "store/effect.h"
 
 struct app;
 
 struct adapter {
 	const char *name;           /* "tencent_meeting" */
 	const struct route *routes; /* ends with {0} */
+	const struct effect *effects; /* ends with {0}; NULL = none. Acted upon while unready() has nothing to say at the start */
 
 	/*
 	 * Before the server listens, on the main thread: 0 and the adapter's own

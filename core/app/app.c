@@ -495,6 +495,32 @@ static int start_adapters(struct app *app, struct buf *problem)
 	return 0;
 }
 
+/* Before anything is accepted: what is asked for from here on is wanted. */
+static int start_effects(struct app *app, struct buf *problem)
+{
+	struct effect_entry entries[EFFECTS_MAX];
+	struct effects_options o = {.log = app->log, .queries = app->queries, .sealer = app->sealer, .clock = app->clock,
+	    .rng = app->rng, .entries = entries, .base_max_ms = app->config->effects_retry_base,
+	    .breaker_ms = app->config->effects_breaker};
+	int rc = 0;
+
+	for (unsigned i = 0; i < app->n_adapters_started; i++) {
+		const struct adapter *adapter = app->adapters[i];
+		const char *why = adapter->unready == NULL ? NULL : adapter->unready(app->adapter_states[i]);
+
+		for (const struct effect *e = adapter->effects; rc == 0 && e != NULL && e->name != NULL; e++) {
+			rc = o.n_entries < EFFECTS_MAX ? 0 : ERR_RANGE;
+			if (rc == 0)
+				entries[o.n_entries++] = (struct effect_entry){e, app->adapter_states[i], why == NULL, why};
+		}
+	}
+	if (rc == 0)
+		rc = effects_start(&app->effects, &o);
+	if (rc != 0)
+		buf_printf(problem, "what is owed to the world cannot be attended to: %s", err_text(rc));
+	return rc;
+}
+
 static void on_pool_started(uv_work_t *work)
 {
 	(void)work;
@@ -527,7 +553,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
 		start_witnesses, begin_log, start_log_check, start_erased, start_reading, start_erasures, start_roles, start_identity,
-		start_setup, start_adapters, start_pool, app_http_start,
+		start_setup, start_adapters, start_effects, start_pool, app_http_start,
 	};
 	int rc;
 
@@ -562,6 +588,8 @@ void app_stop(struct app *app)
 	buf_finish(&app->openapi);
 	for (unsigned i = 0; i < APP_LOOPS_MAX; i++)
 		metrics_http_destroy(atomic_exchange(&app->loop_metrics[i], NULL));
+	effects_stop(app->effects);
+	app->effects = NULL;
 	if (!failed)
 		tick_adapters(app, true);
 	if (!failed && app->caller_notes != NULL && app->log != NULL)

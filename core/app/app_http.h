@@ -24,4 +24,7 @@ extern const struct route *const api_tables[];
 /* Resident memory of this process and what it may use at most (budget, control group or machine), bytes; 0 = unknown. */
 void app_memory(const struct app *app, uint64_t *ret_used, uint64_t *ret_limit);
 
+/* Appends the metrics of effects; metrics_effects.c. */
+void metrics_effects(struct buf *out, struct app *app);
+
 #endif

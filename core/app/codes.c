@@ -158,6 +158,16 @@ static int seal_code(struct asking *a)
 	return rc;
 }
 
+/* The first that the client names; what is not English is read as Chinese. */
+static struct slice language_of(const struct action *c)
+{
+	struct slice accept;
+
+	if (http_request_field(c->rq, "accept-language", &accept) && accept.len >= 2 && slice_same_nocase(accept.ptr, "en", 2))
+		return SLICE("en");
+	return SLICE("zh-CN");
+}
+
 static int make_request(struct asking *a, int64_t now_ms)
 {
 	struct action *c = a->c;
@@ -176,6 +186,7 @@ static int make_request(struct asking *a, int64_t now_ms)
 	a->data.target = a->target->address;
 	a->data.ip = c->rq->address;
 	a->data.user_agent = a->caller->user_agent;
+	a->data.language = language_of(c);
 	a->data.has_subjects = a->data.subjects.has_person = true;
 	a->data.subjects.person.id = a->data.request_id;
 	return seal_code(a);
@@ -214,12 +225,13 @@ static bool ask(struct asking *a)
 	return !e.append.duplicate || too_many(c, now_ms + MINUTE_MS, now_ms, "发送过于频繁，请1分钟后再试");
 }
 
-/* Stands in for mail and SMS on a developer's machine. */
+/* Stands in for mail and SMS on a developer's machine that has none. */
 static void print_for_developer(const struct asking *a)
 {
+	bool goes_out = !a->target->is_phone && a->c->app->config->smtp_host.len > 0;
 	const char *to = arena_printf(a->c->arena, "%.*s", SLICE_ARG(a->target->key));
 
-	if (slice_is(a->c->app->config->env, "development") && a->data.deliver && to != NULL)
+	if (slice_is(a->c->app->config->env, "development") && a->data.deliver && !goes_out && to != NULL)
 		log_info("codes", "LULAB_ENV=development: this code would have been sent", "to", to, "purpose",
 		    purposes[a->purpose].request, "code", a->code);
 }
@@ -252,17 +264,25 @@ bool code_request(struct action *c, enum code_purpose purpose, const struct code
 
 /* ---- trying one ---------------------------------------------------------------------------- */
 
+int code_unseal(struct app *app, struct slice request_id, struct slice sealed_code, struct buf *out)
+{
+	struct buf sealed = BUF_INIT(SEALED_TEXT_MAX);
+	int rc = base64url_decode(&sealed, sealed_code);
+
+	if (rc == 0)
+		rc = seal_open_to(app->sealer, request_id, SLICE(CODE_SEALED_FIELD), buf_slice(&sealed), out);
+	buf_finish(&sealed);
+	return rc;
+}
+
 /* Whether it is that code. What cannot be opened (any more) is nobody's code. */
 static int compare(struct action *c, struct slice request_id, struct slice sealed_text, struct slice code,
     bool *ret_is_right)
 {
-	struct buf sealed = BUF_INIT(SEALED_TEXT_MAX), plain = BUF_INIT(SEALED_TEXT_MAX);
-	int rc = base64url_decode(&sealed, sealed_text);
+	struct buf plain = BUF_INIT(SEALED_TEXT_MAX);
+	int rc = code_unseal(c->app, request_id, sealed_text, &plain);
 
-	if (rc == 0)
-		rc = seal_open_to(c->app->sealer, request_id, SLICE(CODE_SEALED_FIELD), buf_slice(&sealed), &plain);
 	*ret_is_right = rc == 0 && crypto_equal(buf_slice(&plain), code);
-	buf_finish(&sealed);
 	buf_wipe(&plain);
 	return rc == ERR_ERASED || rc == ERR_NOT_FOUND || rc == ERR_CORRUPT || rc == ERR_MALFORMED ? ERR_DENIED : rc;
 }

@@ -82,6 +82,9 @@ void code_use(struct action_events *e, const struct code_right *right, struct sl
 /* Once that is appended: its key can go. */
 void code_used(struct action *c);
 
+/* For who delivers it: appends the code in a request's sealed_code. ERR_ERASED when it is over, ERR_CORRUPT, ... Wipe it. Any thread. */
+int code_unseal(struct app *app, struct slice request_id, struct slice sealed_code, struct buf *out);
+
 /* The 400 or 401 that says a code was not right, nothing more. False. */
 bool code_refuse(struct action *c, int status);
 /* Is the text given one that could be a code? False: the 400 is set. */

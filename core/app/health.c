@@ -8,6 +8,7 @@
 #include "app/api.h"
 #include "app/app_http.h"
 #include "base/err.h"
+#include "store/effect.h"
 
 #define CHECKS_MAX 48
 #define PERCENT_MAX 90 /* functional-spec 16.1: memory or disk above 90 % is an error */
@@ -105,6 +106,18 @@ static void check_witnesses(struct checks *c, struct app *app, struct arena *a)
 		add(c, "witnesses", "quorum", n_ok >= quorum, false, arena_printf(a, "%u sign, %u are needed", n_ok, quorum));
 }
 
+/* A neighbour that fails, and what was given up, are a person's to see; the service itself is well. */
+static void check_effects(struct checks *c, struct app *app, struct arena *a)
+{
+	struct effect_lane_status s;
+
+	for (unsigned i = 0; effects_status(app->effects, i, &s); i++)
+		add(c, "effects", s.lane->name, true, false,
+		    arena_printf(a, "%" PRIu64 " wait, %" PRIu64 " dead%s%s%s", s.waiting, s.dead, s.paused ? "; paused" : "",
+		        s.breaker == BREAKER_CLOSED ? "" : "; left alone because it fails: ",
+		        s.breaker == BREAKER_CLOSED ? "" : s.host));
+}
+
 static void check_rest(struct checks *c, struct app *app, struct arena *a)
 {
 	uint64_t used, limit;
@@ -132,6 +145,7 @@ static void look(struct checks *c, struct app *app, struct arena *a)
 	check_verification(c, app, a);
 	check_models(c, app, a);
 	check_witnesses(c, app, a);
+	check_effects(c, app, a);
 	check_rest(c, app, a);
 }
 
@@ -182,7 +196,7 @@ static void write_group(struct json_writer *w, const struct checks *c, const cha
 
 static void health(struct http_request *rq)
 {
-	static const char *const groups[] = {"log", "witnesses", "readModels", "memory", "disk", "adapters"};
+	static const char *const groups[] = {"log", "witnesses", "readModels", "effects", "memory", "disk", "adapters"};
 	struct app *app = app_of(rq);
 	struct buf body = BUF_INIT(65536);
 	struct json_writer w = JSON_WRITER(&body);

@@ -240,6 +240,7 @@ static void metrics(struct http_request *rq)
 	write_models(&body, app);
 	write_delays(&body, app);
 	write_keys(&body, app);
+	metrics_effects(&body, app);
 	app_memory(app, &used, &limit);
 	gauge(&body, "process_resident_memory_bytes", "Resident memory.", used);
 	gauge(&body, "process_start_time_seconds", "When the process started.", (uint64_t)(app->started_us / 1000000));

@@ -23,6 +23,7 @@
 
 #define PLANTED_BUGS(X) \
 	X(ack_before_commit, "appends are answered before their commit") \
+	X(attempt_late, "an effect is tried before the log knows that it is") \
 	X(bundle_overread, "the last record of a bundle may be a byte short") \
 	X(cursor_any_order, "a forged cursor may name an order that does not exist") \
 	X(cookie_prefix, "a cookie is believed whose name only begins as it should") \

@@ -1,0 +1,354 @@
+/*
+ * The dispatcher: one thread that gives rows to workers. It is woken by events
+ * that concern the read model, by workers that are back, and by the time at which the next
+ * row, token or breaker is due; each time it does the whole of look().
+ *
+ *     RECOVER  what the process before left in TRYING is told to be unknown
+ *     LANES    which are paused, which neighbours are left alone
+ *     then, lane by lane: hand out what is known to be ready, ask the rows again when they changed
+ *
+ * It acts only on rows that have seen all there was in the log at the start and all that it appended itself; an
+ * effect that was handed out is passed over until the rows know what became of it.
+ */
+#include "store/effect_private.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "store/projection.h"
+
+#define SOON_MS 100     /* the rows are not there yet */
+#define LATEST_MS 10000 /* a wall clock may have been set */
+#define COUNT_MS 1000   /* lanes are counted as often, when something happened */
+#define TRYING_MAX 1024
+
+/* ---- what is new in the log ---------------------------------------------------------- */
+
+static void read_log(struct effects *e)
+{
+	struct log_record record;
+
+	while (eventlog_cursor_next(&e->cursor, &record) == 0) {
+		if (projection_handler_of(e->model, record.type) != NULL)
+			e->needed = record.position + 1;
+		if (record.type == EVENT_LANE_PAUSED || record.type == EVENT_LANE_RESUMED)
+			e->lanes_known = false;
+	}
+	eventlog_cursor_pause(&e->cursor);
+}
+
+/* ---- handing out ------------------------------------------------------------------------- */
+
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
+struct lane_host *lane_host_of(struct lane *lane, const struct effect_entry *entry)
+{
+	const char *name = entry->effect->host == NULL ? lane->decl->name : entry->effect->host(entry->state);
+
+	for (unsigned i = 0; i < lane->n_hosts; i++)
+		if (strcmp(lane->hosts[i].name, name) == 0)
+			return &lane->hosts[i];
+	return &lane->hosts[0]; /* made for every entry at the start */
+}
+
+/* How many rows from `next` on go together; 0: they wait for others, until *ret_again_ms (wall clock). */
+static unsigned batch_of(const struct lane *lane, int64_t wall_ms, int64_t *ret_again_ms)
+{
+	unsigned max = lane->decl->batch_max < 1 ? 1 : lane->decl->batch_max > BATCH_MAX ? BATCH_MAX : lane->decl->batch_max;
+	const struct effect_row *first = &lane->ready[lane->next];
+	unsigned n = 1;
+
+	while (n < max && lane->next + n < lane->n_ready && first[n].entry == first->entry)
+		n++;
+	if (max > 1 && n < max && lane->next + n == lane->n_ready &&
+	    wall_ms - first->ready_at_ms < (int64_t)lane->decl->batch_wait_ms) {
+		*ret_again_ms = first->ready_at_ms + lane->decl->batch_wait_ms;
+		return 0;
+	}
+	return n;
+}
+
+/* Under the lane's lock. May the next rows go out now? *ret_again_ms: else, when to ask again (monotonic). */
+static bool allowed(struct lane *lane, struct lane_host *host, const struct effect_row *row, int64_t now_ms,
+    int64_t *ret_again_ms)
+{
+	*ret_again_ms = 0;
+	if (lane->status.paused)
+		return false;
+	if (now_ms < lane->held_until_ms) {
+		*ret_again_ms = lane->held_until_ms;
+		return false;
+	}
+	return breaker_allows(&host->breaker, now_ms, ret_again_ms) &&
+	    lane_policy_allows(&lane->policy, now_ms, row->tries > 0, ret_again_ms);
+}
+
+static struct effect_task *task_of(struct lane *lane, unsigned n)
+{
+	struct effect_task *task = lane->n_flights + n > FLIGHTS_MAX ? NULL : calloc(1, sizeof(*task));
+
+	if (task == NULL)
+		return NULL;
+	task->n = n;
+	for (unsigned i = 0; i < n; i++) {
+		task->rows[i] = lane->ready[lane->next + i];
+		lane->flights[lane->n_flights] = (struct flight){.back = false};
+		memcpy(lane->flights[lane->n_flights].id, task->rows[i].id, sizeof(task->rows[i].id));
+		lane->n_flights++;
+	}
+	return task;
+}
+
+/* One task to a worker. False: nothing more goes out before *again_ms (monotonic, 0 = until something happens). */
+static bool hand_one(struct lane *lane, int64_t *again_ms)
+{
+	struct effects *e = lane->engine;
+	int64_t now_ms = mono_ms(e), wall_ms = clock_wall_ms(e->clock), at_ms = 0;
+	const struct effect_row *row = &lane->ready[lane->next];
+	struct lane_host *host = lane_host_of(lane, row->entry);
+	struct effect_task *task = NULL;
+	unsigned n = batch_of(lane, wall_ms, &at_ms);
+
+	if (n == 0) {
+		*again_ms = sooner(*again_ms, now_ms + (at_ms - wall_ms));
+		return false;
+	}
+	pthread_mutex_lock(&lane->lock);
+	if (lane->n_out < lane->n_threads && allowed(lane, host, row, now_ms, &at_ms)) {
+		task = task_of(lane, n);
+		if (task != NULL) {
+			task->host = host;
+			task->move = breaker_start(&host->breaker, now_ms);
+			lane_policy_start(&lane->policy, now_ms, row->tries > 0);
+			lane->n_out++;
+			list_append(&lane->waiting, &task->link);
+			pthread_cond_signal(&lane->filled);
+		}
+	}
+	pthread_mutex_unlock(&lane->lock);
+	lane->next += task == NULL ? 0 : n;
+	*again_ms = sooner(*again_ms, at_ms);
+	return task != NULL;
+}
+
+static void take_back(struct lane *lane)
+{
+	pthread_mutex_lock(&lane->lock);
+	while (!list_empty(&lane->back)) {
+		struct effect_task *task = container_of(lane->back.next, struct effect_task, link);
+
+		list_remove(&task->link);
+		for (unsigned i = 0; i < task->n; i++)
+			for (unsigned k = 0; k < lane->n_flights; k++)
+				if (strcmp(lane->flights[k].id, task->rows[i].id) == 0) {
+					lane->flights[k].back = true;
+					lane->flights[k].settled = task->settled;
+				}
+		free(task);
+	}
+	pthread_mutex_unlock(&lane->lock);
+}
+
+static void hand_out(struct lane *lane, int64_t *again_ms)
+{
+	while (lane->next < lane->n_ready && hand_one(lane, again_ms)) {
+	}
+}
+
+static bool is_stale(const struct lane *lane)
+{
+	struct effects *e = lane->engine;
+
+	if (!lane->was_read || lane->read_position < e->needed)
+		return true;
+	if (lane->next < lane->n_ready)
+		return false;
+	return lane->more || (lane->next_ready_ms != 0 && lane->next_ready_ms <= clock_wall_ms(e->clock));
+}
+
+static int serve_lane(struct lane *lane, int64_t *again_ms)
+{
+	struct effects *e = lane->engine;
+	int rc = 0;
+
+	take_back(lane);
+	hand_out(lane, again_ms);
+	if (is_stale(lane)) {
+		rc = rows_ready(e, lane);
+		/* The rows may be newer than what was seen of the log: a lane that was paused before them stays so. */
+		read_log(e);
+		if (rc == 0 && !e->lanes_known)
+			rc = ERR_BUSY;
+		if (rc == 0)
+			hand_out(lane, again_ms);
+	}
+	if (lane->next_ready_ms != 0)
+		*again_ms = sooner(*again_ms, mono_ms(e) + (lane->next_ready_ms - clock_wall_ms(e->clock)));
+	return rc;
+}
+
+/* ---- at the start ---------------------------------------------------------------------------- */
+
+static int tell_unfinished(struct effects *e, const struct effect_row *rows, unsigned n)
+{
+	struct arena arena = ARENA_INIT(16 << 20);
+	struct telling t;
+	uint64_t position;
+	int rc = telling_init(&t, e, &arena, (size_t)2 * n);
+
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		tell_process_ended(&t, &rows[i], clock_wall_ms(e->clock));
+	if (rc == 0)
+		rc = telling_append(&t, &position);
+	if (rc == 0) {
+		e->needed = position + 1;
+		log_warn("effects", "the process before ended while effects were tried; whether they happened is not known",
+		    "effects", arena_printf(&arena, "%u", n));
+	}
+	arena_finish(&arena);
+	return rc;
+}
+
+static int recover(struct effects *e)
+{
+	struct effect_row *rows = calloc(TRYING_MAX, sizeof(*rows));
+	unsigned n = 0;
+	int rc = rows == NULL ? ERR_NOMEM : rows_trying(e, rows, TRYING_MAX / 2, &n);
+
+	if (rc == 0 && n > 0)
+		rc = tell_unfinished(e, rows, n);
+	free(rows);
+	e->recovered = rc == 0 && n < TRYING_MAX / 2;
+	return rc == 0 && !e->recovered ? ERR_BUSY : rc;
+}
+
+/* ---- one look ---------------------------------------------------------------------------------- */
+
+static int look(struct effects *e, int64_t *again_ms)
+{
+	int rc = 0;
+
+	read_log(e);
+	if (!e->recovered)
+		rc = recover(e);
+	if (rc == 0 && !e->lanes_known) {
+		rc = rows_lanes(e, !e->breakers_known);
+		e->lanes_known = rc == 0;
+		e->breakers_known = e->breakers_known || rc == 0;
+	}
+	for (unsigned i = 0; rc == 0 && i < e->n_lanes; i++)
+		rc = serve_lane(e->lanes[i], again_ms);
+	if (rc == 0 && mono_ms(e) - e->counted_ms >= COUNT_MS && e->counted_at < e->needed) {
+		rc = rows_counts(e);
+		e->counted_ms = mono_ms(e);
+		e->counted_at = rc == 0 ? e->needed : e->counted_at;
+	}
+	if (e->counted_at < e->needed)
+		*again_ms = sooner(*again_ms, e->counted_ms + COUNT_MS);
+	return rc;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void act(struct effects *e)
+{
+	int64_t again_ms = 0, left_ms;
+	int rc;
+
+	if (atomic_load(&e->stopping)) {
+		uv_stop(&e->loop);
+		return;
+	}
+	rc = look(e, &again_ms);
+	if (rc != 0 && rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT && rc != ERR_BUSY && rc != ERR_CANCELLED)
+		log_warn("effects", "what is to be done cannot be told at the moment", "error", err_name(rc));
+	left_ms = again_ms == 0 ? LATEST_MS : again_ms - mono_ms(e);
+	if (rc != 0 && left_ms > SOON_MS)
+		left_ms = SOON_MS;
+	left_ms = left_ms < 1 ? 1 : left_ms > LATEST_MS ? LATEST_MS : left_ms;
+	uv_timer_start(&e->timer, on_timer, (uint64_t)left_ms, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	act(timer->data);
+}
+
+static void on_wake(uv_async_t *async)
+{
+	act(async->data);
+}
+
+static void on_commit(struct log_follower *follower)
+{
+	struct effects *e = follower->arg;
+	uint64_t needed = e->needed;
+
+	read_log(e);
+	if (e->needed != needed)
+		act(e);
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------- */
+
+static void *run(void *arg)
+{
+	struct effects *e = arg;
+
+	thread_name("lulab-effects");
+	if (log_port_open(&e->port, e->log, &e->loop) == 0) {
+		e->follower.arg = e;
+		log_follower_start(&e->follower, e->port, on_commit);
+		act(e);
+		uv_run(&e->loop, UV_RUN_DEFAULT);
+		log_follower_stop(&e->follower);
+		log_port_close(e->port);
+	} else {
+		log_error("effects", "the dispatcher cannot follow the log: nothing is tried until the next start");
+	}
+	uv_close((uv_handle_t *)&e->timer, NULL);
+	uv_close((uv_handle_t *)&e->wake, NULL);
+	uv_run(&e->loop, UV_RUN_DEFAULT);
+	eventlog_cursor_finish(&e->cursor);
+	return NULL;
+}
+
+int dispatcher_start(struct effects *e)
+{
+	e->model = projection_find(EFFECT_MODEL);
+	e->needed = eventlog_size(e->log);
+	eventlog_cursor_init(&e->cursor, e->log, e->needed, NULL);
+	e->counted_ms = mono_ms(e) - COUNT_MS;
+	if (uv_loop_init(&e->loop) != 0)
+		return ERR_NOMEM;
+	if (uv_async_init(&e->loop, &e->wake, on_wake) != 0) {
+		uv_loop_close(&e->loop);
+		return ERR_NOMEM;
+	}
+	uv_timer_init(&e->loop, &e->timer);
+	e->wake.data = e->timer.data = e;
+	if (pthread_create(&e->thread, NULL, run, e) != 0) {
+		uv_close((uv_handle_t *)&e->timer, NULL);
+		uv_close((uv_handle_t *)&e->wake, NULL);
+		uv_run(&e->loop, UV_RUN_DEFAULT);
+		uv_loop_close(&e->loop);
+		return ERR_NOMEM;
+	}
+	e->thread_started = true;
+	return 0;
+}
+
+void dispatcher_stop(struct effects *e)
+{
+	if (!e->thread_started)
+		return;
+	pthread_join(e->thread, NULL);
+	uv_loop_close(&e->loop);
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		take_back(e->lanes[i]);
+}

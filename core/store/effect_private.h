@@ -1,0 +1,177 @@
+/* What core/store/effect*.c share. */
+#ifndef LULAB_STORE_EFFECT_PRIVATE_H
+#define LULAB_STORE_EFFECT_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "store/effect.h"
+#include "store/effect_lane.h"
+#include "store/eventlog.h"
+#include "store/query.h"
+#include "store/seal.h"
+
+#define LANES_MAX 16
+#define HOSTS_MAX 8
+#define READY_MAX 256   /* what the query gives */
+#define BATCH_MAX 64
+#define FLIGHTS_MAX 1024
+#define EFFECT_MODEL "effects"
+#define CLASS_PROCESS_ENDED "process_ended"
+
+enum row_state { ROW_WANTED, ROW_WAITING, ROW_UNKNOWN, ROW_TRYING };
+
+/* A row of the read model, as far as the engine wants to know. */
+struct effect_row {
+	char id[ID_TEXT_LEN + 1];
+	const struct effect_entry *entry; /* NULL: of an effect this program does not have */
+	enum row_state state;
+	uint64_t cause;
+	unsigned attempt, tries, ends;
+	uint64_t version; /* of its stream */
+	int64_t ready_at_ms, not_after_ms, asked_at_ms;
+};
+
+/* Rows that are tried together, on their way from the dispatcher to a worker and back. */
+struct effect_task {
+	struct list link;
+	struct effect_row rows[BATCH_MAX];
+	unsigned n;
+	struct lane_host *host;
+	enum breaker_move move;   /* that its start made */
+	uint64_t settled;         /* position of the last event that tells of them; 0: none does */
+};
+
+/* An effect that was handed out: rows older than what is told of it count for nothing. */
+struct flight {
+	char id[ID_TEXT_LEN + 1];
+	bool back;
+	uint64_t settled;
+};
+
+struct lane_host {
+	const char *name;
+	struct breaker breaker;
+};
+
+struct lane {
+	struct effects *engine;
+	const struct effect_lane *decl;
+	pthread_t *threads;
+	unsigned n_threads;
+
+	/* The dispatcher's alone. */
+	struct effect_row ready[READY_MAX];
+	unsigned n_ready, next;   /* in `ready` */
+	bool more;                /* the query had more */
+	uint64_t read_position;   /* events folded into `ready` */
+	int64_t next_ready_ms;    /* wall clock: when the next row is due; 0 = none is known of */
+	struct flight flights[FLIGHTS_MAX];
+	unsigned n_flights;
+	bool was_read;
+
+	pthread_mutex_t lock;     /* guards all below */
+	pthread_cond_t filled;    /* a task waits, or all is to stop */
+	struct list waiting, back; /* tasks */
+	unsigned n_out;           /* tasks handed out and not back */
+	struct lane_policy policy;
+	struct lane_host hosts[HOSTS_MAX];
+	unsigned n_hosts;
+	int64_t held_until_ms;    /* monotonic: the log takes no events */
+	struct effect_lane_status status;
+};
+
+struct effects {
+	struct eventlog *log;
+	struct query_pool *queries;
+	struct sealer *sealer;
+	const struct clock *clock;
+	const struct rng *rng;
+	int64_t base_max_ms, breaker_ms;
+	struct effect_entry entries[EFFECTS_MAX];
+	unsigned n_entries;
+	struct lane *lanes[LANES_MAX];
+	unsigned n_lanes;
+	_Atomic bool stopping;
+
+	/* The dispatcher. */
+	pthread_t thread;
+	bool thread_started;
+	uv_loop_t loop;
+	uv_async_t wake;   /* a worker is back, or all is to stop */
+	uv_timer_t timer;
+	struct log_port *port;
+	struct log_follower follower;
+	struct eventlog_cursor cursor;
+	const struct projection *model;
+	uint64_t needed;   /* events the rows must hold: one more than the newest of interest */
+	bool recovered;    /* what the process before left half done was told */
+	bool lanes_known;  /* which are paused */
+	bool breakers_known; /* which were open at the start */
+	int64_t counted_ms;   /* monotonic: when lanes were last counted */
+	uint64_t counted_at;  /* and what `needed` was then */
+};
+
+static inline int64_t mono_ms(const struct effects *e)
+{
+	return clock_monotonic_us(e->clock) / 1000;
+}
+
+/* ---- effect_rows.c: reading the read model; the dispatcher's ---------------------------- */
+
+/* Runs a query that sees all events of interest: 0 with q->out the rows; finish q in any case. */
+int rows_query(struct effects *e, struct query *q, const char *name);
+/* Fills lane->ready with rows that were not handed out. */
+int rows_ready(struct effects *e, struct lane *lane);
+/* Rows in TRYING at a start, at most max. */
+int rows_trying(struct effects *e, struct effect_row *rows, unsigned max, unsigned *ret_n);
+/* Which lanes are paused; once, which breakers were open. */
+int rows_lanes(struct effects *e, bool with_breakers);
+/* How many wait and are dead, for the status. */
+int rows_counts(struct effects *e);
+
+/* ---- effect_tell.c: events --------------------------------------------------------------- */
+
+/* Room for what becomes of n effects. */
+#define TELL_ROOM(n) ((n) * (3 + EFFECT_RESULTS_MAX) + 2)
+
+/* Events that are appended together. */
+struct telling {
+	struct effects *engine;
+	struct arena *arena;
+	struct event_draft *drafts; /* in the arena */
+	size_t n, room;
+	int rc; /* of the first that could not be made */
+};
+int telling_init(struct telling *t, struct effects *e, struct arena *arena, size_t room);
+void tell_attempted(struct telling *t, const struct effect_row *row);
+/* What became of the attempt that row->attempt + 1 was, with all that follows. now_ms: wall clock. */
+void tell_outcome(struct telling *t, const struct effect_row *row, const struct effect_call *call, int64_t now_ms);
+/* Of an attempt whose process ended; row is in TRYING. */
+void tell_process_ended(struct telling *t, const struct effect_row *row, int64_t now_ms);
+void tell_dead(struct telling *t, const struct effect_row *row, const char *reason);
+void tell_cancelled(struct telling *t, const struct effect_row *row, const char *reason);
+/* A move of a breaker; BREAKER_STAYS tells nothing. */
+void tell_breaker(struct telling *t, const struct lane *lane, const struct lane_host *host, enum breaker_move move,
+    int64_t until_ms, const char *reason);
+/* Appends, and forgets them. *ret_position: of the newest. 0 when there were none. */
+int telling_append(struct telling *t, uint64_t *ret_position);
+
+/* ---- effect_run.c: the workers ------------------------------------------------------------- */
+
+void *effect_worker(void *lane);
+
+/* ---- effect_dispatch.c ----------------------------------------------------------------------- */
+
+int dispatcher_start(struct effects *e);
+void dispatcher_stop(struct effects *e);
+struct lane_host *lane_host_of(struct lane *lane, const struct effect_entry *entry);
+
+/* ---- effect_switch.c ----------------------------------------------------------------------- */
+
+/* effect.enabled and .disabled where the log says otherwise. */
+int switches_tell(struct effects *e);
+
+#endif

@@ -1,0 +1,295 @@
+/* What the read model `effects` says, for the dispatcher: which rows may be tried, which lanes are paused. */
+#include "store/effect_private.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/json.h"
+
+#define WAIT_MS 1000
+
+int rows_query(struct effects *e, struct query *q, const char *name)
+{
+	q->def = query_find(name);
+	q->wait_ms = WAIT_MS;
+	q->has_min_position = e->needed > 0;
+	q->min_position = e->needed - 1;
+	if (query_run(e->queries, q) != 0)
+		return q->rc;
+	/* The file of an older version knows other rows; its successor is on its way. */
+	return q->stale ? ERR_UNAVAILABLE : 0;
+}
+
+static void put_int(struct query *q, const char *name, int64_t value)
+{
+	q->params[q->n_params++] = (struct query_param){.name = name, .integer = value, .is_integer = true};
+}
+
+static void put_text(struct query *q, const char *name, const char *value)
+{
+	q->params[q->n_params++] = (struct query_param){.name = name, .text = slice_str(value)};
+}
+
+static int64_t integer_of(struct json_value row, const char *name)
+{
+	struct json_value v;
+	int64_t n = 0;
+
+	return json_member(row, name, &v) && v.type == JSON_NUMBER && json_i64(v, &n) == 0 ? n : 0;
+}
+
+static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
+{
+	struct slice text = {0};
+	struct json_value v;
+
+	if (json_member(row, name, &v) && v.type == JSON_STRING)
+		json_string(v, arena, &text);
+	return text;
+}
+
+static const struct effect_entry *entry_of(const struct effects *e, struct slice name)
+{
+	for (unsigned i = 0; i < e->n_entries; i++)
+		if (slice_is(name, e->entries[i].effect->name))
+			return &e->entries[i];
+	return NULL;
+}
+
+static enum row_state state_of(struct slice name)
+{
+	if (slice_is(name, "TRYING"))
+		return ROW_TRYING;
+	if (slice_is(name, "UNKNOWN"))
+		return ROW_UNKNOWN;
+	return slice_is(name, "WAITING") ? ROW_WAITING : ROW_WANTED;
+}
+
+static void read_row(const struct effects *e, struct json_value v, struct arena *arena, struct effect_row *ret)
+{
+	struct slice id = text_of(v, "id", arena);
+
+	*ret = (struct effect_row){.entry = entry_of(e, text_of(v, "effect", arena)),
+	    .state = state_of(text_of(v, "state", arena)), .cause = (uint64_t)integer_of(v, "cause"),
+	    .attempt = (unsigned)integer_of(v, "attempt"), .tries = (unsigned)integer_of(v, "tries"),
+	    .ends = (unsigned)integer_of(v, "ends"), .version = (uint64_t)integer_of(v, "version"),
+	    .ready_at_ms = integer_of(v, "readyAt"), .not_after_ms = integer_of(v, "notAfter"),
+	    .asked_at_ms = integer_of(v, "askedAt")};
+	if (id.len == ID_TEXT_LEN)
+		snprintf(ret->id, sizeof(ret->id), "%.*s", SLICE_ARG(id));
+	else
+		ret->entry = NULL;
+}
+
+static bool is_out(const struct lane *lane, const char *id)
+{
+	for (unsigned i = 0; i < lane->n_flights; i++)
+		if (memcmp(lane->flights[i].id, id, ID_TEXT_LEN) == 0)
+			return true;
+	return false;
+}
+
+/* Rows as old as `position` tell of these all there is to tell. */
+static void forget_flights(struct lane *lane, uint64_t position)
+{
+	for (unsigned i = 0; i < lane->n_flights;) {
+		if (lane->flights[i].back && lane->flights[i].settled < position)
+			lane->flights[i] = lane->flights[--lane->n_flights];
+		else
+			i++;
+	}
+}
+
+static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms)
+{
+	struct query q = {0};
+	struct json_value row;
+	struct json_reader r;
+	int rc;
+
+	put_text(&q, "lane", lane->decl->name);
+	put_int(&q, "now", now_ms);
+	rc = rows_query(e, &q, "effects_next");
+	lane->next_ready_ms = 0;
+	if (rc == 0) {
+		json_enter(&r, json_root(buf_slice(&q.out)));
+		if (json_next(&r, NULL, &row))
+			lane->next_ready_ms = integer_of(row, "readyAt");
+	}
+	query_finish(&q);
+	return rc;
+}
+
+int rows_ready(struct effects *e, struct lane *lane)
+{
+	int64_t now_ms = clock_wall_ms(e->clock);
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct query q = {0};
+	struct json_value v;
+	struct json_reader r;
+	unsigned n = 0;
+	int rc;
+
+	put_text(&q, "lane", lane->decl->name);
+	put_int(&q, "now", now_ms);
+	rc = rows_query(e, &q, "effects_ready");
+	if (rc == 0) {
+		forget_flights(lane, q.position);
+		lane->read_position = q.position;
+		lane->was_read = true;
+		lane->n_ready = lane->next = 0;
+		json_enter(&r, json_root(buf_slice(&q.out)));
+		for (; json_next(&r, NULL, &v) && n < READY_MAX; n++) {
+			struct effect_row *row = &lane->ready[lane->n_ready];
+
+			read_row(e, v, &arena, row);
+			lane->n_ready += row->entry != NULL && row->entry->enabled && !is_out(lane, row->id);
+		}
+		lane->more = n == READY_MAX;
+	}
+	query_finish(&q);
+	arena_finish(&arena);
+	return rc == 0 ? next_ready(e, lane, now_ms) : rc;
+}
+
+int rows_trying(struct effects *e, struct effect_row *rows, unsigned max, unsigned *ret_n)
+{
+	struct arena arena = ARENA_INIT(4 << 20);
+	struct query q = {0};
+	struct json_value v;
+	struct json_reader r;
+	int rc = rows_query(e, &q, "effects_trying");
+
+	*ret_n = 0;
+	if (rc == 0) {
+		json_enter(&r, json_root(buf_slice(&q.out)));
+		while (*ret_n < max && json_next(&r, NULL, &v)) {
+			read_row(e, v, &arena, &rows[*ret_n]);
+			*ret_n += rows[*ret_n].entry != NULL;
+		}
+	}
+	query_finish(&q);
+	arena_finish(&arena);
+	return rc;
+}
+
+/* ---- lanes ------------------------------------------------------------------------------- */
+
+static struct lane *lane_of(struct effects *e, struct slice name)
+{
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		if (slice_is(name, e->lanes[i]->decl->name))
+			return e->lanes[i];
+	return NULL;
+}
+
+static void note_pauses(struct effects *e, struct json_value rows, struct arena *arena)
+{
+	bool paused[LANES_MAX] = {false}, all = false;
+	struct json_value row;
+	struct json_reader r;
+
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row)) {
+		struct slice name = text_of(row, "lane", arena);
+
+		all = all || slice_is(name, "*");
+		for (unsigned i = 0; i < e->n_lanes; i++)
+			paused[i] = paused[i] || slice_is(name, e->lanes[i]->decl->name);
+	}
+	for (unsigned i = 0; i < e->n_lanes; i++) {
+		pthread_mutex_lock(&e->lanes[i]->lock);
+		e->lanes[i]->status.paused = all || paused[i];
+		pthread_mutex_unlock(&e->lanes[i]->lock);
+	}
+}
+
+static void note_breakers(struct effects *e, struct json_value rows, struct arena *arena)
+{
+	struct json_value row;
+	struct json_reader r;
+
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row)) {
+		struct lane *lane = lane_of(e, text_of(row, "lane", arena));
+		struct slice host = text_of(row, "host", arena);
+		int64_t left_ms = integer_of(row, "until") - clock_wall_ms(e->clock);
+
+		if (lane == NULL)
+			continue;
+		pthread_mutex_lock(&lane->lock);
+		for (unsigned i = 0; i < lane->n_hosts; i++)
+			if (slice_is(host, lane->hosts[i].name))
+				breaker_restore(&lane->hosts[i].breaker, mono_ms(e) + (left_ms > 0 ? left_ms : 0));
+		pthread_mutex_unlock(&lane->lock);
+	}
+}
+
+static int read_lanes(struct effects *e, const char *query,
+    void (*note)(struct effects *e, struct json_value rows, struct arena *arena))
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct query q = {0};
+	int rc = rows_query(e, &q, query);
+
+	if (rc == 0)
+		note(e, json_root(buf_slice(&q.out)), &arena);
+	query_finish(&q);
+	arena_finish(&arena);
+	return rc;
+}
+
+int rows_lanes(struct effects *e, bool with_breakers)
+{
+	int rc = read_lanes(e, "lane_pauses", note_pauses);
+
+	return rc == 0 && with_breakers ? read_lanes(e, "breakers", note_breakers) : rc;
+}
+
+static void note_open(struct effects *e, struct json_value rows, struct arena *arena)
+{
+	struct json_value row;
+	struct json_reader r;
+
+	for (unsigned i = 0; i < e->n_lanes; i++) {
+		pthread_mutex_lock(&e->lanes[i]->lock);
+		e->lanes[i]->status.waiting = e->lanes[i]->status.dead = 0;
+		e->lanes[i]->status.oldest_ms = 0;
+		pthread_mutex_unlock(&e->lanes[i]->lock);
+	}
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row)) {
+		struct lane *lane = lane_of(e, text_of(row, "lane", arena));
+
+		if (lane == NULL)
+			continue;
+		pthread_mutex_lock(&lane->lock);
+		lane->status.waiting = (uint64_t)(integer_of(row, "open") - integer_of(row, "trying"));
+		lane->status.oldest_ms = integer_of(row, "oldest");
+		pthread_mutex_unlock(&lane->lock);
+	}
+}
+
+static void note_dead(struct effects *e, struct json_value rows, struct arena *arena)
+{
+	struct json_value row;
+	struct json_reader r;
+
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row)) {
+		struct lane *lane = lane_of(e, text_of(row, "lane", arena));
+
+		if (lane == NULL)
+			continue;
+		pthread_mutex_lock(&lane->lock);
+		lane->status.dead = (uint64_t)integer_of(row, "dead");
+		pthread_mutex_unlock(&lane->lock);
+	}
+}
+
+int rows_counts(struct effects *e)
+{
+	int rc = read_lanes(e, "lane_counts", note_open);
+
+	return rc == 0 ? read_lanes(e, "dead_counts", note_dead) : rc;
+}

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""One-time codes by mail, through a real SMTP server: sent once as far as the world allows, and never lost."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+from harness import Server, eventually, free_port, lulab
+from mail_server import MailServer, code_in, parsed
+from people import PASSWORD, People
+
+
+def mail_env(peer, **more):
+    return {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(peer.port), "SMTP_FROM": "会议 <codes@example.org>",
+            "LULAB_EFFECTS_RETRY_BASE": "50ms", "LULAB_EFFECTS_BREAKER": "200ms", "LULAB_TRUSTED_PROXIES": "127.0.0.1/32",
+            **more}
+
+
+class MailCase(People, unittest.TestCase):
+    def effects(self, **filters):
+        query = "&".join("%s=%s" % f for f in filters.items())
+        return self.call("GET", "/api/v1/effects?limit=100&" + query, token=self.server.admin_token()).json["data"]
+
+    def effect(self, number=0):
+        rows = self.effects()
+        return self.call("GET", "/api/v1/effects/" + rows[number]["id"], token=self.server.admin_token()).json["data"]
+
+    def until_state(self, state, n=1):
+        return eventually(lambda: len(self.effects(state=state)) >= n and self.effects(state=state))
+
+
+class Codes(MailCase):
+    def setUp(self):
+        self.peer = MailServer().start()
+        self.addCleanup(self.peer.stop)
+        self.server = Server(env=mail_env(self.peer)).start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+
+    def test_a_code_arrives_and_is_used(self):
+        self.send("ada@example.com")
+        mail = eventually(lambda: self.peer.to("ada@example.com"))[0]
+        message = parsed(mail)
+        self.assertEqual(mail["from"], "codes@example.org")
+        self.assertEqual(str(message["From"]), "会议 <codes@example.org>")
+        self.assertEqual(str(message["Subject"]), "LuLab 注册验证码")
+        self.assertEqual(message["Auto-Submitted"], "auto-generated")
+        row = self.until_state("DONE")[0]
+        self.assertEqual(message["Message-ID"], "<%s@example.org>" % row["id"])
+        self.assertEqual((row["effect"], row["lane"], row["attempt"]), ("mail.code", "mail", 1))
+        code = code_in(mail)
+        self.assertIn(code, message.get_body(("html",)).get_content())
+        self.assertTrue(all(len(line) <= 78 and all(32 <= ord(c) < 127 for c in line)
+                            for line in mail["raw"].split("\r\n")))
+        self.register("ada@example.com", code)
+        kinds = [e["type"] for e in self.call("GET", "/api/v1/events?stream=effect/%s&limit=10" % row["id"],
+                                              token=self.server.admin_token()).json["data"]]
+        self.assertEqual(sorted(kinds), ["effect.attempted", "effect.done"])
+        self.assertNotIn(code, self.server.log())
+
+    def test_english_is_written_to_who_reads_it(self):
+        self.call("POST", "/api/auth/otp/send", {"target": "en@example.com", "type": "register"},
+                  headers={"Accept-Language": "en-GB,en;q=0.9"})
+        mail = eventually(lambda: self.peer.to("en@example.com"))[0]
+        self.assertEqual(str(parsed(mail)["Subject"]), "LuLab: your code to sign up")
+        self.assertTrue(self.is_right("en@example.com", code_in(mail)))
+
+    def test_nothing_goes_to_who_has_no_account(self):
+        self.send("nobody@example.com", "login")
+        self.send("somebody@example.com")
+        eventually(lambda: self.peer.to("somebody@example.com"))
+        self.assertEqual(self.peer.to("nobody@example.com"), [])
+        self.assertEqual(len(self.effects()), 1)
+
+    def test_what_is_refused_for_now_is_tried_once_more(self):
+        self.peer.tell(data=["451 4.3.0 later"])
+        self.send("later@example.com")
+        self.until_state("DONE")
+        mails = self.peer.to("later@example.com")
+        self.assertEqual([m["answer"] for m in mails], ["451 4.3.0 later", "250 OK"])
+        self.assertEqual(mails[0]["raw"], mails[1]["raw"])
+        effect = self.effect()
+        self.assertEqual([(a["outcome"], a["status"]) for a in effect["attempts"]], [("WAITING", 451), ("DONE", 250)])
+        self.assertTrue(self.is_right("later@example.com", code_in(mails[1])))
+
+    def test_what_is_refused_for_good_waits_for_a_person(self):
+        self.peer.tell(data=["554 5.7.1 no"])
+        self.send("dead@example.com")
+        dead = self.until_state("DEAD")[0]
+        self.assertEqual((dead["reason"], dead["class"], dead["status"]), ("REFUSED", "smtp_refused", 554))
+        listed = lulab("effects", "list", "--data", self.server.data, "--state", "DEAD",
+                       "--to", "http://127.0.0.1:%d" % self.server.port).stdout
+        self.assertIn(dead["id"], listed)
+        self.assertEqual(len(self.peer.to("dead@example.com")), 1)
+        lulab("effects", "retry", dead["id"], "--data", self.server.data, "--to",
+              "http://127.0.0.1:%d" % self.server.port)
+        self.until_state("DONE")
+        mails = self.peer.to("dead@example.com")
+        self.assertEqual(len(mails), 2)
+        self.assertEqual(parsed(mails[0])["Message-ID"], parsed(mails[1])["Message-ID"])
+        self.assertTrue(self.is_right("dead@example.com", code_in(mails[1])))
+
+    def test_a_mailbox_that_does_not_exist_is_no_dead_letter(self):
+        self.peer.tell(rcpt=["550 5.1.1 nobody here"])
+        self.send("typo@example.com")
+        failed = self.until_state("FAILED")[0]
+        self.assertEqual((failed["class"], failed["status"]), ("mailbox", 550))
+        self.assertEqual(self.peer.to("typo@example.com"), [])
+
+    def test_no_answer_is_unknown_and_the_same_mail_goes_again(self):
+        self.peer.tell(data=["silent"])
+        self.send("silent@example.com")
+        self.until_state("DONE")
+        mails = self.peer.to("silent@example.com")
+        self.assertEqual(len(mails), 2)
+        self.assertEqual(mails[0]["raw"], mails[1]["raw"])
+        self.assertEqual([a["outcome"] for a in self.effect()["attempts"]], ["UNKNOWN", "DONE"])
+
+    def test_a_kill_before_the_answer(self):
+        self.peer.tell(data=["hang"])
+        self.send("kill@example.com")
+        eventually(lambda: self.peer.to("kill@example.com"))
+        self.server.kill()
+        self.server.start()
+        self.until_state("DONE")
+        mails = self.peer.to("kill@example.com")
+        self.assertEqual(len(mails), 2)
+        self.assertEqual(mails[0]["raw"], mails[1]["raw"])
+        attempts = self.effect()["attempts"]
+        self.assertEqual([(a["outcome"], a["class"]) for a in attempts], [("UNKNOWN", "process_ended"), ("DONE", None)])
+        self.assertTrue(self.is_right("kill@example.com", code_in(mails[1])))
+
+    def test_a_restart_sends_nothing_again(self):
+        self.send("once@example.com")
+        self.until_state("DONE")
+        self.assertEqual(self.server.stop(), 0)
+        lulab("projection", "rebuild", "effects", "--data", self.server.data)
+        self.server.start()
+        self.send("next@example.com")
+        self.until_state("DONE", 2)
+        self.assertEqual(len(self.peer.to("once@example.com")), 1)
+        lulab("log", "verify", "--data", self.server.data)
+
+    def test_a_server_that_is_down_is_waited_for(self):
+        self.peer.stop()
+        for i in range(8):
+            self.send("down%d@example.com" % i)
+        eventually(lambda: [e for e in self.events("breaker.opened")])
+        # Nothing else waits for it.
+        self.create(username="meanwhile")
+        self.call("POST", "/api/auth/login", {"type": "username_password", "username": "meanwhile", "password": PASSWORD})
+        self.peer.start()
+        self.until_state("DONE", 8)
+        self.assertEqual(len(self.peer.mails), 8)
+        eventually(lambda: self.events("breaker.closed"))
+
+    def test_a_paused_lane_waits(self):
+        admin = self.server.admin_token()
+        self.call("POST", "/api/v1/effects/lanes/mail/pause", {"reason": "the provider moves"}, admin)
+        self.send("paused@example.com")
+        lane = self.call("GET", "/api/v1/effects/lanes", token=admin).json["data"][0]
+        self.assertEqual((lane["lane"], lane["paused"]), ("mail", True))
+        # What a person does elsewhere goes on, so that the wait is no accident of timing.
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        self.assertEqual([e["state"] for e in self.effects()], ["WANTED"])
+        self.assertEqual(self.peer.mails, [])
+        self.call("POST", "/api/v1/effects/lanes/mail/resume", token=admin)
+        self.until_state("DONE")
+
+    def test_a_dead_one_can_be_let_be(self):
+        self.peer.tell(data=["554 no", "554 no"])
+        for who in ("one", "two"):
+            self.send("%s@example.com" % who)
+        dead = self.until_state("DEAD", 2)
+        admin = self.server.admin_token()
+        path = "/api/v1/effects/%s" % dead[0]["id"]
+        self.call("POST", path + "/drop", {}, admin, status=400)
+        self.call("POST", path + "/drop", {"reason": "too late"}, admin)
+        self.call("POST", path + "/drop", {"reason": "too late"}, admin, status=409)
+        self.assertEqual([e["id"] for e in self.effects(state="DEAD", closed="NO")], [dead[1]["id"]])
+        self.call("POST", "/api/v1/effects/retry", {"lane": "mail"}, admin)
+        self.until_state("DONE")
+        self.assertEqual(len(self.effects(state="DEAD")), 1)
+        self.call("POST", "/api/v1/effects/%s/retry" % ("0" * 32), token=admin, status=404)
+        self.call("POST", "/api/v1/effects/%s/retry" % self.effects(state="DONE")[0]["id"], token=admin, status=409)
+        self.call("GET", "/api/v1/effects", status=401)
+
+
+class Encrypted(MailCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory()
+        self.addCleanup(self.dir.cleanup)
+        self.cert, self.key = (os.path.join(self.dir.name, n) for n in ("cert.pem", "key.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", self.key, "-out", self.cert, "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+
+    def serve(self, **more):
+        self.peer = MailServer(args=["--tls", self.cert, self.key, "--auth", "sender", "geheim"]).start()
+        self.addCleanup(self.peer.stop)
+        self.server = Server(env=mail_env(self.peer, SMTP_USER="sender", **more)).start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+
+    def test_starttls_and_auth(self):
+        self.serve(SMTP_PASS="geheim", SMTP_CA_FILE=self.cert)
+        self.send("tls@example.com")
+        mail = eventually(lambda: self.peer.to("tls@example.com"))[0]
+        self.assertEqual((mail["tls"], mail["user"]), (True, "sender"))
+        self.until_state("DONE")
+
+    def test_a_wrong_password_stops_the_lane(self):
+        self.serve(SMTP_PASS="falsch", SMTP_CA_FILE=self.cert)
+        self.send("denied@example.com")
+        waiting = eventually(lambda: [e for e in self.effects() if e["class"]])[0]
+        self.assertEqual((waiting["state"], waiting["class"]), ("WAITING", "credentials"))
+        self.assertTrue(eventually(lambda: self.events("breaker.opened")))
+        self.assertNotIn("falsch", self.server.log())
+
+    def test_a_certificate_that_nobody_vouches_for(self):
+        self.serve(SMTP_PASS="geheim")
+        self.send("mitm@example.com")
+        waiting = eventually(lambda: [e for e in self.effects() if e["class"]])[0]
+        self.assertEqual(waiting["class"], "certificate")
+        self.assertEqual(self.peer.mails, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,409 @@
+/* lulab effects: what is owed to the world, on the running service or its data directory (service.h). */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/codec.h"
+#include "base/json.h"
+#include "service.h"
+#include "table.h"
+
+#define BODY_MAX 8192
+#define ANSWER_MAX (8 << 20)
+#define PATH_MAX_LEN 2048
+
+static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
+{
+	struct slice text = {0};
+	struct json_value v;
+
+	if (!json_member(row, name, &v))
+		return text;
+	if (v.type == JSON_STRING)
+		json_string(v, arena, &text);
+	else if (v.type == JSON_NUMBER || v.type == JSON_TRUE || v.type == JSON_FALSE)
+		text = v.text;
+	return text;
+}
+
+/* ---- list, lanes -------------------------------------------------------------------------- */
+
+static void put_rows(struct table *t, const struct table_column *columns, struct json_value page, struct arena *arena)
+{
+	struct json_value data, row;
+	struct json_reader r;
+
+	if (!json_member(page, "data", &data))
+		return;
+	json_enter(&r, data);
+	while (json_next(&r, NULL, &row))
+		for (const struct table_column *c = columns; c->title != NULL; c++) {
+			struct slice text = text_of(row, c->name, arena);
+
+			if (text.len > 0)
+				table_put(t, text);
+			else
+				table_put_none(t);
+		}
+}
+
+static void write_path(struct buf *path, const struct invocation *in, struct slice cursor)
+{
+	static const char *const names[] = {"state", "lane", "effect"};
+
+	buf_append_str(path, "/api/v1/effects?limit=100");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (option_text(in, names[i]) != NULL) {
+			buf_printf(path, "&%s=", names[i]);
+			percent_encode(path, slice_str(option_text(in, names[i])));
+		}
+	if (cursor.len > 0)
+		buf_printf(path, "&cursor=%.*s", SLICE_ARG(cursor));
+}
+
+static const struct table_column effect_columns[] = {{"ID", "id", TABLE_TEXT}, {"EFFECT", "effect", TABLE_TEXT},
+    {"STATE", "state", TABLE_TEXT}, {"REASON", "reason", TABLE_TEXT}, {"TRIES", "attempt", TABLE_NUMBER},
+    {"ANSWER", "status", TABLE_NUMBER}, {"CLASS", "class", TABLE_TEXT}, {"CAUSE", "cause", TABLE_NUMBER},
+    {"UPDATED", "updatedAt", TABLE_TEXT}, {0}};
+
+static enum exit_status put_effects(struct service *s, struct table *t)
+{
+	struct arena arena = ARENA_INIT(256 << 20);
+	struct slice cursor = {0};
+	enum exit_status status;
+
+	do {
+		struct buf path = BUF_INIT(PATH_MAX_LEN), answer = BUF_INIT(ANSWER_MAX);
+		struct json_value pagination, page;
+
+		write_path(&path, s->in, cursor);
+		cursor = (struct slice){0};
+		status = path.rc != 0 ? command_fail_usage(s->in, "what is asked for is too long")
+		                      : service_ask(s, "GET", path.ptr, cursor, &answer);
+		if (status == STATUS_OK) {
+			page = json_root(buf_slice(&answer));
+			put_rows(t, effect_columns, page, &arena);
+			if (json_member(page, "pagination", &pagination))
+				cursor = arena_dup(&arena, text_of(pagination, "nextCursor", &arena));
+		}
+		buf_finish(&path);
+		buf_finish(&answer);
+	} while (status == STATUS_OK && cursor.len > 0 && !command_interrupted());
+	arena_finish(&arena);
+	return status;
+}
+
+static const struct table_column lane_columns[] = {{"LANE", "lane", TABLE_TEXT}, {"PAUSED", "paused", TABLE_TEXT},
+    {"NEIGHBOUR", "host", TABLE_TEXT}, {"BREAKER", "breaker", TABLE_TEXT}, {"RUNNING", "running", TABLE_NUMBER},
+    {"WAITING", "waiting", TABLE_NUMBER}, {"DEAD", "dead", TABLE_NUMBER}, {"OLDEST", "oldestAt", TABLE_TEXT}, {0}};
+
+static enum exit_status put_lanes(struct service *s, struct table *t)
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct buf answer = BUF_INIT(ANSWER_MAX);
+	enum exit_status status = service_ask(s, "GET", "/api/v1/effects/lanes", (struct slice){0}, &answer);
+
+	if (status == STATUS_OK)
+		put_rows(t, lane_columns, json_root(buf_slice(&answer)), &arena);
+	buf_finish(&answer);
+	arena_finish(&arena);
+	return status;
+}
+
+static enum exit_status show_table(struct invocation *in, const struct table_column *columns,
+    enum exit_status (*put)(struct service *s, struct table *t))
+{
+	struct service s;
+	struct table *t = NULL;
+	enum exit_status status = service_open(&s, in);
+	int rc = 0;
+
+	if (status == STATUS_OK)
+		rc = table_open(&t, stdout, columns, option_is_set(in, "json"));
+	if (status == STATUS_OK && rc == 0)
+		status = put(&s, t);
+	if (status == STATUS_OK && rc == 0)
+		rc = table_close(t);
+	if (rc != 0)
+		status = command_fail_err(in, rc, "cannot list the effects");
+	service_close(&s);
+	return status;
+}
+
+static int run_list(struct invocation *in)
+{
+	return show_table(in, effect_columns, put_effects);
+}
+
+static int run_lanes(struct invocation *in)
+{
+	return show_table(in, lane_columns, put_lanes);
+}
+
+/* ---- one effect ------------------------------------------------------------------------------- */
+
+static enum exit_status ask_about(struct service *s, const char *method, const char *below, const char *suffix,
+    struct slice body, struct buf *answer)
+{
+	struct buf path = BUF_INIT(PATH_MAX_LEN);
+	enum exit_status status;
+
+	buf_printf(&path, "/api/v1/effects%s", below);
+	if (s->in->n_arguments > 0 && strcmp(s->in->arguments[0], "*") != 0) {
+		buf_append_char(&path, '/');
+		percent_encode(&path, slice_str(s->in->arguments[0]));
+	}
+	buf_append_str(&path, suffix);
+	status = path.rc != 0 ? command_fail_usage(s->in, "the argument is too long")
+	                      : service_ask(s, method, path.ptr, body, answer);
+	buf_finish(&path);
+	return status;
+}
+
+static int run_show(struct invocation *in)
+{
+	struct buf answer = BUF_INIT(ANSWER_MAX);
+	struct json_value data;
+	struct service s;
+	enum exit_status status = service_open(&s, in);
+
+	if (status == STATUS_OK)
+		status = ask_about(&s, "GET", "", "", (struct slice){0}, &answer);
+	if (status == STATUS_OK && json_member(json_root(buf_slice(&answer)), "data", &data))
+		printf("%.*s\n", SLICE_ARG(data.text));
+	service_close(&s);
+	buf_finish(&answer);
+	return status;
+}
+
+static void put_option(struct json_writer *w, const struct invocation *in, const char *option)
+{
+	if (option_text(in, option) == NULL)
+		return;
+	json_name(w, option);
+	json_put_str(w, option_text(in, option));
+}
+
+/* Every act has at most a reason to say. */
+static int act(struct invocation *in, const char *below, const char *suffix, bool reason, const char *done)
+{
+	struct buf body = BUF_INIT(BODY_MAX);
+	struct json_writer w = JSON_WRITER(&body);
+	struct service s;
+	enum exit_status status = service_open(&s, in);
+
+	if (reason) {
+		json_begin_object(&w);
+		put_option(&w, in, "reason");
+		json_end_object(&w);
+	}
+	if (status == STATUS_OK)
+		status = ask_about(&s, "POST", below, suffix, buf_slice(&body), NULL);
+	if (status == STATUS_OK)
+		command_note(in, "%s", done);
+	service_close(&s);
+	buf_finish(&body);
+	return status;
+}
+
+/* ---- retry, drop, pause, resume -------------------------------------------------------------------- */
+
+static enum exit_status retry_all(struct service *s)
+{
+	struct buf body = BUF_INIT(BODY_MAX), answer = BUF_INIT(ANSWER_MAX);
+	struct json_writer w = JSON_WRITER(&body);
+	struct arena arena = ARENA_INIT(4096);
+	struct json_value data;
+	enum exit_status status;
+
+	json_begin_object(&w);
+	put_option(&w, s->in, "lane");
+	put_option(&w, s->in, "effect");
+	json_name(&w, "perMinute");
+	json_put_u64(&w, option_number(s->in, "per-minute"));
+	json_end_object(&w);
+	status = service_ask(s, "POST", "/api/v1/effects/retry", buf_slice(&body), &answer);
+	if (status == STATUS_OK && json_member(json_root(buf_slice(&answer)), "data", &data))
+		printf("%.*s\n", SLICE_ARG(text_of(data, "count", &arena)));
+	buf_finish(&body);
+	buf_finish(&answer);
+	arena_finish(&arena);
+	return status;
+}
+
+static int run_retry(struct invocation *in)
+{
+	struct service s;
+	enum exit_status status;
+
+	if (in->n_arguments == 1)
+		return act(in, "", "/retry", false, "it is wanted again");
+	if (!option_is_set(in, "all"))
+		return command_fail_usage(in, "name an effect, or say --all");
+	status = service_open(&s, in);
+	if (status == STATUS_OK)
+		status = retry_all(&s);
+	service_close(&s);
+	return status;
+}
+
+static int run_drop(struct invocation *in)
+{
+	if (option_text(in, "reason") == NULL)
+		return command_fail_usage(in, "--reason is missing: the log keeps why");
+	return act(in, "", "/drop", true, "nobody tries it any more");
+}
+
+static int run_pause(struct invocation *in)
+{
+	bool all = strcmp(in->arguments[0], "*") == 0;
+
+	if (option_text(in, "reason") == NULL)
+		return command_fail_usage(in, "--reason is missing: the log keeps why");
+	return act(in, all ? "" : "/lanes", "/pause", true, "nothing more is tried until it is resumed");
+}
+
+static int run_resume(struct invocation *in)
+{
+	bool all = strcmp(in->arguments[0], "*") == 0;
+
+	return act(in, all ? "" : "/lanes", "/resume", false, "it goes on");
+}
+
+/* ---- the commands -------------------------------------------------------------------------------------- */
+
+#define WHERE_ABOUT "A running service is asked with the admin token of its data directory; on the directory of a stopped " \
+	"one the command does the same by itself."
+#define OPTION_REASON \
+	{.name = "reason", .kind = OPTION_TEXT, .value = "TEXT", .summary = "why; kept in the log for good, so name no person"}
+#define OPTION_LANE {.name = "lane", .kind = OPTION_TEXT, .value = "LANE", .summary = "only those of this lane"}
+#define OPTION_EFFECT {.name = "effect", .kind = OPTION_TEXT, .value = "NAME", .summary = "only those of this name, as mail.code"}
+
+static const char *const states[] = {
+	"WANTED", "TRYING", "WAITING", "DONE", "FAILED", "UNKNOWN", "DEAD", "CANCELLED", NULL};
+static const struct option list_options[] = {
+	{.name = "state", .kind = OPTION_CHOICE, .value = "STATE", .choices = states,
+	 .summary = "WANTED, TRYING, WAITING, DONE, FAILED, UNKNOWN, DEAD or CANCELLED"},
+	OPTION_LANE,
+	OPTION_EFFECT,
+	OPTION_JSON,
+	OPTIONS_SERVICE,
+	{0},
+};
+static const struct option lanes_options[] = {OPTION_JSON, OPTIONS_SERVICE, {0}};
+static const struct option service_options[] = {OPTIONS_SERVICE, {0}};
+static const struct option retry_options[] = {
+	{.name = "all", .kind = OPTION_FLAG, .summary = "all dead ones that match, at most 1,000 at a time; prints how many"},
+	OPTION_LANE,
+	OPTION_EFFECT,
+	{.name = "per-minute", .kind = OPTION_NUMBER, .value = "N", .fallback = "600", .min = 1, .max = 100000,
+	 .summary = "of --all: so many are due a minute"},
+	OPTIONS_SERVICE,
+	{0},
+};
+static const struct option reason_options[] = {OPTION_REASON, OPTIONS_SERVICE, {0}};
+
+static const struct example list_examples[] = {
+	{"lulab effects list --state DEAD", "what was given up and waits for a person"}, {0}};
+static const struct example show_examples[] = {
+	{"lulab effects show 5f0c21a97f1f4a0e9b3d7c6b5a493827 | jq .attempts", "every attempt, and what was answered"}, {0}};
+static const struct example lanes_examples[] = {{"lulab effects lanes", "which neighbours fail, and how much waits"}, {0}};
+static const struct example retry_examples[] = {
+	{"lulab effects retry 5f0c21a97f1f4a0e9b3d7c6b5a493827", "once more, with the same id"},
+	{"lulab effects retry --all --lane mail --per-minute 60", "after the mail server was mended"},
+	{0},
+};
+static const struct example drop_examples[] = {
+	{"lulab effects drop 5f0c21a97f1f4a0e9b3d7c6b5a493827 --reason \"too late\"", "takes it off the list of dead ones"}, {0}};
+static const struct example pause_examples[] = {
+	{"lulab effects pause mail --reason \"the provider moves\"", "what is asked for meanwhile waits"},
+	{"lulab effects pause '*' --reason maintenance", "every lane"},
+	{0},
+};
+static const struct example resume_examples[] = {{"lulab effects resume mail", "all that waited is tried now"}, {0}};
+
+static const struct command effects_list = {
+	.name = "list",
+	.summary = "Show what is owed to the world, the newest first",
+	.description = WHERE_ABOUT,
+	.options = list_options,
+	.examples = list_examples,
+	.run = run_list,
+};
+
+static const struct command effects_show = {
+	.name = "show",
+	.summary = "Show one effect and its attempts, as JSON",
+	.description = WHERE_ABOUT,
+	.arguments = "ID",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.options = service_options,
+	.examples = show_examples,
+	.run = run_show,
+};
+
+static const struct command effects_lanes = {
+	.name = "lanes",
+	.summary = "Show how each lane stands",
+	.description = "Of a running service: a stopped one has none.",
+	.options = lanes_options,
+	.examples = lanes_examples,
+	.run = run_lanes,
+};
+
+static const struct command effects_retry = {
+	.name = "retry",
+	.summary = "Try what was given up once more",
+	.description = WHERE_ABOUT,
+	.arguments = "[ID]",
+	.arguments_max = 1,
+	.options = retry_options,
+	.examples = retry_examples,
+	.run = run_retry,
+};
+
+static const struct command effects_drop = {
+	.name = "drop",
+	.summary = "Let a dead effect be, or cancel one that waits",
+	.description = WHERE_ABOUT,
+	.arguments = "ID",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.options = reason_options,
+	.examples = drop_examples,
+	.run = run_drop,
+};
+
+static const struct command effects_pause = {
+	.name = "pause",
+	.summary = "Hold a lane, or all of them",
+	.description = "LANE is a name as lulab effects lanes has it, or *. " WHERE_ABOUT,
+	.arguments = "LANE",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.options = reason_options,
+	.examples = pause_examples,
+	.run = run_pause,
+};
+
+static const struct command effects_resume = {
+	.name = "resume",
+	.summary = "Let a paused lane go on",
+	.description = "LANE is a name as lulab effects lanes has it, or *. " WHERE_ABOUT,
+	.arguments = "LANE",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.options = service_options,
+	.examples = resume_examples,
+	.run = run_resume,
+};
+
+static const struct command *const commands[] = {&effects_list, &effects_show, &effects_lanes, &effects_retry,
+    &effects_drop, &effects_pause, &effects_resume, NULL};
+
+extern const struct command cmd_effects;
+const struct command cmd_effects = {
+	.name = "effects",
+	.summary = "What is owed to the world: look, try again, let be, hold",
+	.commands = commands,
+};
