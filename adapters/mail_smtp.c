@@ -118,6 +118,10 @@ static int rc_of(CURLcode code, struct dialogue *d)
 	case CURLE_SSL_CACERT_BADFILE:
 		d->answer->certificate = true;
 		return ERR_DENIED;
+	case CURLE_LOGIN_DENIED: /* whatever was said last: there may be several ways to sign in */
+		d->answer->phase = SMTP_AUTH;
+		d->answer->code = d->answer->code < 500 ? 535 : d->answer->code;
+		return ERR_DENIED;
 	case CURLE_USE_SSL_FAILED:
 		d->answer->no_tls = true;
 		return ERR_DENIED;

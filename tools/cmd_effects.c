@@ -27,6 +27,21 @@ static struct slice text_of(struct json_value row, const char *name, struct aren
 
 /* ---- list, lanes -------------------------------------------------------------------------- */
 
+static void put_cell(struct table *t, const struct table_column *c, struct json_value row, struct arena *arena)
+{
+	struct slice text = text_of(row, c->name, arena);
+	int64_t n;
+
+	if (c->kind == TABLE_NUMBER && slice_to_i64(text, &n) == 0)
+		table_put_i64(t, n);
+	else if (c->kind == TABLE_BOOL)
+		table_put_bool(t, slice_is(text, "true"));
+	else if (c->kind == TABLE_TEXT && text.len > 0)
+		table_put(t, text);
+	else
+		table_put_none(t);
+}
+
 static void put_rows(struct table *t, const struct table_column *columns, struct json_value page, struct arena *arena)
 {
 	struct json_value data, row;
@@ -36,14 +51,8 @@ static void put_rows(struct table *t, const struct table_column *columns, struct
 		return;
 	json_enter(&r, data);
 	while (json_next(&r, NULL, &row))
-		for (const struct table_column *c = columns; c->title != NULL; c++) {
-			struct slice text = text_of(row, c->name, arena);
-
-			if (text.len > 0)
-				table_put(t, text);
-			else
-				table_put_none(t);
-		}
+		for (const struct table_column *c = columns; c->title != NULL; c++)
+			put_cell(t, c, row, arena);
 }
 
 static void write_path(struct buf *path, const struct invocation *in, struct slice cursor)
@@ -92,7 +101,7 @@ static enum exit_status put_effects(struct service *s, struct table *t)
 	return status;
 }
 
-static const struct table_column lane_columns[] = {{"LANE", "lane", TABLE_TEXT}, {"PAUSED", "paused", TABLE_TEXT},
+static const struct table_column lane_columns[] = {{"LANE", "lane", TABLE_TEXT}, {"PAUSED", "paused", TABLE_BOOL},
     {"NEIGHBOUR", "host", TABLE_TEXT}, {"BREAKER", "breaker", TABLE_TEXT}, {"RUNNING", "running", TABLE_NUMBER},
     {"WAITING", "waiting", TABLE_NUMBER}, {"DEAD", "dead", TABLE_NUMBER}, {"OLDEST", "oldestAt", TABLE_TEXT}, {0}};
 

@@ -306,14 +306,11 @@ static void list_lanes(struct http_request *rq)
 }
 
 /* Without adapters, as for a command on a stopped directory, nobody knows which lanes there are. */
-static bool lane_of(struct action *c, struct slice *ret)
+static bool is_lane(struct action *c, struct slice name)
 {
 	struct effect_lane_status any;
 
-	*ret = http_request_param(c->rq, "lane");
-	if (ret->len == 0)
-		*ret = SLICE("*");
-	return effects_has_lane(c->app->effects, *ret) || !effects_status(c->app->effects, 0, &any) ||
+	return effects_has_lane(c->app->effects, name) || !effects_status(c->app->effects, 0, &any) ||
 	    action_fail(c, 404, "not_found", "There is no such lane; GET /api/v1/effects/lanes lists those there are.", "没有这个通道");
 }
 
@@ -332,13 +329,13 @@ static void answer_lane(struct action *c, struct slice lane, bool paused)
 	json_end_object(&w);
 }
 
-static void run_pause(struct action *c)
+static void hold(struct action *c, struct slice lane)
 {
 	struct request_effect_reason body;
-	struct event_lane_paused data;
+	struct event_lane_paused data = {.lane = lane};
 	struct action_events e = {.c = c};
 
-	if (!action_read(c, &schema_request_effect_reason, &body) || !lane_of(c, &data.lane))
+	if (!action_read(c, &schema_request_effect_reason, &body) || !is_lane(c, lane))
 		return;
 	data.reason = body.reason;
 	action_event(&e, EVENT_LANE_PAUSED, &data, NULL, NULL);
@@ -346,26 +343,56 @@ static void run_pause(struct action *c)
 		answer_lane(c, data.lane, true);
 }
 
+static void run_pause(struct action *c)
+{
+	hold(c, http_request_param(c->rq, "lane"));
+}
+
+static void run_pause_all(struct action *c)
+{
+	hold(c, SLICE("*"));
+}
+
 static void pause_lane(struct http_request *rq)
 {
 	action_start(rq, ACTION_QUICK, run_pause);
 }
 
-static void run_resume(struct action *c)
+static void pause_all(struct http_request *rq)
 {
-	struct event_lane_resumed data;
+	action_start(rq, ACTION_QUICK, run_pause_all);
+}
+
+static void let_go(struct action *c, struct slice lane)
+{
+	struct event_lane_resumed data = {.lane = lane};
 	struct action_events e = {.c = c};
 
-	if (!lane_of(c, &data.lane))
+	if (!is_lane(c, lane))
 		return;
 	action_event(&e, EVENT_LANE_RESUMED, &data, NULL, NULL);
 	if (append(&e))
 		answer_lane(c, data.lane, false);
 }
 
+static void run_resume(struct action *c)
+{
+	let_go(c, http_request_param(c->rq, "lane"));
+}
+
+static void run_resume_all(struct action *c)
+{
+	let_go(c, SLICE("*"));
+}
+
 static void resume_lane(struct http_request *rq)
 {
 	action_start(rq, ACTION_QUICK, run_resume);
+}
+
+static void resume_all(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_resume_all);
 }
 
 static const struct api_list_doc effects_doc = {"effects", NULL};
@@ -381,9 +408,9 @@ const struct route api_effects_routes[] = {
 	    .summary = "One effect, with its attempts"},
 	{HTTP_POST, "/api/v1/effects/retry", retry_many, MANAGE, .request = &schema_request_effects_retry,
 	    .answer = "object", .tag = "effects", .summary = "Try all dead effects again that match, at most 1,000 at a time"},
-	{HTTP_POST, "/api/v1/effects/pause", pause_lane, MANAGE, .request = &schema_request_effect_reason,
+	{HTTP_POST, "/api/v1/effects/pause", pause_all, MANAGE, .request = &schema_request_effect_reason,
 	    .answer = "object", .tag = "effects", .summary = "Hold every lane"},
-	{HTTP_POST, "/api/v1/effects/resume", resume_lane, MANAGE, .answer = "object", .tag = "effects",
+	{HTTP_POST, "/api/v1/effects/resume", resume_all, MANAGE, .answer = "object", .tag = "effects",
 	    .summary = "Take that back; lanes that were paused by themselves stay so"},
 	{HTTP_POST, "/api/v1/effects/lanes/{lane}/pause", pause_lane, MANAGE, .request = &schema_request_effect_reason,
 	    .answer = "object", .tag = "effects", .summary = "Hold a lane: what runs ends, nothing more is tried"},

@@ -91,7 +91,7 @@ async def main():
         expected = tuple(a.encode() for a in args.auth)
 
         def authenticate(server, session, envelope, mechanism, data):
-            return AuthResult(success=(data.login, data.password) == expected, auth_data=data)
+            return AuthResult(success=(data.login, data.password) == expected, handled=False, auth_data=data)
         options.update(authenticator=authenticate, auth_required=True, auth_require_tls=bool(args.tls))
     server = await loop.create_server(lambda: SMTP(peer, loop=loop, **options), "127.0.0.1", args.port)
     reader = asyncio.StreamReader()

@@ -225,7 +225,7 @@ class Config(Cli):
     def test_all_problems_at_once_with_place_and_nearest_name(self):
         rows = self.check(
             env={"PORT": "99999", "LULAB_RATE_LIMT": "5"}, status=1,
-            dotenv="LULAB_LOOPS=many\n# fine\nLULAB_LOG_LEVEL=loud\nTENCENT_MEETING_TOKN=abc\nSMTP_HOST=mail\n")
+            dotenv="LULAB_LOOPS=many\n# fine\nLULAB_LOG_LEVEL=loud\nTENCENT_MEETING_TOKN=abc\nREDIS_HOST=mail\n")
         found = {row["setting"]: row for row in rows}
         self.assertEqual([found[n]["severity"] for n in ("PORT", "LULAB_LOOPS", "LULAB_LOG_LEVEL")], ["problem"] * 3)
         self.assertIn("environment", found["PORT"]["place"])
@@ -234,7 +234,7 @@ class Config(Cli):
         self.assertEqual(found["LULAB_RATE_LIMT"]["nearest"], "LULAB_RATE_LIMIT")
         self.assertEqual(found["TENCENT_MEETING_TOKN"]["nearest"], "TENCENT_MEETING_TOKEN")
         self.assertEqual(found["TENCENT_MEETING_TOKN"]["severity"], "remark")
-        self.assertEqual(found["SMTP_HOST"]["severity"], "remark")
+        self.assertEqual(found["REDIS_HOST"]["severity"], "remark")
 
     def test_no_value_is_printed_by_check(self):
         self.write(".env", "TENCENT_MEETING_ENCODING_AES_KEY=tooShortSecret\nPORT=hunter2\n")
