@@ -743,7 +743,8 @@ insert into permissions (id, code, name, resource, action, type, level, sort_ord
 select code, code, name, substr(code, 1, instr(code, ':') - 1), substr(code, instr(code, ':') + 1), 'API', 1, 0, 1, 1
 from (
 	select 'api_keys:manage' as code, 'Manage API keys of others' as name
-	union all values ('departments:read', 'See departments'), ('departments:write', 'Change departments'), ('events:read', 'Read the log and its proofs'),
+	union all values ('departments:read', 'See departments'), ('departments:write', 'Change departments'),
+	('effects:manage', 'Try effects again, drop them, hold lanes'), ('effects:read', 'See effects'), ('events:read', 'Read the log and its proofs'),
 	('identities:read', 'See platform identities'), ('identities:write', 'Link platform identities'),
 	('meetings:read', 'See meetings'), ('members:read', 'See members'), ('members:write', 'Change memberships'),
 	('metrics:read', 'See measurements'), ('orgs:read', 'See organisations'), ('orgs:write', 'Change organisations'),

@@ -1,0 +1,278 @@
+/*
+ * The states of an effect: random events, legal and not, against a small model
+ * of integrity.md 15. What the model says is what the rows say.
+ */
+#include "lib/run.h"
+#include "projection_fixture.h"
+#include "domain/effect_id.h"
+
+#define EFFECTS 6
+#define KEYS 2
+#define STEPS 1500
+
+enum state { WANTED, TRYING, WAITING, DONE, FAILED, UNKNOWN, DEAD, CANCELLED };
+static const char *const names[] = {"WANTED", "TRYING", "WAITING", "DONE", "FAILED", "UNKNOWN", "DEAD", "CANCELLED"};
+
+struct model {
+	char id[EFFECT_ID_LEN + 1];
+	enum state state;
+	bool repeat; /* of UNKNOWN */
+	int attempt, tries, key;
+	unsigned turn;
+};
+
+static struct projection_fixture f;
+static struct model effects[EFFECTS];
+static unsigned turns;
+
+static bool is_open(const struct model *m)
+{
+	return m->state == WANTED || m->state == TRYING || m->state == WAITING || (m->state == UNKNOWN && m->repeat);
+}
+
+static bool is_head(const struct model *m)
+{
+	if (!is_open(m))
+		return false;
+	for (int i = 0; i < EFFECTS; i++)
+		if (effects[i].key == m->key && is_open(&effects[i]) && effects[i].turn < m->turn)
+			return false;
+	return true;
+}
+
+/* ---- events, and what they mean --------------------------------------------------- */
+
+enum kind { ATTEMPTED, TOLD_DONE, TOLD_FAILED, TOLD_WAITING, TOLD_UNKNOWN, TOLD_DEAD, REDRIVEN, TOLD_CANCELLED, CLOSED, KINDS };
+static const char *const types[] = {"effect.attempted", "effect.done", "effect.failed", "effect.waiting", "effect.unknown",
+    "effect.dead", "effect.redriven", "effect.cancelled", "effect.closed"};
+
+static void apply(struct model *m, enum kind kind, int attempt, bool repeat)
+{
+	bool current = m->state == TRYING && attempt == m->attempt;
+
+	switch (kind) {
+	case ATTEMPTED:
+		if (is_open(m) && m->state != TRYING && attempt == m->attempt + 1) {
+			m->state = TRYING;
+			m->attempt++;
+			m->tries++;
+		}
+		break;
+	case TOLD_DONE:
+		m->state = current ? DONE : m->state;
+		break;
+	case TOLD_FAILED:
+		m->state = current ? FAILED : m->state;
+		break;
+	case TOLD_WAITING:
+		m->state = current ? WAITING : m->state;
+		break;
+	case TOLD_UNKNOWN:
+		m->state = current ? UNKNOWN : m->state;
+		m->repeat = current ? repeat : m->repeat;
+		break;
+	case TOLD_DEAD:
+		if ((m->state == WANTED || m->state == WAITING || m->state == UNKNOWN) && attempt == m->attempt)
+			m->state = DEAD;
+		break;
+	case REDRIVEN:
+		if (m->state == DEAD) {
+			m->state = WANTED;
+			m->tries = 0;
+			m->turn = ++turns;
+		}
+		break;
+	case TOLD_CANCELLED:
+		if (m->state == WANTED || m->state == WAITING)
+			m->state = CANCELLED;
+		break;
+	case CLOSED:
+	case KINDS:
+		break;
+	}
+}
+
+static void tell(const struct model *m, enum kind kind, int attempt, bool repeat)
+{
+	static const char *const more[] = {"", "", ",\"class\":\"c\"", ",\"class\":\"c\",\"retry_at_ms\":1",
+	    ",\"class\":\"c\",\"retry_at_ms\":1", ",\"reason\":\"TRIES\"", ",\"ready_at_ms\":1", ",\"reason\":\"PERSON\"",
+	    ",\"reason\":\"r\""};
+	char data[512];
+
+	snprintf(data, sizeof(data), "{\"effect_id\":\"%s\",\"effect\":\"mail.code\",\"lane\":\"mail\",\"attempt\":%d%s%s}", m->id,
+	    attempt, more[kind], kind == TOLD_UNKNOWN ? repeat ? ",\"repeat\":true" : ",\"repeat\":false" : "");
+	give(&f, types[kind], data);
+}
+
+/* ---- the rows ------------------------------------------------------------------------ */
+
+static void ask(struct model *m, const char *digest)
+{
+	struct log_read read = {0};
+	struct log_record record;
+	struct envelope envelope;
+	struct arena a = ARENA_INIT(1 << 20);
+	char data[512];
+	uint64_t position;
+
+	snprintf(data, sizeof(data), "{\"request_id\":\"%032d\",\"purpose\":\"REGISTER\",\"channel\":\"EMAIL\","
+	    "\"target_digest\":\"%s\",\"address_digest\":\"%s\",\"deliver\":true,\"expires_at_ms\":99,\"sealed_code\":\"x\"}",
+	    (int)(m - effects), digest, digest);
+	position = give(&f, "verification.requested", data);
+	ck_assert_int_eq(log_read_start(&read, f.log), 0);
+	ck_assert_int_eq(eventlog_read_one(&read, position, &record), 0);
+	ck_assert_int_eq(envelope_decode(record.entry, position, &a, &envelope), 0);
+	effect_id_make(m->id, envelope.id, SLICE("mail.code"), SLICE(""));
+	log_read_stop(&read);
+	arena_finish(&a);
+	m->turn = ++turns;
+}
+
+static void expected_row(struct buf *out, const struct model *m)
+{
+	buf_printf(out, "%s|%s|%d|%d|%d|%d\n", m->id, names[m->state], m->attempt, m->tries, is_open(m), is_head(m));
+}
+
+static void rows(struct buf *out)
+{
+	struct buf path = BUF_INIT(4096), sql = BUF_INIT(4096);
+	FILE *p;
+	char line[256];
+
+	ck_assert_int_eq(projection_path(&path, f.dir, projection_find("effects")), 0);
+	buf_printf(&sql, "python3 -c \"import sqlite3,sys\nfor r in sqlite3.connect('%s').execute('select id, state, attempt, "
+	    "tries, is_open, is_head from effects order by cause'): print(*r, sep='|')\"", path.ptr);
+	p = popen(sql.ptr, "r");
+	ck_assert_ptr_nonnull(p);
+	while (fgets(line, sizeof(line), p) != NULL)
+		buf_append_str(out, line);
+	ck_assert_int_eq(pclose(p), 0);
+	buf_finish(&path);
+	buf_finish(&sql);
+}
+
+static void compare(void)
+{
+	struct buf want = BUF_INIT(65536), got = BUF_INIT(65536), problem = BUF_INIT(1024);
+	struct projector_options options = f.options;
+	struct buf path = BUF_INIT(4096);
+
+	projection_path(&path, f.dir, projection_find("effects"));
+	unlink(path.ptr);
+	ck_assert_msg(projection_build(&options, projection_find("effects"), path.ptr, UINT64_MAX, NULL, NULL, &problem) == 0,
+	    "%s", problem.len > 0 ? problem.ptr : "");
+	for (int i = 0; i < EFFECTS; i++)
+		expected_row(&want, &effects[i]);
+	rows(&got);
+	ck_assert_str_eq(got.ptr, want.ptr);
+	buf_finish(&want);
+	buf_finish(&got);
+	buf_finish(&problem);
+	buf_finish(&path);
+}
+
+START_TEST(rows_are_what_the_model_says)
+{
+	static const char *const digests[KEYS] = {
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"};
+	struct rng_test rng;
+	unsigned moved = 0;
+	char dir[128];
+
+	rng_test_init(&rng, 100 + (uint64_t)_i);
+	memset(effects, 0, sizeof(effects));
+	turns = 0;
+	fixture_init(&f);
+	snprintf(dir, sizeof(dir), "%s/read", f.dir);
+	ck_assert_int_eq(dir_create(dir, 0700), 0);
+	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
+	for (int i = 0; i < EFFECTS; i++) {
+		effects[i].key = i % KEYS;
+		ask(&effects[i], digests[i % KEYS]);
+	}
+	for (int step = 0; step < STEPS; step++) {
+		struct model *m = &effects[rng_below(&rng.rng, EFFECTS)], was = *m;
+		enum kind kind = (enum kind)rng_below(&rng.rng, KINDS);
+		int attempt = m->attempt + (kind == ATTEMPTED) + (int)(rng_below(&rng.rng, 10) == 0 ? rng_below(&rng.rng, 3) - 1 : 0);
+		bool repeat = rng_below(&rng.rng, 2) == 0;
+
+		/* Ends come seldom, so that the ways to them are long. */
+		if ((kind == TOLD_DONE || kind == TOLD_FAILED || kind == TOLD_CANCELLED) && rng_below(&rng.rng, 40) != 0)
+			continue;
+		attempt = attempt < 0 ? 0 : attempt;
+		tell(m, kind, attempt, repeat);
+		apply(m, kind, attempt, repeat);
+		moved += was.state != m->state;
+		if (step % (STEPS / 4) == STEPS / 4 - 1)
+			compare();
+	}
+	ck_assert_uint_gt(moved, 40);
+	fixture_finish(&f);
+}
+END_TEST
+
+/* ---- what is wanted -------------------------------------------------------------------- */
+
+static void ask_one(int n, const char *channel, bool deliver)
+{
+	char data[512];
+
+	snprintf(data, sizeof(data), "{\"request_id\":\"%032d\",\"purpose\":\"LOGIN\",\"channel\":\"%s\","
+	    "\"target_digest\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
+	    "\"address_digest\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"deliver\":%s,\"expires_at_ms\":99,"
+	    "\"sealed_code\":\"x\"}", n, channel, deliver ? "true" : "false");
+	give(&f, "verification.requested", data);
+}
+
+START_TEST(wanted_is_what_comes_while_it_is_switched_on)
+{
+	struct projector *projector;
+	struct query_pool *pool;
+	struct query_pool_options options = {.clock = &clock_system};
+
+	fixture_init(&f);
+	ask_one(1, "EMAIL", true); /* history */
+	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
+	ask_one(2, "EMAIL", true);
+	ask_one(3, "SMS", true);
+	ask_one(4, "EMAIL", false);
+	give(&f, "effect.disabled", "{\"effect\":\"mail.code\",\"reason\":\"no server\"}");
+	ask_one(5, "EMAIL", true);
+	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
+	ask_one(6, "EMAIL", true);
+	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
+	options.projector = projector;
+	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+	wait_all(&f, projector);
+	rows_are(pool, "effects", "fields=cause,state&sort=createdAt",
+	    "[{\"state\":\"WANTED\",\"cause\":2},{\"state\":\"WANTED\",\"cause\":8}]");
+	query_pool_close(pool);
+	projector_stop(projector);
+	fixture_finish(&f);
+}
+END_TEST
+
+START_TEST(an_id_is_what_the_rule_says)
+{
+	char id[EFFECT_ID_LEN + 1], other[EFFECT_ID_LEN + 1];
+
+	/* hashlib.blake2b(b"effect/v1\0" + b"0"*32 + b"mail.code" + b"\0", digest_size=32).hexdigest()[:32] */
+	ck_assert_int_eq(crypto_init(), 0);
+	effect_id_make(id, SLICE("00000000000000000000000000000000"), SLICE("mail.code"), SLICE(""));
+	ck_assert_str_eq(id, "dc9fd4cf57ad3aa3c77ff9f4201e5d60");
+	effect_id_make(other, SLICE("00000000000000000000000000000000"), SLICE("mail"), SLICE(".code"));
+	ck_assert_str_ne(id, other);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("effect_fold");
+	TCase *t = tcase_create("states");
+
+	tcase_add_loop_test(t, rows_are_what_the_model_says, 0, 3);
+	tcase_add_test(t, wanted_is_what_comes_while_it_is_switched_on);
+	tcase_add_test(t, an_id_is_what_the_rule_says);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
