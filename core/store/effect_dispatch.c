@@ -149,6 +149,8 @@ static void take_back(struct lane *lane)
 					lane->flights[k].back = true;
 					lane->flights[k].settled = task->settled;
 				}
+		/* Its row was passed over when these rows were read, and may be due again. */
+		lane->was_read = lane->was_read && task->settled >= lane->read_position;
 		free(task);
 	}
 	pthread_mutex_unlock(&lane->lock);
@@ -243,6 +245,10 @@ static int look(struct effects *e, int64_t *again_ms)
 	}
 	for (unsigned i = 0; rc == 0 && i < e->n_lanes; i++)
 		rc = serve_lane(e->lanes[i], again_ms);
+	/* More may have been read of the log after a lane had its turn. */
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		if (e->lanes[i]->read_position < e->needed)
+			*again_ms = sooner(*again_ms, mono_ms(e));
 	if (rc == 0 && mono_ms(e) - e->counted_ms >= COUNT_MS && e->counted_at < e->needed) {
 		rc = rows_counts(e);
 		e->counted_ms = mono_ms(e);

@@ -251,8 +251,9 @@ START_TEST(a_key_has_its_order_and_others_go_beside_it)
 	ck_assert_uint_eq(peer.n, 2);
 	hold(false);
 	until_told("effect.done", 4);
-	ck_assert_uint_eq(peer.causes[0], first[0]);
-	ck_assert_uint_eq(peer.causes[1], second);
+	/* The first two are on their way together, in either order. */
+	ck_assert(peer.causes[0] == first[0] || peer.causes[0] == second);
+	ck_assert_uint_eq(peer.causes[0] + peer.causes[1], first[0] + second);
 	ck_assert_uint_eq(peer.causes[2], first[1]);
 	ck_assert_uint_eq(peer.causes[3], first[2]);
 }
@@ -264,6 +265,7 @@ START_TEST(a_failing_one_holds_its_key_alone)
 
 	peer.next[0] = EFFECT_RETRY;
 	peer.n_next = 1;
+	lane.concurrency = 1;
 	start_engine();
 	a = want("AA");
 	b = want("AA");
@@ -302,16 +304,16 @@ START_TEST(a_batch_gathers_up_to_its_size)
 	char key[8];
 
 	lane.batch_max = 8;
+	lane.batch_wait_ms = 600000; /* only full ones */
 	lane.concurrency = 1;
 	start_engine();
-	give(&f, "lane.paused", "{\"lane\":\"mail\",\"reason\":\"until all are there\"}");
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 24; i++) {
 		snprintf(key, sizeof(key), "%02d", i);
+		clock_manual_set_wall(&f.clock, clock_wall_us(&clock_system)); /* they have not waited yet */
 		want(key);
 	}
-	give(&f, "lane.resumed", "{\"lane\":\"mail\"}");
-	until_told("effect.done", 20);
-	ck_assert_uint_eq(peer.n, 20);
+	until_told("effect.done", 24);
+	ck_assert_uint_eq(peer.n, 24);
 	ck_assert_uint_eq(peer.n_batches, 3);
 }
 END_TEST
