@@ -119,7 +119,7 @@ static bool hand_one(struct lane *lane, int64_t *again_ms)
 		return false;
 	}
 	pthread_mutex_lock(&lane->lock);
-	if (lane->n_out < lane->n_threads && allowed(lane, host, row, now_ms, &at_ms)) {
+	if (lane->n_out < lane->decl->concurrency && allowed(lane, host, row, now_ms, &at_ms)) {
 		task = task_of(lane, n);
 		if (task != NULL) {
 			task->host = host;

@@ -15,6 +15,7 @@ import crash  # noqa: E402
 import crash_people  # noqa: E402
 import crowd  # noqa: E402
 import deliveries  # noqa: E402
+import effects  # noqa: E402
 import overload  # noqa: E402
 import sender as load  # noqa: E402
 import soak  # noqa: E402
@@ -75,6 +76,10 @@ class Planted(unittest.TestCase):
     def test_deliveries_finds_keys_forgotten_at_a_restart(self):
         with self.assertRaisesRegex(load.Breach, "is in the log twice"):
             deliveries.run(6000, 4, seed=1, planted="forget_at_start")
+
+    def test_effects_finds_an_attempt_that_the_log_learns_of_too_late(self):
+        with self.assertRaisesRegex(load.Breach, "the log knows of"):
+            effects.run(60, 10, seed=1, planted="attempt_late")
 
     def test_crash_finds_nothing_in_the_program_as_it_should_be(self):
         crash.run(10, seed=1, planted="none")
