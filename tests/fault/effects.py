@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Kills `lulab serve` while mails go to a server that misbehaves, and looks that each has its end.
 
-    tests/fault/effects.py                                    150 codes, 10 kills (what tools/test runs)
-    tests/fault/effects.py --codes 5000 --kills 200 --seed N  a longer one
+    tests/fault/effects.py                                    160 codes, 19 kills (what tools/test runs)
+    tests/fault/effects.py --codes 4000 --kills 500 --seed N  a longer one
 
 The mail server refuses one mail in ten for now, is slow with one in ten, and
 takes one in ten without an answer; now and then the service is killed. Every
@@ -94,7 +94,7 @@ def check_stopped(data):
         lulab("projection", "verify", model, "--data", data)
 
 
-def run(codes=150, kills=10, seed=1, planted=None):
+def run(codes=160, kills=19, seed=1, planted=None):
     print("effects: seed %d, %d codes, %d kills%s" % (seed, codes, kills, ", planted %s" % planted if planted else ""),
           flush=True)
     rng, began = random.Random(seed), time.monotonic()
@@ -142,8 +142,8 @@ def run(codes=150, kills=10, seed=1, planted=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--codes", type=int, default=150)
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--codes", type=int, default=160)
+    parser.add_argument("--kills", type=int, default=19)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--planted", help="a bug of core/base/planted.h")
     args = parser.parse_args()
