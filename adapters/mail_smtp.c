@@ -5,18 +5,21 @@
 
 #include <curl/curl.h>
 
-#include "base/err.h"
 #include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
 #include "net/address.h"
 
 #define CONNECT_MS 5000L
 #define TOTAL_MS 60000L
+#define STOP_MS 5000 /* that a stop waits for an answer to what was sent whole */
 
 struct dialogue {
 	struct slice message;
 	size_t sent;
 	const _Atomic bool *stopping;
 	struct smtp_answer *answer;
+	int64_t stop_us; /* when the stop was seen; 0 = not yet */
 	bool over; /* QUIT was said: what is answered to it is of no interest */
 };
 
@@ -92,8 +95,12 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	struct dialogue *d = arg;
 
 	(void)a, (void)b, (void)c, (void)e;
+	if (!atomic_load(d->stopping))
+		return 0;
+	if (d->stop_us == 0)
+		d->stop_us = clock_monotonic_us(&clock_system);
 	/* Once all is sent its answer is worth waiting for. */
-	return atomic_load(d->stopping) && d->answer->phase != SMTP_END;
+	return d->answer->phase != SMTP_END || clock_monotonic_us(&clock_system) - d->stop_us > STOP_MS * 1000;
 }
 
 static bool is_this_machine(const char *host)

@@ -71,6 +71,7 @@ struct lane {
 	struct flight flights[FLIGHTS_MAX];
 	unsigned n_flights;
 	bool was_read;
+	int64_t alarmed_ms;       /* monotonic: when the operator was told of dead ones; 0 = of none */
 
 	pthread_mutex_t lock;     /* guards all below */
 	pthread_cond_t filled;    /* a task waits, or all is to stop */

@@ -1,12 +1,15 @@
 /* What the read model `effects` says, for the dispatcher: which rows may be tried, which lanes are paused. */
 #include "store/effect_private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/log.h"
 
 #define WAIT_MS 1000
+#define ALARM_PAUSE_MS 900000
 
 int rows_query(struct effects *e, struct query *q, const char *name)
 {
@@ -253,7 +256,7 @@ static void note_open(struct effects *e, struct json_value rows, struct arena *a
 
 	for (unsigned i = 0; i < e->n_lanes; i++) {
 		pthread_mutex_lock(&e->lanes[i]->lock);
-		e->lanes[i]->status.waiting = e->lanes[i]->status.dead = 0;
+		e->lanes[i]->status.waiting = 0;
 		e->lanes[i]->status.oldest_ms = 0;
 		pthread_mutex_unlock(&e->lanes[i]->lock);
 	}
@@ -270,20 +273,37 @@ static void note_open(struct effects *e, struct json_value rows, struct arena *a
 	}
 }
 
+/* integrity.md 16: at the first one, and while there are more and more. */
+static void tell_operator(struct effects *e, struct lane *lane, uint64_t dead)
+{
+	char n[24];
+
+	if (dead == 0)
+		lane->alarmed_ms = 0;
+	if (dead <= lane->status.dead || (lane->alarmed_ms != 0 && mono_ms(e) - lane->alarmed_ms < ALARM_PAUSE_MS))
+		return;
+	lane->alarmed_ms = mono_ms(e);
+	snprintf(n, sizeof(n), "%" PRIu64, dead);
+	log_error("effects", "effects were given up and wait for a person; lulab effects list --state DEAD shows them", "lane",
+	    lane->decl->name, "dead", n);
+}
+
 static void note_dead(struct effects *e, struct json_value rows, struct arena *arena)
 {
+	uint64_t dead[LANES_MAX] = {0};
 	struct json_value row;
 	struct json_reader r;
 
 	json_enter(&r, rows);
-	while (json_next(&r, NULL, &row)) {
-		struct lane *lane = lane_of(e, text_of(row, "lane", arena));
-
-		if (lane == NULL)
-			continue;
-		pthread_mutex_lock(&lane->lock);
-		lane->status.dead = (uint64_t)integer_of(row, "dead");
-		pthread_mutex_unlock(&lane->lock);
+	while (json_next(&r, NULL, &row))
+		for (unsigned i = 0; i < e->n_lanes; i++)
+			if (slice_is(text_of(row, "lane", arena), e->lanes[i]->decl->name))
+				dead[i] = (uint64_t)integer_of(row, "dead");
+	for (unsigned i = 0; i < e->n_lanes; i++) {
+		tell_operator(e, e->lanes[i], dead[i]);
+		pthread_mutex_lock(&e->lanes[i]->lock);
+		e->lanes[i]->status.dead = dead[i];
+		pthread_mutex_unlock(&e->lanes[i]->lock);
 	}
 }
 

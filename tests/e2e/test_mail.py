@@ -57,6 +57,9 @@ class Codes(MailCase):
                                               token=self.server.admin_token()).json["data"]]
         self.assertEqual(sorted(kinds), ["effect.attempted", "effect.done"])
         self.assertNotIn(code, self.server.log())
+        metrics = self.server.get("/metrics", token=None).body.decode()
+        self.assertIn('lulab_effects_attempts_total{lane="mail",outcome="done"} 1', metrics)
+        self.assertIn('lulab_effects_breaker_open{lane="mail"} 0', metrics)
 
     def test_english_is_written_to_who_reads_it(self):
         self.call("POST", "/api/auth/otp/send", {"target": "en@example.com", "type": "register"},
@@ -173,6 +176,7 @@ class Codes(MailCase):
         for who in ("one", "two"):
             self.send("%s@example.com" % who)
         dead = self.until_state("DEAD", 2)
+        eventually(lambda: "were given up and wait for a person" in self.server.log())
         admin = self.server.admin_token()
         path = "/api/v1/effects/%s" % dead[0]["id"]
         self.call("POST", path + "/drop", {}, admin, status=400)
@@ -182,6 +186,7 @@ class Codes(MailCase):
         self.call("POST", "/api/v1/effects/retry", {"lane": "mail"}, admin)
         self.until_state("DONE")
         self.assertEqual(len(self.effects(state="DEAD")), 1)
+        self.assertEqual(self.server.get("/health", token=None).status, 200)
         self.call("POST", "/api/v1/effects/%s/retry" % ("0" * 32), token=admin, status=404)
         self.call("POST", "/api/v1/effects/%s/retry" % self.effects(state="DONE")[0]["id"], token=admin, status=409)
         self.call("GET", "/api/v1/effects", status=401)
