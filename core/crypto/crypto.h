@@ -21,6 +21,8 @@ int crypto_init(void); /* 0 or ERR_UNAVAILABLE; idempotent */
 void sha1(uint8_t ret[SHA1_LEN], const struct slice *parts, size_t n_parts);
 void sha256(uint8_t ret[SHA256_LEN], const struct slice *parts, size_t n_parts);
 void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *parts, size_t n_parts);
+/* For vendors that ask for nothing better. */
+void hmac_sha1(uint8_t ret[SHA1_LEN], struct slice key, const struct slice *parts, size_t n_parts);
 
 /* Incremental SHA-256, for streams. */
 struct sha256_stream;

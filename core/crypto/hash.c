@@ -90,6 +90,30 @@ void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *
 	crypto_wipe(&context, sizeof(context));
 }
 
+void hmac_sha1(uint8_t ret[SHA1_LEN], struct slice key, const struct slice *parts, size_t n_parts)
+{
+	uint8_t block[HMAC_BLOCK_LEN] = {0}, inner[SHA1_LEN];
+	SHA_CTX context;
+
+	if (key.len > sizeof(block))
+		sha1(block, &key, 1);
+	else if (key.len > 0)
+		memcpy(block, key.ptr, key.len);
+
+	xor_block(block, 0x36);
+	SHA1_Init(&context);
+	SHA1_Update(&context, block, sizeof(block));
+	for (size_t i = 0; i < n_parts; i++)
+		SHA1_Update(&context, parts[i].ptr, parts[i].len);
+	SHA1_Final(inner, &context);
+
+	xor_block(block, 0x36 ^ 0x5c);
+	sha1(ret, (struct slice[]){slice_of(block, sizeof(block)), slice_of(inner, sizeof(inner))}, 2);
+	crypto_wipe(block, sizeof(block));
+	crypto_wipe(inner, sizeof(inner));
+	crypto_wipe(&context, sizeof(context));
+}
+
 struct sha256_stream {
 	SHA256_CTX context;
 };
