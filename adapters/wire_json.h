@@ -9,13 +9,16 @@
 #include "base/err.h"
 #include "base/json.h"
 
+/* A transcript has five values a word. How long an answer may be is for who fetches it to say. */
+#define WIRE_JSON_LIMITS ((struct json_limits){32, 2000000, 1000, 32, false})
+
 /*
  * An answer's root, indexed. ERR_MALFORMED: not JSON, or not an object (array: not an
  * array). ERR_TOO_BIG (a limit of the scanner), ERR_NOMEM.
  */
 static inline int wire_json_root(struct slice body, enum json_type type, struct arena *a, struct json_value *ret)
 {
-	int rc = json_index(body, NULL, a, ret, NULL);
+	int rc = json_index(body, &WIRE_JSON_LIMITS, a, ret, NULL);
 
 	return rc == 0 && ret->type != type ? ERR_MALFORMED : rc;
 }
