@@ -34,6 +34,7 @@
 	X(forget_at_start, "the index that a start makes has no duplicate keys") \
 	X(forget_tail, "duplicates are not recognised until their first is in the index") \
 	X(head_body, "an answer to HEAD has a body") \
+	X(frame_overread, "the last field of a frame may be a byte short") \
 	X(form_nul, "a name or value of a query may have a NUL in it") \
 	X(http_bare_lf, "a line of a head may end without CR, whatever llhttp says") \
 	X(http_lenient, "a second Content-Length passes, and what llhttp refuses") \
