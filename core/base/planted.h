@@ -58,6 +58,7 @@
 	X(slow_forever, "a body may take as long as it likes") \
 	X(skip_event, "read models pass over one event in a hundred") \
 	X(skip_position, "now and then a position of the log is left out") \
+	X(sse_crlf, "CR and LF of a stream of events end a line each") \
 	X(time_falls, "events are stamped with what the clock says, even when it went back") \
 	X(unchecked_memory, "a new connection is used without a look whether there was memory for it") \
 	X(unsynced_file, "a file is put in its place before its bytes are on disk") \
