@@ -53,7 +53,7 @@ int aliyun_sign(const struct aliyun_keys *keys, const struct aliyun_request *rq,
     struct aliyun_signed *ret);
 
 /*
- * The older signature: parameters without Signature; *ret_signed are all of them as
+ * The older signature: parameters without Signature; ret->wire has all of them as
  * they are sent (query of a GET, form body of a POST). ERR_INVALID: no method or secret. ERR_NOMEM, ERR_TOO_BIG.
  */
 struct aliyun_rpc_signed {

@@ -30,7 +30,10 @@ struct cos_signed {
 	struct slice authorization; /* the header's value */
 };
 
-/* ERR_INVALID: no host, a header twice or with a line break, empty keys, a span that ends before it begins. ERR_NOMEM, ERR_TOO_BIG. */
+/*
+ * ERR_INVALID: no host, a header twice or with a line break, empty keys, a span that ends before it begins.
+ * ERR_NOMEM, ERR_TOO_BIG.
+ */
 int cos_sign(const struct cos_request *rq, struct arena *a, struct cos_signed *ret);
 
 #endif

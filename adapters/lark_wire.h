@@ -110,7 +110,8 @@ struct lark_field {
 
 /*
  * {"name":value,...} as Bitable wants to be written. ERR_INVALID: a name that is empty or there twice, a
- * text that is not UTF-8 or longer than LARK_CELL_MAX, a number that is none, a type that cannot be written. Nothing is written then.
+ * text that is not UTF-8 or longer than LARK_CELL_MAX, a number that is none, a type that cannot be
+ * written. Nothing is written then.
  */
 int lark_put_fields(struct json_writer *w, const struct lark_field *fields, size_t n);
 

@@ -18,7 +18,10 @@
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
-/* base "https://host/v1" (with or without a slash at its end) and path "/chat/completions". ERR_INVALID: no http(s) address; ERR_NOMEM. */
+/*
+ * base "https://host/v1" (with or without a slash at its end) and path "/chat/completions".
+ * ERR_INVALID: no http(s) address; ERR_NOMEM.
+ */
 int openai_url(struct slice base, const char *path, struct arena *a, struct slice *ret);
 /* "Bearer <key>". ERR_INVALID: empty, or not printable ASCII; ERR_NOMEM. */
 int openai_authorization(struct slice key, struct arena *a, struct slice *ret);
@@ -65,7 +68,8 @@ struct openai_transcription {
 /*
  * multipart/form-data in two parts, between which the file's bytes are sent. boundary is the
  * caller's: random, 1 to OPENAI_BOUNDARY_MAX letters and digits. ERR_INVALID: a file name that is empty or whose
- * extension the vendor does not take, file_bytes 0 or beyond OPENAI_AUDIO_MAX, a value or name with a control character, no model.
+ * extension the vendor does not take, file_bytes 0 or beyond OPENAI_AUDIO_MAX, a value or name with a
+ * control character, no model.
  */
 int openai_body_transcription(const struct openai_transcription *t, struct slice boundary, uint64_t file_bytes,
     struct buf *before, struct buf *after);
