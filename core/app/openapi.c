@@ -44,16 +44,17 @@ static void put_ref(struct json_writer *w, const char *schema)
 /* Rows of lists: the columns are the members. */
 static const struct {
 	const char *item, *page, *list;
+	const char *query; /* that answers one of them and tells more than the list; NULL: none does */
 } rows[] = {
-	{"Effect", "EffectList", "effects"},
-	{"Login", "LoginList", "logins"},
-	{"Meeting", "MeetingList", "meetings"},
-	{"Participant", "ParticipantList", "participants"},
-	{"PlatformIdentity", "PlatformIdentityList", "platform_identities"},
-	{"Recording", "RecordingList", "recordings"},
-	{"User", "UserList", "users"},
-	{"UserImport", "UserImportList", "user_imports"},
-	{"Webhook", "WebhookList", "webhooks"},
+	{"Effect", "EffectList", "effects", NULL},
+	{"Login", "LoginList", "logins", NULL},
+	{"Meeting", "MeetingList", "meetings", NULL},
+	{"Participant", "ParticipantList", "participants", NULL},
+	{"PlatformIdentity", "PlatformIdentityList", "platform_identities", NULL},
+	{"Recording", "RecordingList", "recordings", NULL},
+	{"User", "UserList", "users", "user_by_id"},
+	{"UserImport", "UserImportList", "user_imports", NULL},
+	{"Webhook", "WebhookList", "webhooks", NULL},
 };
 
 static void put_column(struct json_writer *w, enum column_kind kind)
@@ -74,13 +75,13 @@ static void put_column(struct json_writer *w, enum column_kind kind)
 	json_end_object(w);
 }
 
-static void put_row(struct json_writer *w, const struct list_def *list)
+static void put_row(struct json_writer *w, const struct query_column *columns)
 {
 	json_begin_object(w);
 	put(w, "type", "object");
 	json_name(w, "properties");
 	json_begin_object(w);
-	for (const struct query_column *c = list->columns; c->name != NULL; c++) {
+	for (const struct query_column *c = columns; c->name != NULL; c++) {
 		json_name(w, c->name);
 		put_column(w, c->kind);
 	}
@@ -167,7 +168,7 @@ static void put_schemas(struct json_writer *w)
 	json_put_raw(w, slice_str(pagination_schema));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		json_name(w, rows[i].item);
-		put_row(w, list_find(rows[i].list));
+		put_row(w, rows[i].query != NULL ? query_find(rows[i].query)->columns : list_find(rows[i].list)->columns);
 		json_name(w, rows[i].page);
 		put_page(w, rows[i].item);
 	}

@@ -33,6 +33,9 @@ class UserChange(PeopleOfOneService, unittest.TestCase):
                 "gender": "OTHER", "address": "A", "city": "C", "country": "X", "zipCode": "1", "website": "https://example.com"}
         data = self.patch(user, {"displayName": "After", **told})["data"]
         self.assertEqual((data["displayName"], data["profile"]), ("After", told))
+        shown = self.call("GET", "/api/v1/users/" + user, token=self.server.admin_token()).json
+        document = self.call("GET", "/openapi.json").json["components"]["schemas"]["User"]["properties"]
+        self.assertEqual(list(shown.get("data", shown)), list(document))
         self.assertEqual(self.call("GET", "/api/user/profile", token=token).json["profile"], {"name": "After", **told})
         data = self.patch(user, {"bio": "", "city": None})["data"]
         self.assertEqual((data["displayName"], data["profile"]), ("After", {**told, "bio": None}))
