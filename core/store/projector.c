@@ -557,8 +557,7 @@ static void run(void *arg)
 		else
 			fold_once(m);
 	}
-	projection_file_close(m->fold.file);
-	m->fold.file = NULL;
+	/* The file stays open until projector_stop(): the last to close it writes what its WAL holds, and readers do not. */
 }
 
 /* ---- start and stop ------------------------------------------------------------------ */
@@ -638,6 +637,8 @@ void projector_stop(struct projector *p)
 
 		if (m->running)
 			uv_thread_join(&m->thread);
+		projection_file_close(m->fold.file);
+		m->fold.file = NULL;
 		feed_reader_finish(&m->fold.reader);
 		fold_finish(&m->fold);
 		buf_finish(&m->path);
