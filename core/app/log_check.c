@@ -133,6 +133,13 @@ static void conclude(struct log_check *c, const struct verify_summary *s)
 		snprintf(problem, sizeof(problem), "verification found damage%s: %.180s", index, c->first_text);
 	else if (verdict == LOG_UNCLEAR)
 		snprintf(problem, sizeof(problem), "%" PRIu64 " parts could not be read", s->n_unknown);
+	snprintf(records, sizeof(records), "%" PRIu64, s->records);
+	snprintf(took, sizeof(took), "%.3f", seconds);
+	/* Refused before it is told: who hears of the damage finds nothing accepted any more. */
+	if (verdict == LOG_BAD) {
+		log_error("verify", "the log is damaged: it takes no more events", "problem", problem, "records", records);
+		refuse(c, problem);
+	}
 	pthread_mutex_lock(&c->lock);
 	status->verdict = verdict;
 	status->runs[verdict]++;
@@ -146,14 +153,9 @@ static void conclude(struct log_check *c, const struct verify_summary *s)
 	memcpy(status->problem, problem, sizeof(problem));
 	pthread_mutex_unlock(&c->lock);
 
-	snprintf(records, sizeof(records), "%" PRIu64, s->records);
-	snprintf(took, sizeof(took), "%.3f", seconds);
-	if (verdict == LOG_BAD) {
-		log_error("verify", "the log is damaged: it takes no more events", "problem", problem, "records", records);
-		refuse(c, problem);
-	} else if (verdict == LOG_UNCLEAR) {
+	if (verdict == LOG_UNCLEAR) {
 		log_warn("verify", "the log could not be verified as a whole; it is tried again", "problem", problem);
-	} else {
+	} else if (verdict == LOG_GOOD) {
 		log_info("verify", "every record, blob, tile and checkpoint is as it was signed", "records", records, "seconds",
 		    took);
 		if (unlink(c->damage_path) == 0)

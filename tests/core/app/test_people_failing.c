@@ -106,7 +106,7 @@ START_TEST(an_account_is_right_or_it_is_said_that_it_could_not_be)
 	n += walk_cases(logins, COUNT(logins), KINDS, DEPTH);
 	n += walk_cases(profiles, COUNT(profiles), KINDS, DEPTH);
 	n += walk_cases(passwords, COUNT(passwords), KINDS, DEPTH);
-	ck_assert_uint_ge(n, 400);
+	ck_assert_uint_ge(n, 250);
 }
 END_TEST
 
