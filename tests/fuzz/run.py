@@ -35,7 +35,7 @@ TARGETS = {
     "cookie": (1024, True, 400000),
     "export": (4096, False, 16000),
     "form": (2048, True, 200000),
-    "frame": (2048, True, 700000),
+    "frame": (2048, True, 300000),
     "http": (4096, True, 280000),
     "json": (4096, True, 112000),
     "jwt": (1024, True, 150000),
@@ -45,7 +45,7 @@ TARGETS = {
     "readmodel": (256, False, 960),
     "record": (4096, True, 192000),
     "server": (4096, False, 7200),
-    "sse": (2048, True, 80000),
+    "sse": (2048, True, 20000),
     "tencent": (8192, True, 104000),
 }
 # Bugs that the search must find, each in the program with its bug.
