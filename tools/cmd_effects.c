@@ -11,141 +11,27 @@
 #define ANSWER_MAX (8 << 20)
 #define PATH_MAX_LEN 2048
 
-static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
-{
-	struct slice text = {0};
-	struct json_value v;
-
-	if (!json_member(row, name, &v))
-		return text;
-	if (v.type == JSON_STRING)
-		json_string(v, arena, &text);
-	else if (v.type == JSON_NUMBER || v.type == JSON_TRUE || v.type == JSON_FALSE)
-		text = v.text;
-	return text;
-}
-
 /* ---- list, lanes -------------------------------------------------------------------------- */
-
-static void put_cell(struct table *t, const struct table_column *c, struct json_value row, struct arena *arena)
-{
-	struct slice text = text_of(row, c->name, arena);
-	int64_t n;
-
-	if (c->kind == TABLE_NUMBER && slice_to_i64(text, &n) == 0)
-		table_put_i64(t, n);
-	else if (c->kind == TABLE_BOOL)
-		table_put_bool(t, slice_is(text, "true"));
-	else if (c->kind == TABLE_TEXT && text.len > 0)
-		table_put(t, text);
-	else
-		table_put_none(t);
-}
-
-static void put_rows(struct table *t, const struct table_column *columns, struct json_value page, struct arena *arena)
-{
-	struct json_value data, row;
-	struct json_reader r;
-
-	if (!json_member(page, "data", &data))
-		return;
-	json_enter(&r, data);
-	while (json_next(&r, NULL, &row))
-		for (const struct table_column *c = columns; c->title != NULL; c++)
-			put_cell(t, c, row, arena);
-}
-
-static void write_path(struct buf *path, const struct invocation *in, struct slice cursor)
-{
-	static const char *const names[] = {"state", "lane", "effect"};
-
-	buf_append_str(path, "/api/v1/effects?limit=100");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (option_text(in, names[i]) != NULL) {
-			buf_printf(path, "&%s=", names[i]);
-			percent_encode(path, slice_str(option_text(in, names[i])));
-		}
-	if (cursor.len > 0)
-		buf_printf(path, "&cursor=%.*s", SLICE_ARG(cursor));
-}
 
 static const struct table_column effect_columns[] = {{"ID", "id", TABLE_TEXT}, {"EFFECT", "effect", TABLE_TEXT},
     {"STATE", "state", TABLE_TEXT}, {"REASON", "reason", TABLE_TEXT}, {"TRIES", "attempt", TABLE_NUMBER},
     {"ANSWER", "status", TABLE_NUMBER}, {"CLASS", "class", TABLE_TEXT}, {"CAUSE", "cause", TABLE_NUMBER},
     {"UPDATED", "updatedAt", TABLE_TEXT}, {0}};
 
-static enum exit_status put_effects(struct service *s, struct table *t)
-{
-	struct arena arena = ARENA_INIT(256 << 20);
-	struct slice cursor = {0};
-	enum exit_status status;
-
-	do {
-		struct buf path = BUF_INIT(PATH_MAX_LEN), answer = BUF_INIT(ANSWER_MAX);
-		struct json_value pagination, page;
-
-		write_path(&path, s->in, cursor);
-		cursor = (struct slice){0};
-		status = path.rc != 0 ? command_fail_usage(s->in, "what is asked for is too long")
-		                      : service_ask(s, "GET", path.ptr, cursor, &answer);
-		if (status == STATUS_OK) {
-			page = json_root(buf_slice(&answer));
-			put_rows(t, effect_columns, page, &arena);
-			if (json_member(page, "pagination", &pagination))
-				cursor = arena_dup(&arena, text_of(pagination, "nextCursor", &arena));
-		}
-		buf_finish(&path);
-		buf_finish(&answer);
-	} while (status == STATUS_OK && cursor.len > 0 && !command_interrupted());
-	arena_finish(&arena);
-	return status;
-}
-
 static const struct table_column lane_columns[] = {{"LANE", "lane", TABLE_TEXT}, {"PAUSED", "paused", TABLE_BOOL},
     {"NEIGHBOUR", "host", TABLE_TEXT}, {"BREAKER", "breaker", TABLE_TEXT}, {"RUNNING", "running", TABLE_NUMBER},
     {"WAITING", "waiting", TABLE_NUMBER}, {"DEAD", "dead", TABLE_NUMBER}, {"OLDEST", "oldestAt", TABLE_TEXT}, {0}};
 
-static enum exit_status put_lanes(struct service *s, struct table *t)
-{
-	struct arena arena = ARENA_INIT(1 << 20);
-	struct buf answer = BUF_INIT(ANSWER_MAX);
-	enum exit_status status = service_ask(s, "GET", "/api/v1/effects/lanes", (struct slice){0}, &answer);
-
-	if (status == STATUS_OK)
-		put_rows(t, lane_columns, json_root(buf_slice(&answer)), &arena);
-	buf_finish(&answer);
-	arena_finish(&arena);
-	return status;
-}
-
-static enum exit_status show_table(struct invocation *in, const struct table_column *columns,
-    enum exit_status (*put)(struct service *s, struct table *t))
-{
-	struct service s;
-	struct table *t = NULL;
-	enum exit_status status = service_open(&s, in);
-	int rc = 0;
-
-	if (status == STATUS_OK)
-		rc = table_open(&t, stdout, columns, option_is_set(in, "json"));
-	if (status == STATUS_OK && rc == 0)
-		status = put(&s, t);
-	if (status == STATUS_OK && rc == 0)
-		rc = table_close(t);
-	if (rc != 0)
-		status = command_fail_err(in, rc, "cannot list the effects");
-	service_close(&s);
-	return status;
-}
-
 static int run_list(struct invocation *in)
 {
-	return show_table(in, effect_columns, put_effects);
+	static const char *const options[] = {"state", "lane", "effect", NULL};
+
+	return service_list(in, &(struct service_list){"/api/v1/effects", options, effect_columns, "the effects"});
 }
 
 static int run_lanes(struct invocation *in)
 {
-	return show_table(in, lane_columns, put_lanes);
+	return service_list(in, &(struct service_list){"/api/v1/effects/lanes", NULL, lane_columns, "the lanes"});
 }
 
 /* ---- one effect ------------------------------------------------------------------------------- */
@@ -184,14 +70,6 @@ static int run_show(struct invocation *in)
 	return status;
 }
 
-static void put_option(struct json_writer *w, const struct invocation *in, const char *option)
-{
-	if (option_text(in, option) == NULL)
-		return;
-	json_name(w, option);
-	json_put_str(w, option_text(in, option));
-}
-
 /* Every act has at most a reason to say. */
 static int act(struct invocation *in, const char *below, const char *suffix, bool reason, const char *done)
 {
@@ -202,7 +80,7 @@ static int act(struct invocation *in, const char *below, const char *suffix, boo
 
 	if (reason) {
 		json_begin_object(&w);
-		put_option(&w, in, "reason");
+		service_put_option(&w, in, "reason", "reason");
 		json_end_object(&w);
 	}
 	if (status == STATUS_OK)
@@ -225,14 +103,14 @@ static enum exit_status retry_all(struct service *s)
 	enum exit_status status;
 
 	json_begin_object(&w);
-	put_option(&w, s->in, "lane");
-	put_option(&w, s->in, "effect");
+	service_put_option(&w, s->in, "lane", "lane");
+	service_put_option(&w, s->in, "effect", "effect");
 	json_name(&w, "perMinute");
 	json_put_u64(&w, option_number(s->in, "per-minute"));
 	json_end_object(&w);
 	status = service_ask(s, "POST", "/api/v1/effects/retry", buf_slice(&body), &answer);
 	if (status == STATUS_OK && json_member(json_root(buf_slice(&answer)), "data", &data))
-		printf("%.*s\n", SLICE_ARG(text_of(data, "count", &arena)));
+		printf("%.*s\n", SLICE_ARG(service_text(data, "count", &arena)));
 	buf_finish(&body);
 	buf_finish(&answer);
 	arena_finish(&arena);
@@ -280,7 +158,7 @@ static int run_resume(struct invocation *in)
 
 /* ---- the commands -------------------------------------------------------------------------------------- */
 
-#define WHERE_ABOUT "A running service is asked with the admin token of its data directory; on the directory of a stopped " \
+#define SERVICE_WHERE "A running service is asked with the admin token of its data directory; on the directory of a stopped " \
 	"one the command does the same by itself."
 #define OPTION_REASON \
 	{.name = "reason", .kind = OPTION_TEXT, .value = "TEXT", .summary = "why; kept in the log for good, so name no person"}
@@ -333,7 +211,7 @@ static const struct example resume_examples[] = {{"lulab effects resume mail", "
 static const struct command effects_list = {
 	.name = "list",
 	.summary = "Show what is owed to the world, the newest first",
-	.description = WHERE_ABOUT,
+	.description = SERVICE_WHERE,
 	.options = list_options,
 	.examples = list_examples,
 	.run = run_list,
@@ -342,7 +220,7 @@ static const struct command effects_list = {
 static const struct command effects_show = {
 	.name = "show",
 	.summary = "Show one effect and its attempts, as JSON",
-	.description = WHERE_ABOUT,
+	.description = SERVICE_WHERE,
 	.arguments = "ID",
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -363,7 +241,7 @@ static const struct command effects_lanes = {
 static const struct command effects_retry = {
 	.name = "retry",
 	.summary = "Try what was given up once more",
-	.description = WHERE_ABOUT,
+	.description = SERVICE_WHERE,
 	.arguments = "[ID]",
 	.arguments_max = 1,
 	.options = retry_options,
@@ -374,7 +252,7 @@ static const struct command effects_retry = {
 static const struct command effects_drop = {
 	.name = "drop",
 	.summary = "Let a dead effect be, or cancel one that waits",
-	.description = WHERE_ABOUT,
+	.description = SERVICE_WHERE,
 	.arguments = "ID",
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -386,7 +264,7 @@ static const struct command effects_drop = {
 static const struct command effects_pause = {
 	.name = "pause",
 	.summary = "Hold a lane, or all of them",
-	.description = "LANE is a name as lulab effects lanes has it, or *. " WHERE_ABOUT,
+	.description = "LANE is a name as lulab effects lanes has it, or *. " SERVICE_WHERE,
 	.arguments = "LANE",
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -398,7 +276,7 @@ static const struct command effects_pause = {
 static const struct command effects_resume = {
 	.name = "resume",
 	.summary = "Let a paused lane go on",
-	.description = "LANE is a name as lulab effects lanes has it, or *. " WHERE_ABOUT,
+	.description = "LANE is a name as lulab effects lanes has it, or *. " SERVICE_WHERE,
 	.arguments = "LANE",
 	.arguments_min = 1,
 	.arguments_max = 1,

@@ -25,27 +25,7 @@ static enum exit_status ask_about(struct service *s, const char *method, const c
 	return service_ask(s, method, path, body, answer);
 }
 
-static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
-{
-	struct slice text = {0};
-	struct json_value v;
-
-	if (json_member(row, name, &v) && v.type == JSON_STRING)
-		json_string(v, arena, &text);
-	return text;
-}
-
 /* ---- create ---------------------------------------------------------------------------------- */
-
-static void put_option(struct json_writer *w, const struct invocation *in, const char *option, const char *member)
-{
-	const char *value = option_text(in, option);
-
-	if (value == NULL)
-		return;
-	json_name(w, member);
-	json_put_str(w, value);
-}
 
 static void write_account(struct buf *body, const struct invocation *in, struct slice password)
 {
@@ -54,10 +34,10 @@ static void write_account(struct buf *body, const struct invocation *in, struct 
 	json_begin_object(&w);
 	json_name(&w, "username");
 	json_put_str(&w, in->arguments[0]);
-	put_option(&w, in, "email", "email");
-	put_option(&w, in, "phone", "phone");
-	put_option(&w, in, "name", "displayName");
-	put_option(&w, in, "role", "role");
+	service_put_option(&w, in, "email", "email");
+	service_put_option(&w, in, "phone", "phone");
+	service_put_option(&w, in, "name", "displayName");
+	service_put_option(&w, in, "role", "role");
 	if (password.len > 0) {
 		json_name(&w, "password");
 		json_put_string(&w, password);
@@ -78,7 +58,7 @@ static int run_create(struct invocation *in)
 	if (status == STATUS_OK)
 		status = service_ask(&s, "POST", "/api/v1/users", buf_slice(&body), &answer);
 	if (status == STATUS_OK)
-		printf("%.*s\n", SLICE_ARG(text_of(json_root(buf_slice(&answer)), "id", &arena)));
+		printf("%.*s\n", SLICE_ARG(service_text(json_root(buf_slice(&answer)), "id", &arena)));
 	service_close(&s);
 	buf_wipe(&password);
 	buf_wipe(&body);
@@ -120,7 +100,7 @@ static int run_disable(struct invocation *in)
 	enum exit_status status = service_open(&s, in);
 
 	json_begin_object(&w);
-	put_option(&w, in, "reason", "reason");
+	service_put_option(&w, in, "reason", "reason");
 	json_end_object(&w);
 	if (status == STATUS_OK)
 		status = ask_about(&s, "POST", "/disable", buf_slice(&body), NULL);
@@ -184,81 +164,11 @@ static const struct table_column columns[] = {{"ID", "id", TABLE_TEXT}, {"USER N
     {"NAME", "displayName", TABLE_TEXT}, {"MAIL", "email", TABLE_TEXT}, {"PHONE", "phone", TABLE_TEXT},
     {"ROLE", "role", TABLE_TEXT}, {"STATE", "state", TABLE_TEXT}, {"LAST LOG-IN", "lastLoginAt", TABLE_TEXT}, {0}};
 
-/* The rows of a page; *ret_cursor, in the arena, is empty after the last. */
-static void put_page(struct table *t, struct json_value page, struct arena *arena, struct slice *ret_cursor)
-{
-	struct json_value data, row, pagination;
-	struct json_reader r;
-
-	*ret_cursor = (struct slice){0};
-	if (json_member(page, "pagination", &pagination))
-		*ret_cursor = text_of(pagination, "nextCursor", arena);
-	if (!json_member(page, "data", &data))
-		return;
-	json_enter(&r, data);
-	while (json_next(&r, NULL, &row))
-		for (const struct table_column *c = columns; c->title != NULL; c++) {
-			struct slice text = text_of(row, c->name, arena);
-
-			if (text.len > 0)
-				table_put(t, text);
-			else
-				table_put_none(t);
-		}
-}
-
-static void write_path(struct buf *path, const struct invocation *in, struct slice cursor)
-{
-	static const char *const names[] = {"search", "state", "role"};
-
-	buf_append_str(path, "/api/v1/users?limit=100");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (option_text(in, names[i]) != NULL) {
-			buf_printf(path, "&%s=", names[i]);
-			percent_encode(path, slice_str(option_text(in, names[i])));
-		}
-	if (cursor.len > 0)
-		buf_printf(path, "&cursor=%.*s", SLICE_ARG(cursor));
-}
-
-static enum exit_status list_all(struct service *s, struct table *t)
-{
-	struct arena arena = ARENA_INIT(64 << 20);
-	struct slice cursor = {0};
-	enum exit_status status;
-
-	do {
-		struct buf path = BUF_INIT(PATH_MAX_LEN), answer = BUF_INIT(ANSWER_MAX);
-
-		write_path(&path, s->in, cursor);
-		status = path.rc != 0 ? command_fail_usage(s->in, "what is searched for is too long")
-		                      : service_ask(s, "GET", path.ptr, (struct slice){0}, &answer);
-		if (status == STATUS_OK)
-			put_page(t, json_root(buf_slice(&answer)), &arena, &cursor);
-		buf_finish(&path);
-		buf_finish(&answer);
-	} while (status == STATUS_OK && cursor.len > 0 && !command_interrupted());
-	arena_finish(&arena);
-	return status;
-}
-
 static int run_list(struct invocation *in)
 {
-	struct service s;
-	struct table *t = NULL;
-	enum exit_status status = service_open(&s, in);
-	int rc = 0;
+	static const char *const options[] = {"search", "state", "role", NULL};
 
-	if (status == STATUS_OK)
-		rc = table_open(&t, stdout, columns, option_is_set(in, "json"));
-	if (status == STATUS_OK && rc == 0)
-		status = list_all(&s, t);
-	if (status == STATUS_OK && rc == 0)
-		rc = table_close(t);
-	if (rc != 0)
-		status = command_fail_err(in, rc, "cannot list the accounts");
-	service_close(&s);
-	return status;
+	return service_list(in, &(struct service_list){"/api/v1/users", options, columns, "the accounts"});
 }
 
 /* ---- the commands --------------------------------------------------------------------------------------- */
@@ -295,9 +205,6 @@ static const struct option list_options[] = {
 	{0},
 };
 
-#define WHERE_ABOUT "A running service is asked with the admin token of its data directory; on the directory of a stopped " \
-	"one the command does the same by itself."
-
 static const struct example create_examples[] = {
 	{"lulab user create zhang_san --role ADMIN", "asks for a password, prints the id"},
 	{"pass show lulab | lulab user create zhang_san --email zhang@example.com", "takes it from a pipe"},
@@ -322,7 +229,7 @@ static const struct command user_create = {
 	.name = "create",
 	.summary = "Give somebody an account",
 	.description = "The password is asked for at the terminal, or is the first line of stdin; it is never an argument. "
-	               WHERE_ABOUT,
+	               SERVICE_WHERE,
 	.arguments = "NAME",
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -334,7 +241,7 @@ static const struct command user_create = {
 static const struct command user_passwd = {
 	.name = "passwd",
 	.summary = "Give somebody a new password",
-	.description = "USER is an id, a user name, a mail address or a phone number. Every log-in of the account ends. " WHERE_ABOUT,
+	.description = "USER is an id, a user name, a mail address or a phone number. Every log-in of the account ends. " SERVICE_WHERE,
 	.arguments = "USER",
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -346,7 +253,7 @@ static const struct command user_passwd = {
 static const struct command user_disable = {
 	.name = "disable",
 	.summary = "Let an account not be used; ends its log-ins",
-	.description = "USER is an id, a user name, a mail address or a phone number. " WHERE_ABOUT,
+	.description = "USER is an id, a user name, a mail address or a phone number. " SERVICE_WHERE,
 	.arguments = "USER",
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -358,7 +265,7 @@ static const struct command user_disable = {
 static const struct command user_enable = {
 	.name = "enable",
 	.summary = "Let a disabled account be used again",
-	.description = "USER is an id, a user name, a mail address or a phone number. " WHERE_ABOUT,
+	.description = "USER is an id, a user name, a mail address or a phone number. " SERVICE_WHERE,
 	.arguments = "USER",
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -371,7 +278,7 @@ static const struct command user_grant = {
 	.name = "grant",
 	.summary = "Give an account a role of the whole system, or take it away",
 	.description = "USER is an id, a user name, a mail address or a phone number; ROLE is SUPER_ADMIN, ADMIN, MEMBER, AUDITOR or "
-	               "SERVICE. " WHERE_ABOUT,
+	               "SERVICE. " SERVICE_WHERE,
 	.arguments = "USER ROLE",
 	.arguments_min = 2,
 	.arguments_max = 2,
@@ -383,7 +290,7 @@ static const struct command user_grant = {
 static const struct command user_list = {
 	.name = "list",
 	.summary = "Show who has an account",
-	.description = WHERE_ABOUT,
+	.description = SERVICE_WHERE,
 	.options = list_options,
 	.examples = list_examples,
 	.run = run_list,

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 import harness
-from harness import Server
+from harness import Server, eventually
 
 PASSWORD = "correct horse battery"
 
@@ -94,6 +94,17 @@ class UserCli(unittest.TestCase):
             answer = server.request("POST", "/api/auth/refresh-token", json.dumps({"refreshToken": refresh}).encode(),
                                     token=None, headers={"Content-Type": "application/json"})
             self.assertEqual(answer.status, 200, answer.body)
+
+    def test_a_list_longer_than_a_page(self):
+        with Server() as server:
+            names = ["row_%03d" % i for i in range(230)]
+            answer = server.request("POST", "/api/v1/users/imports", "\n".join(["username"] + names).encode(), token="admin",
+                                    headers={"Content-Type": "text/csv"})
+            self.assertEqual(answer.status, 202, answer.body)
+            told = "/api/v1/users/imports/" + json.loads(answer.body)["id"]
+            eventually(lambda: json.loads(server.get(told, token="admin").body)["data"]["state"] == "DONE")
+            rows = json.loads(run(server, "user", "list", "--json").stdout)
+            self.assertEqual(sorted(r["username"] for r in rows), names)
 
     def test_a_mistyped_directory_is_not_made(self):
         with tempfile.TemporaryDirectory() as dir:
