@@ -45,18 +45,28 @@ static void run_put(uint8_t *at, const struct once_run *run)
 	put_le(at + 16, run->sources, 8);
 }
 
-static int runs_get(const struct log_once *o, MDB_txn *txn, struct once_run ret[ONCE_RUNS_MAX])
+/* The list as it lies in the map; ERR_NOT_FOUND before the first key. */
+static int list_get(const struct log_once *o, MDB_txn *txn, const uint8_t **ret)
 {
 	MDB_val key = list_key, value;
 	int rc = mdb_err(mdb_get(txn, o->meta, &key, &value));
 
+	if (rc == 0 && value.mv_size != (size_t)ONCE_RUNS_MAX * RUN_LEN)
+		return ERR_CORRUPT;
+	*ret = rc == 0 ? value.mv_data : NULL;
+	return rc;
+}
+
+static int runs_get(const struct log_once *o, MDB_txn *txn, struct once_run ret[ONCE_RUNS_MAX])
+{
+	const uint8_t *list;
+	int rc = list_get(o, txn, &list);
+
 	memset(ret, 0, ONCE_RUNS_MAX * sizeof(*ret));
 	if (rc != 0)
 		return rc == ERR_NOT_FOUND ? 0 : rc;
-	if (value.mv_size != (size_t)ONCE_RUNS_MAX * RUN_LEN)
-		return ERR_CORRUPT;
 	for (unsigned i = 0; i < ONCE_RUNS_MAX; i++) {
-		if (!run_get(&ret[i], (const uint8_t *)value.mv_data + (size_t)i * RUN_LEN))
+		if (!run_get(&ret[i], list + (size_t)i * RUN_LEN))
 			return ERR_CORRUPT;
 	}
 	return 0;
@@ -318,28 +328,41 @@ void log_once_walk_end(struct log_once_walk *w)
 
 /* ---- looking up --------------------------------------------------------------- */
 
+/* Looks into one run: ERR_NOT_FOUND when it is not there. */
+static int run_find(const struct log_once *o, MDB_txn *txn, unsigned i, const struct once_run *run,
+    const uint8_t key[ONCE_KEY_LEN], uint64_t *ret_place)
+{
+	MDB_val k = val_of(key, ONCE_KEY_LEN), v;
+	bool may = true;
+	int rc = run->pieces > 0 ? may_have(o, txn, i, run->pieces, key, &may) : 0;
+
+	if (rc != 0 || !may)
+		return rc != 0 ? rc : ERR_NOT_FOUND;
+	rc = mdb_err(mdb_get(txn, o->runs[i], &k, &v));
+	if (rc == 0 && v.mv_size != PLACE_LEN)
+		return ERR_CORRUPT;
+	if (rc == 0)
+		*ret_place = get_le(v.mv_data, PLACE_LEN);
+	return rc;
+}
+
+/* The writer asks for every event: the list is read where it lies, and only of runs that answer. */
 int log_once_find(const struct log_once *o, MDB_txn *txn, const uint8_t key[ONCE_KEY_LEN], uint64_t *ret_place)
 {
-	struct once_run runs[ONCE_RUNS_MAX];
-	int rc = runs_get(o, txn, runs);
+	const uint8_t *list;
+	int rc = list_get(o, txn, &list);
 
-	for (unsigned i = 0; rc == 0 && i < ONCE_RUNS_MAX; i++) {
-		MDB_val k = val_of(key, ONCE_KEY_LEN), v;
-		bool may = answers(&runs[i]);
+	for (unsigned i = 0; rc == 0 && i < ONCE_RUNS_MAX; i++, list += RUN_LEN) {
+		struct once_run run;
 
-		if (may && runs[i].pieces > 0)
-			rc = may_have(o, txn, i, runs[i].pieces, key, &may);
-		if (rc != 0 || !may)
+		if (list[0] == RUN_NONE || list[0] == RUN_IN_WORK)
 			continue;
-		rc = mdb_err(mdb_get(txn, o->runs[i], &k, &v));
-		if (rc == 0) {
-			if (v.mv_size != PLACE_LEN)
-				return ERR_CORRUPT;
-			*ret_place = get_le(v.mv_data, PLACE_LEN);
-			return 0;
-		}
-		if (rc == ERR_NOT_FOUND)
-			rc = 0;
+		if (!run_get(&run, list))
+			return ERR_CORRUPT;
+		rc = run_find(o, txn, i, &run, key, ret_place);
+		if (rc != ERR_NOT_FOUND)
+			return rc;
+		rc = 0;
 	}
 	return rc != 0 ? rc : ERR_NOT_FOUND;
 }
