@@ -34,26 +34,6 @@ struct slice mail_word(const struct mail_template *t, struct slice word)
 	return word;
 }
 
-static void put_html(struct buf *out, struct slice value)
-{
-	for (size_t i = 0; i < value.len; i++) {
-		char c = value.ptr[i];
-
-		if (c == '&')
-			buf_append_str(out, "&amp;");
-		else if (c == '<')
-			buf_append_str(out, "&lt;");
-		else if (c == '>')
-			buf_append_str(out, "&gt;");
-		else if (c == '"')
-			buf_append_str(out, "&quot;");
-		else if (c == '\'')
-			buf_append_str(out, "&#39;");
-		else
-			buf_append_char(out, c);
-	}
-}
-
 static const struct mail_value *value_of(const struct mail_value *values, struct slice name)
 {
 	for (; values->name != NULL; values++)
@@ -73,7 +53,7 @@ void mail_fill(struct buf *out, const char *text, const struct mail_value *value
 			continue;
 		}
 		if (in_html)
-			put_html(out, v->value);
+			markup_escape(out, v->value);
 		else
 			buf_append(out, v->value);
 		text = end + 1;

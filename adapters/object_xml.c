@@ -19,24 +19,6 @@ static bool printable(struct slice text)
 	return text.len > 0;
 }
 
-static void put_escaped(struct buf *out, struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-
-		if (c == '&')
-			buf_append_str(out, "&amp;");
-		else if (c == '<')
-			buf_append_str(out, "&lt;");
-		else if (c == '>')
-			buf_append_str(out, "&gt;");
-		else if (c == '"')
-			buf_append_str(out, "&quot;");
-		else
-			buf_append_char(out, c);
-	}
-}
-
 int object_complete_body(struct buf *out, const struct object_part *parts, size_t n)
 {
 	if (n == 0 || n > OBJECT_PARTS_MAX)
@@ -48,7 +30,7 @@ int object_complete_body(struct buf *out, const struct object_part *parts, size_
 	buf_append_str(out, "<CompleteMultipartUpload>");
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(out, "<Part><PartNumber>%lld</PartNumber><ETag>", (long long)parts[i].number);
-		put_escaped(out, parts[i].etag);
+		markup_escape(out, parts[i].etag);
 		buf_append_str(out, "</ETag></Part>");
 	}
 	return buf_append_str(out, "</CompleteMultipartUpload>");

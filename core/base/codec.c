@@ -232,6 +232,32 @@ static bool is_unreserved(char c)
 	    c == '-' || c == '.' || c == '_' || c == '~';
 }
 
+int markup_escape(struct buf *b, struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		switch (text.ptr[i]) {
+		case '&':
+			buf_append_str(b, "&amp;");
+			break;
+		case '<':
+			buf_append_str(b, "&lt;");
+			break;
+		case '>':
+			buf_append_str(b, "&gt;");
+			break;
+		case '"':
+			buf_append_str(b, "&quot;");
+			break;
+		case '\'':
+			buf_append_str(b, "&#39;");
+			break;
+		default:
+			buf_append_char(b, text.ptr[i]);
+		}
+	}
+	return b->rc;
+}
+
 int percent_encode(struct buf *b, struct slice bytes)
 {
 	static const char upper[] = "0123456789ABCDEF";

@@ -37,6 +37,9 @@ int base64url_decode(struct buf *b, struct slice text);
 int base64_decode_to(void *ret_bytes, size_t len, struct slice text, unsigned flags);
 int base64url_decode_to(void *ret_bytes, size_t len, struct slice text);
 
+/* Text as it may stand between and within quotes of HTML and XML: & < > " ' become references. */
+int markup_escape(struct buf *b, struct slice text);
+
 /* Everything but RFC 3986 unreserved characters becomes %XX (upper case). */
 int percent_encode(struct buf *b, struct slice bytes);
 /* %XX decoded, '+' kept as it is. PERCENT_FORM: '+' is a space. ERR_MALFORMED on a broken escape or %00. */

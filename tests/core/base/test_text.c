@@ -240,6 +240,17 @@ START_TEST(percent_codes)
 }
 END_TEST
 
+START_TEST(markup_escapes)
+{
+	struct buf b = BUF_INIT(64);
+
+	ck_assert_int_eq(markup_escape(&b, SLICE("<a b=\"c\">1 & '2' \xe4\xb8\xad")), 0);
+	ck_assert_slice_eq(buf_slice(&b), SLICE("&lt;a b=&quot;c&quot;&gt;1 &amp; &#39;2&#39; \xe4\xb8\xad"));
+	ck_assert_int_eq(markup_escape(&b, SLICE("<<<<<<")), ERR_TOO_BIG);
+	buf_finish(&b);
+}
+END_TEST
+
 static int put_utf8(char *out, uint32_t code)
 {
 	if (code < 0x80) {
@@ -529,6 +540,7 @@ int main(void)
 	tcase_add_test(t, base64_agrees_with_libsodium);
 	tcase_add_test(t, hex_refuses);
 	tcase_add_test(t, percent_codes);
+	tcase_add_test(t, markup_escapes);
 	tcase_add_test(t, utf8_every_code_point);
 	tcase_add_loop_test(t, times_parse, 0, COUNT(times));
 	tcase_add_test(t, times_format_as_the_c_library);
