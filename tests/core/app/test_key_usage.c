@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "core/store/projection_fixture.h"
+#include "lib/run.h"
 
 static const struct route routes[] = {
 	{HTTP_GET, "/one", NULL, NULL, .flags = ROUTE_HIDDEN},
@@ -190,8 +191,6 @@ int main(void)
 {
 	Suite *s = suite_create("key_usage");
 	TCase *tc = tcase_create("key_usage");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_is_new_is_told_at_once_and_the_rest_now_and_then);
@@ -200,9 +199,5 @@ int main(void)
 	tcase_add_test(tc, more_than_there_is_room_for_is_said_and_costs_no_more_events);
 	tcase_add_test(tc, a_log_that_takes_nothing_gets_it_later);
 	suite_add_tcase(s, tc);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(s);
 }
