@@ -30,7 +30,7 @@ create table refusals (
 	primary key (source, reason)
 ) strict, without rowid;
 
--- on meeting.*, participant.*, screen_share.*, live.*, recording.*, transcript.*, minutes.*, summary.*
+-- on meeting.*, participant.*, screen_share.*, live.*, recording.*, transcript.ready, minutes.ready, summary.ready
 insert into inbox (id, source, verdict, vendor_event, trace_id, position, items, received_at)
 values (row_id(:source, coalesce(:trace_id, :fingerprint)), replace(:source, '/webhooks/', ''), 'ACCEPTED',
 	:vendor_event, :trace_id, :position, 1, :time)
