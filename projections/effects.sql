@@ -200,7 +200,8 @@ delete from breakers where lane = :lane and host = :host;
 
 -- query effects_ready
 select id, effect, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
-	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int"
+	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int",
+	tries > 0 and coalesce(class, '') <> 'not_ready' as "repetition:int"
 from effects where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at <= :now
 	and effect in (select s.effect from effect_switches as s where s.enabled = 1)
 order by priority, ready_at, turn limit 256;
@@ -211,7 +212,8 @@ where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at > :now ord
 
 -- query effects_trying
 select id, effect, lane, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
-	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int"
+	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int",
+	tries > 0 and coalesce(class, '') <> 'not_ready' as "repetition:int"
 from effects where state = 'TRYING' order by lane, turn;
 
 -- query lane_pauses

@@ -209,7 +209,7 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 	struct curl_slist *headers = NULL;
 	curl_off_t took_us = 0;
 	CURLcode code;
-	long status = 0;
+	long status = 0, request_size = 0;
 	int rc;
 
 	*ret = (struct http_result){.body = BUF_INIT(call->answer_max != 0 ? call->answer_max : ANSWER_MAX),
@@ -225,7 +225,9 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 		rc = t.rc != 0 ? t.rc : translate(code);
 		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 		curl_easy_getinfo(c->curl, CURLINFO_TOTAL_TIME_T, &took_us);
+		curl_easy_getinfo(c->curl, CURLINFO_REQUEST_SIZE, &request_size);
 		ret->status = (int)status;
+		ret->sent = request_size > 0;
 		ret->duration_us = took_us;
 		if (rc == ERR_DENIED && t.rc != 0)
 			snprintf(ret->message, sizeof(ret->message), "only loopback addresses are allowed here");

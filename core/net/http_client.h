@@ -38,6 +38,7 @@ struct http_call {
 
 struct http_result {
 	int status;
+	bool sent;                /* the request began to leave: what it asks for may happen, also when no answer comes */
 	struct buf body;          /* http_result_finish() frees it */
 	struct buf headers;       /* lines "name: value\r\n", names in lower case */
 	int64_t duration_us;

@@ -85,7 +85,7 @@ static bool allowed(struct lane *lane, struct lane_host *host, const struct effe
 		return false;
 	}
 	return breaker_allows(&host->breaker, now_ms, ret_again_ms) &&
-	    lane_policy_allows(&lane->policy, now_ms, row->tries > 0, ret_again_ms);
+	    lane_policy_allows(&lane->policy, now_ms, row->repetition, ret_again_ms);
 }
 
 static struct effect_task *task_of(struct lane *lane, unsigned n)
@@ -124,7 +124,7 @@ static bool hand_one(struct lane *lane, int64_t *again_ms)
 		if (task != NULL) {
 			task->host = host;
 			task->move = breaker_start(&host->breaker, now_ms);
-			lane_policy_start(&lane->policy, now_ms, row->tries > 0);
+			lane_policy_start(&lane->policy, now_ms, row->repetition);
 			lane->n_out++;
 			list_append(&lane->waiting, &task->link);
 			pthread_cond_signal(&lane->filled);

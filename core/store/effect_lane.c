@@ -10,7 +10,7 @@
 #define REPEATS_SHARE 5       /* one of so many */
 #define REPEAT_LATER_MS 1000
 #define RETRY_AFTER_MAX_MS 3600000
-#define MINUTE_MS 60000.0
+#define MINUTE_MS 60000
 
 /* ---- the last minute --------------------------------------------------------------- */
 
@@ -195,4 +195,13 @@ int64_t lane_delay_ms(const struct effect_lane *lane, int64_t base_max_ms, unsig
 	if (retry_after_ms > RETRY_AFTER_MAX_MS)
 		retry_after_ms = RETRY_AFTER_MAX_MS;
 	return delay > retry_after_ms ? delay : retry_after_ms;
+}
+
+int64_t not_yet_delay_ms(int64_t base_max_ms, unsigned tries)
+{
+	static const int64_t minutes[] = {1, 5, 15, 60};
+	int64_t minute = base_max_ms > 0 && base_max_ms < MINUTE_MS ? base_max_ms : MINUTE_MS;
+	size_t last = sizeof(minutes) / sizeof(*minutes) - 1;
+
+	return minute * minutes[tries == 0 ? 0 : tries - 1 < last ? tries - 1 : last];
 }

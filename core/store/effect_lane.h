@@ -63,5 +63,7 @@ void lane_policy_start(struct lane_policy *p, int64_t now_ms, bool repetition);
 /* Full jitter: uniform in 0..min(cap, base * 2^tries); at least retry_after_ms, which counts up to an hour. tries: made so far, from 1. */
 int64_t lane_delay_ms(const struct effect_lane *lane, int64_t base_max_ms, unsigned tries, int64_t retry_after_ms,
     const struct rng *rng);
+/* When to ask again for what the neighbour is still making: 1, 5, 15, then 60 minutes, a minute being base_max_ms when that is shorter and not 0. */
+int64_t not_yet_delay_ms(int64_t base_max_ms, unsigned tries);
 
 #endif

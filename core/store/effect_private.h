@@ -32,6 +32,7 @@ struct effect_row {
 	unsigned attempt, tries, ends;
 	uint64_t version; /* of its stream */
 	int64_t ready_at_ms, not_after_ms, asked_at_ms;
+	bool repetition; /* it failed before: the retry budget has a say. Asking again for what was not ready is none */
 };
 
 /* Rows that are tried together, on their way from the dispatcher to a worker and back. */

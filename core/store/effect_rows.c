@@ -77,7 +77,7 @@ static void read_row(const struct effects *e, struct json_value v, struct arena 
 	    .attempt = (unsigned)integer_of(v, "attempt"), .tries = (unsigned)integer_of(v, "tries"),
 	    .ends = (unsigned)integer_of(v, "ends"), .version = (uint64_t)integer_of(v, "version"),
 	    .ready_at_ms = integer_of(v, "readyAt"), .not_after_ms = integer_of(v, "notAfter"),
-	    .asked_at_ms = integer_of(v, "askedAt")};
+	    .asked_at_ms = integer_of(v, "askedAt"), .repetition = integer_of(v, "repetition") != 0};
 	if (id.len == ID_TEXT_LEN)
 		snprintf(ret->id, sizeof(ret->id), "%.*s", SLICE_ARG(id));
 	else

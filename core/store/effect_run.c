@@ -139,6 +139,7 @@ static void count(struct lane *lane, const struct effect_call *call)
 		s->done++;
 		break;
 	case EFFECT_RETRY:
+	case EFFECT_NOT_YET:
 	case EFFECT_STOP:
 		s->retried++;
 		break;

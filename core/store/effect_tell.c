@@ -130,14 +130,15 @@ static void tell_failed(struct telling *t, const struct effect_row *row, const s
 void tell_outcome(struct telling *t, const struct effect_row *row, const struct effect_call *call, int64_t now_ms)
 {
 	const struct effects *e = t->engine;
-	int64_t retry_at_ms = now_ms + lane_delay_ms(row->entry->effect->lane, e->base_max_ms, row->tries + 1,
-	    call->retry_after_ms, e->rng);
+	int64_t retry_at_ms = now_ms + (call->outcome == EFFECT_NOT_YET ? not_yet_delay_ms(e->base_max_ms, row->tries + 1) :
+	    lane_delay_ms(row->entry->effect->lane, e->base_max_ms, row->tries + 1, call->retry_after_ms, e->rng));
 
 	switch (call->outcome) {
 	case EFFECT_DONE:
 		tell_done(t, row, call);
 		break;
 	case EFFECT_RETRY:
+	case EFFECT_NOT_YET:
 	case EFFECT_STOP:
 		tell_waiting(t, row, call, retry_at_ms, exhausted(row, call->class, row->tries + 1, retry_at_ms));
 		break;

@@ -201,6 +201,8 @@ static const struct {
 } outcomes[] = {
 	{"what may work later is tried again", {EFFECT_RETRY, EFFECT_RETRY}, 2, EFFECT_MAIL, "effect.done",
 	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":3}]", 3},
+	{"what is not ready yet is asked for again", {EFFECT_NOT_YET, EFFECT_NOT_YET}, 2, EFFECT_HARMLESS, "effect.done",
+	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":3}]", 3},
 	{"but not for ever", {EFFECT_RETRY, EFFECT_RETRY, EFFECT_RETRY, EFFECT_RETRY}, 4, EFFECT_MAIL, "effect.dead",
 	    "[{\"state\":\"DEAD\",\"reason\":\"TRIES\",\"attempt\":4}]", 4},
 	{"what is refused for good is dead at once", {EFFECT_REFUSED}, 1, EFFECT_MAIL, "effect.dead",

@@ -177,6 +177,7 @@ END_TEST
 
 START_TEST(the_delay_doubles_and_is_drawn_from_all_of_it)
 {
+	static const int64_t minutes[] = {1, 5, 15, 60, 60};
 	struct rng_test rng;
 
 	rng_test_init(&rng, 7);
@@ -198,6 +199,10 @@ START_TEST(the_delay_doubles_and_is_drawn_from_all_of_it)
 	ck_assert_int_eq(lane_delay_ms(&lane, 0, 1, 60000, &rng.rng), 60000);
 	ck_assert_int_eq(lane_delay_ms(&lane, 0, 1, 86400000, &rng.rng), 3600000);
 	ck_assert_int_le(lane_delay_ms(&lane, 10, 1, 0, &rng.rng), 20);
+	for (unsigned i = 0; i < COUNT(minutes); i++) { /* vendor-protocols 1: what is not ready is asked for after 1, 5, 15, 60 minutes */
+		ck_assert_int_eq(not_yet_delay_ms(0, i + 1), minutes[i] * 60000);
+		ck_assert_int_eq(not_yet_delay_ms(20, i + 1), minutes[i] * 20);
+	}
 }
 END_TEST
 
