@@ -1,3 +1,4 @@
+/* Answers and silences of vendors, as outcomes of effects. */
 #include "vendor_call.h"
 
 #include "base/err.h"
