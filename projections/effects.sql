@@ -199,7 +199,7 @@ update breakers set state = 'PROBING', since = :time where lane = :lane and host
 delete from breakers where lane = :lane and host = :host;
 
 -- query effects_ready
-select id, effect, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
+select id, effect, key, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
 	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int",
 	tries > 0 and coalesce(class, '') <> 'not_ready' as "repetition:int"
 from effects where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at <= :now
@@ -211,7 +211,7 @@ select ready_at as "readyAt:int" from effects
 where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at > :now order by ready_at limit 1;
 
 -- query effects_trying
-select id, effect, lane, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
+select id, effect, lane, key, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
 	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int",
 	tries > 0 and coalesce(class, '') <> 'not_ready' as "repetition:int"
 from effects where state = 'TRYING' order by lane, turn;

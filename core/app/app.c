@@ -501,17 +501,20 @@ static int start_effects(struct app *app, struct buf *problem)
 	struct effect_entry entries[EFFECTS_MAX];
 	struct effects_options o = {.log = app->log, .queries = app->queries, .sealer = app->sealer, .clock = app->clock,
 	    .rng = app->rng, .entries = entries, .base_max_ms = app->config->effects_retry_base,
-	    .breaker_ms = app->config->effects_breaker};
+	    .breaker_ms = app->config->effects_breaker, .batch_wait_max_ms = app->config->effects_batch_wait};
 	int rc = 0;
 
 	for (unsigned i = 0; i < app->n_adapters_started; i++) {
 		const struct adapter *adapter = app->adapters[i];
-		const char *why = adapter->unready == NULL ? NULL : adapter->unready(app->adapter_states[i]);
+		void *state = app->adapter_states[i];
+		const char *unready = adapter->unready == NULL ? NULL : adapter->unready(state);
 
 		for (const struct effect *e = adapter->effects; rc == 0 && e != NULL && e->name != NULL; e++) {
+			const char *why = unready != NULL || e->off == NULL ? unready : e->off(state);
+
 			rc = o.n_entries < EFFECTS_MAX ? 0 : ERR_RANGE;
 			if (rc == 0)
-				entries[o.n_entries++] = (struct effect_entry){e, app->adapter_states[i], why == NULL, why};
+				entries[o.n_entries++] = (struct effect_entry){e, state, why == NULL, why};
 		}
 	}
 	if (rc == 0)

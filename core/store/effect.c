@@ -113,6 +113,7 @@ int effects_start(struct effects **ret, const struct effects_options *o)
 	e->rng = o->rng;
 	e->base_max_ms = o->base_max_ms;
 	e->breaker_ms = o->breaker_ms;
+	e->batch_wait_max_ms = o->batch_wait_max_ms;
 	e->n_entries = o->n_entries;
 	if (o->n_entries > 0)
 		memcpy(e->entries, o->entries, o->n_entries * sizeof(o->entries[0]));

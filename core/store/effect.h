@@ -45,7 +45,7 @@ struct effect_lane {
 	unsigned tries_max;
 	int64_t age_max_ms;
 	int64_t repeat_ms;     /* EFFECT_KEYED: how long the neighbour knows an id; 0 = as long as the age */
-	unsigned batch_max;    /* effects one run may do together; 0 = 1 */
+	unsigned batch_max;    /* effects one run may do together: those of one adapter that have the same run; 0 = 1 */
 	unsigned batch_wait_ms; /* how long the oldest of them waits for others */
 };
 
@@ -62,10 +62,13 @@ enum effect_outcome {
 
 #define EFFECT_RESULTS_MAX 16
 
+#define EFFECT_KEY_MAX 100
+
 /* One effect to be tried. Run reads the first part and fills in the second. */
 struct effect_call {
 	const char *id;         /* 32 hex digits; the idempotency key */
 	const char *name;       /* "mail.code" */
+	const char *key;        /* of its row, by which it is kept in order; "" when longer than EFFECT_KEY_MAX */
 	unsigned attempt;       /* from 1 */
 	bool after_unknown;     /* the attempt before may have happened */
 	const struct event *cause; /* unsealed; of the log, in the arena */
@@ -102,6 +105,7 @@ struct effect {
 	const struct effect_lane *lane;
 	effect_fn *run;
 	effect_wanted_fn *wanted;         /* NULL = always */
+	const char *(*off)(void *state);  /* why this one is not acted upon though its adapter is ready, static, or NULL; may be NULL */
 	const char *(*host)(void *state); /* whose failures count together; NULL = the lane's own */
 	void *(*thread_open)(void);       /* once a thread, before its first run; may be NULL */
 	void (*thread_close)(void *thread);
@@ -131,6 +135,7 @@ struct effects_options {
 	unsigned n_entries;
 	int64_t base_max_ms;    /* no lane's base is longer; 0 = as declared */
 	int64_t breaker_ms;     /* how long one is open at first; 0 = 30 s */
+	int64_t batch_wait_max_ms; /* no lane waits longer for a batch; 0 = as declared */
 };
 
 /*

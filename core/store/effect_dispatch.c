@@ -56,6 +56,18 @@ struct lane_host *lane_host_of(struct lane *lane, const struct effect_entry *ent
 	return &lane->hosts[0]; /* made for every entry at the start */
 }
 
+static bool go_together(const struct effect_entry *a, const struct effect_entry *b)
+{
+	return a->effect->run == b->effect->run && a->state == b->state;
+}
+
+static int64_t batch_wait_ms(const struct lane *lane)
+{
+	int64_t max_ms = lane->engine->batch_wait_max_ms;
+
+	return max_ms != 0 && max_ms < lane->decl->batch_wait_ms ? max_ms : lane->decl->batch_wait_ms;
+}
+
 /* How many rows from `next` on go together; 0: they wait for others, until *ret_again_ms (wall clock). */
 static unsigned batch_of(const struct lane *lane, int64_t wall_ms, int64_t *ret_again_ms)
 {
@@ -63,11 +75,11 @@ static unsigned batch_of(const struct lane *lane, int64_t wall_ms, int64_t *ret_
 	const struct effect_row *first = &lane->ready[lane->next];
 	unsigned n = 1;
 
-	while (n < max && lane->next + n < lane->n_ready && first[n].entry == first->entry)
+	while (n < max && lane->next + n < lane->n_ready && go_together(first[n].entry, first->entry))
 		n++;
 	if (max > 1 && n < max && lane->next + n == lane->n_ready &&
-	    wall_ms - first->ready_at_ms < (int64_t)lane->decl->batch_wait_ms) {
-		*ret_again_ms = first->ready_at_ms + lane->decl->batch_wait_ms;
+	    wall_ms - first->ready_at_ms < batch_wait_ms(lane)) {
+		*ret_again_ms = first->ready_at_ms + batch_wait_ms(lane);
 		return 0;
 	}
 	return n;

@@ -30,6 +30,7 @@ struct effect_row {
 	enum row_state state;
 	uint64_t cause;
 	unsigned attempt, tries, ends;
+	char key[EFFECT_KEY_MAX + 1];
 	uint64_t version; /* of its stream */
 	int64_t ready_at_ms, not_after_ms, asked_at_ms;
 	bool repetition; /* it failed before: the retry budget has a say. Asking again for what was not ready is none */
@@ -91,7 +92,7 @@ struct effects {
 	struct sealer *sealer;
 	const struct clock *clock;
 	const struct rng *rng;
-	int64_t base_max_ms, breaker_ms;
+	int64_t base_max_ms, breaker_ms, batch_wait_max_ms;
 	struct effect_entry entries[EFFECTS_MAX];
 	unsigned n_entries;
 	struct lane *lanes[LANES_MAX];

@@ -70,7 +70,7 @@ static enum row_state state_of(struct slice name)
 
 static void read_row(const struct effects *e, struct json_value v, struct arena *arena, struct effect_row *ret)
 {
-	struct slice id = text_of(v, "id", arena);
+	struct slice id = text_of(v, "id", arena), key = text_of(v, "key", arena);
 
 	*ret = (struct effect_row){.entry = entry_of(e, text_of(v, "effect", arena)),
 	    .state = state_of(text_of(v, "state", arena)), .cause = (uint64_t)integer_of(v, "cause"),
@@ -78,6 +78,8 @@ static void read_row(const struct effects *e, struct json_value v, struct arena 
 	    .ends = (unsigned)integer_of(v, "ends"), .version = (uint64_t)integer_of(v, "version"),
 	    .ready_at_ms = integer_of(v, "readyAt"), .not_after_ms = integer_of(v, "notAfter"),
 	    .asked_at_ms = integer_of(v, "askedAt"), .repetition = integer_of(v, "repetition") != 0};
+	if (key.len <= EFFECT_KEY_MAX)
+		snprintf(ret->key, sizeof(ret->key), "%.*s", SLICE_ARG(key));
 	if (id.len == ID_TEXT_LEN)
 		snprintf(ret->id, sizeof(ret->id), "%.*s", SLICE_ARG(id));
 	else

@@ -60,7 +60,7 @@ static int add_call(struct running *r, struct effect_row *row)
 	const struct effect *effect = row->entry->effect;
 	int rc;
 
-	*call = (struct effect_call){.id = row->id, .name = effect->name, .attempt = row->attempt + 1,
+	*call = (struct effect_call){.id = row->id, .name = effect->name, .key = row->key, .attempt = row->attempt + 1,
 	    .after_unknown = row->state == ROW_UNKNOWN, .cause = &r->causes[r->n], .cause_position = row->cause,
 	    .not_after_ms = row->not_after_ms, .state = row->entry->state, .thread = r->thread, .arena = &r->arena,
 	    .clock = r->engine->clock, .rng = r->engine->rng, .stopping = &r->engine->stopping,

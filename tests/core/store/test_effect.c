@@ -23,6 +23,7 @@ static struct {
 	unsigned n, n_running, n_running_max, n_batches;
 	uint64_t causes[SEEN_MAX];
 	bool after_unknown[SEEN_MAX];
+	char first_key[EFFECT_KEY_MAX + 1];
 	enum effect_outcome next[8]; /* of the first runs; then EFFECT_DONE */
 	unsigned n_next;
 	bool host_failed;
@@ -32,7 +33,8 @@ static struct {
 static void run(struct effect_call *calls, size_t n)
 {
 	pthread_mutex_lock(&peer.lock);
-	peer.n_batches++;
+	if (peer.n_batches++ == 0)
+		snprintf(peer.first_key, sizeof(peer.first_key), "%s", calls[0].key);
 	peer.n_running++;
 	peer.n_running_max = peer.n_running > peer.n_running_max ? peer.n_running : peer.n_running_max;
 	for (size_t i = 0; i < n; i++) {
@@ -76,12 +78,14 @@ static bool wanted(const struct effect_call *call)
 
 static struct effect_lane lane;
 static struct effect effect;
+static int64_t batch_wait_max_ms; /* a setting */
 
 static void start_engine(void)
 {
 	struct effect_entry entry = {.effect = &effect, .enabled = true};
 	struct effects_options o = {.log = f.log, .queries = pool, .sealer = f.sealer, .clock = &clock_system,
-	    .rng = &rng_system, .entries = &entry, .n_entries = 1, .base_max_ms = 5, .breaker_ms = 20};
+	    .rng = &rng_system, .entries = &entry, .n_entries = 1, .base_max_ms = 5, .breaker_ms = 20,
+	    .batch_wait_max_ms = batch_wait_max_ms};
 
 	ck_assert_int_eq(effects_start(&engine, &o), 0);
 }
@@ -124,6 +128,7 @@ static void setup(void)
 	memset(peer.causes, 0, sizeof(peer.causes));
 	peer.n = peer.n_running = peer.n_running_max = peer.n_batches = peer.n_next = 0;
 	peer.held = peer.host_failed = peer.erased = false;
+	batch_wait_max_ms = 0;
 }
 
 static void teardown(void)
@@ -337,6 +342,22 @@ START_TEST(a_batch_gathers_up_to_its_size)
 }
 END_TEST
 
+START_TEST(a_batch_that_does_not_fill_goes_when_it_has_waited)
+{
+	lane.batch_max = 8;
+	lane.batch_wait_ms = 600000;
+	batch_wait_max_ms = 20;
+	lane.concurrency = 1;
+	start_engine();
+	clock_manual_set_wall(&f.clock, clock_wall_us(&clock_system));
+	want("AA");
+	want("BB");
+	until_told("effect.done", 2);
+	ck_assert_uint_le(peer.n_batches, 2);
+	ck_assert_str_eq(peer.first_key, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+}
+END_TEST
+
 START_TEST(a_neighbour_that_fails_is_left_alone_and_tried_again)
 {
 	char key[8];
@@ -470,6 +491,7 @@ int main(void)
 	tcase_add_test(t, a_failing_one_holds_its_key_alone);
 	tcase_add_test(t, no_more_at_a_time_than_the_lane_has);
 	tcase_add_test(t, a_batch_gathers_up_to_its_size);
+	tcase_add_test(t, a_batch_that_does_not_fill_goes_when_it_has_waited);
 	tcase_add_test(t, a_neighbour_that_fails_is_left_alone_and_tried_again);
 	tcase_add_test(t, nothing_is_done_twice_after_a_restart);
 	tcase_add_test(t, what_ends_the_process_three_times_is_poison);
