@@ -144,7 +144,9 @@ class Faults(Frame):
     def test_down_refuses_connections_and_comes_back(self):
         with socket.create_connection(self.address(), timeout=20) as kept:
             kept.sendall(b"GET /count?to=1 HTTP/1.1\r\n\r\n")
-            kept.recv(4096)
+            got = b""
+            while not got.endswith(b"\r\n0\r\n\r\n"):
+                got += kept.recv(4096)
             self.sim.fault("echo", "down")
             try:
                 self.assertEqual(kept.recv(4096), b"")
