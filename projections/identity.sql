@@ -53,6 +53,7 @@ create table sessions (
 	device_info text, device_id text, user_agent text, ip text,
 	opened_at integer not null,
 	used_at integer not null,
+	idle_at integer, /* when it was first seen to have been idle: whether the same person came back is not known */
 	expires_at integer not null,
 	until integer not null,
 	closed_at integer,
@@ -279,6 +280,8 @@ where id = :session_id and closed_at is null
 insert into refresh_tokens (digest, session) values (:refresh_digest, :session_id);
 
 -- on session.rotated
+/* An access token lives ten minutes, so a client in use comes back within half an hour (integrity.md 20). */
+update sessions set idle_at = :time where id = :session_id and idle_at is null and :time - used_at >= 1800000;
 update sessions set refresh_digest = :to_digest, used_at = :time, expires_at = :expires_at_ms,
 	device_info = coalesce(:device_info, device_info), user_agent = coalesce(:user_agent, user_agent),
 	ip = coalesce(:ip, ip)
@@ -602,7 +605,8 @@ select u.id, u.username, u.email, u.country_code as "countryCode", u.phone, u.di
 from users as u left join user_profiles as p on p.user = u.id where u.id = :id;
 
 -- query session_opened
-select opened_at as "openedAt:int" from sessions where id = :id and user = :user;
+select opened_at as "openedAt:int", used_at as "usedAt:int", idle_at is not null as "wasIdle:bool"
+from sessions where id = :id and user = :user;
 
 -- query codes_sent
 /* When the codes were asked for that the limits go by: to the target the newest, 5th and 10th newest; by the address the

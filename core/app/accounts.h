@@ -80,8 +80,8 @@ void session_open(struct action_events *e, const struct id *user, const struct c
  */
 int sessions_end(struct action_events *e, struct slice user_id, struct slice but, const char *reason, size_t room);
 /*
- * For what is sensitive (integrity.md 20, ASVS 7.5): has the caller signed in within twelve hours? A log-in of long ago, or a
- * key, is not enough. False: the 403 is set.
+ * For what is sensitive (integrity.md 20, ASVS 7.3, 7.5): has the caller signed in within twelve hours, and never been idle for
+ * half an hour since? A log-in of long ago, or a key, is not enough. False: the 403 is set.
  */
 bool session_is_recent(struct action *c);
 /* The tokens and who they are for; the cookie for web clients. */

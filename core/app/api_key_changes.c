@@ -312,6 +312,13 @@ static bool merge(struct action *c, struct json_value row, const struct request_
 	return !is_given(c, "allowedIps") || read_allowed(c, body->allowed_ips.items, body->allowed_ips.n, t);
 }
 
+/* A change of more than the name may give more than the key had. */
+static bool may_change(struct action *c)
+{
+	return !(is_given(c, "scopes") || is_given(c, "expiresAt") || is_given(c, "allowedIps") || is_given(c, "rateLimit")) ||
+	    may_make(c);
+}
+
 /* Nothing of a revoked key is changed, and of two who change it at once one is told to look again. */
 static void run_change(struct action *c)
 {
@@ -325,7 +332,8 @@ static void run_change(struct action *c)
 	struct id person;
 	int rc;
 
-	if (!action_read(c, &schema_request_api_key_change, &body) || !api_key_find(c, &row) || !merge(c, row, &body, &t))
+	if (!action_read(c, &schema_request_api_key_change, &body) || !api_key_find(c, &row) || !merge(c, row, &body, &t) ||
+	    !may_change(c))
 		return;
 	if (slice_is(row_text(c, row, "status"), "REVOKED")) {
 		action_fail(c, 400, "revoked", "A revoked API key cannot be changed.", "API Key 已被撤销");

@@ -37,6 +37,8 @@ with_clock = unittest.skipUnless(os.path.exists(WRONG_CLOCK_SO) and "asan" not i
 class LaterServer(DevServer):
     """One whose clock can be set forward."""
 
+    now = 0  # seconds since the start
+
     def start(self, **kw):
         self.clock = os.path.join(self.data, "clock")
         self.env.update({"LD_PRELOAD": WRONG_CLOCK_SO, "WRONG_CLOCK": self.clock})
@@ -46,6 +48,20 @@ class LaterServer(DevServer):
         with open(self.clock + ".new", "w") as f:
             f.write("%d 0" % (seconds * 1000000))
         os.rename(self.clock + ".new", self.clock)
+        self.now = seconds
+
+    def refreshed(self, tokens):
+        answer = self.request("POST", "/api/auth/refresh-token", json.dumps({"refreshToken": tokens["refreshToken"]}).encode(),
+                              {"Content-Type": "application/json"}, token=None)
+        assert answer.status == 200, answer.body
+        return json.loads(answer.body)
+
+    def awake_until(self, tokens, seconds):
+        """The client comes back every 25 minutes until then; its last tokens."""
+        while self.now < seconds:
+            self.later(min(self.now + 1500, seconds))
+            tokens = self.refreshed(tokens)
+        return tokens
 
 
 def wrong(code):

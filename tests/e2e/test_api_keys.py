@@ -588,8 +588,7 @@ class Later(Base):
         self.person("old_hand", "MEMBER")
         first = self.login("old_hand")
         path = "/api/v1/api-keys/%s" % self.make(first["accessToken"], scopes=["meetings:read"])["id"]
-        self.server.later(13 * 3600)
-        old = self.call("POST", "/api/auth/refresh-token", {"refreshToken": first["refreshToken"]}).json["accessToken"]
+        old = self.server.awake_until(first, 13 * 3600)["accessToken"]
         new = self.login("old_hand")["accessToken"]
         for place in ("/api/v1/api-keys", "/admin/api-keys"):
             refused = self.make(old, 403, path=place, scopes=["meetings:read"])
@@ -600,6 +599,8 @@ class Later(Base):
         self.call("POST", "/api/v1/api-keys/none/rotate", {}, old, status=404)
         self.assertEqual(self.call("GET", path, token=old).json["status"], "ACTIVE")
         self.call("PATCH", path, {"name": "still mine"}, old)
+        for wider in ({"scopes": []}, {"expiresAt": None, "rateLimit": 1000}, {"allowedIps": []}):
+            self.assertEqual(self.call("PATCH", path, wider, old, status=403).json["code"], "sign_in_again")
         user = self.call("GET", "/api/auth/me", token=old).json["id"]
         self.assertEqual(self.call("GET", "/api/v1/api-keys", token=old).json["pagination"]["total"], 1)
         self.make(new, scopes=["meetings:read"])

@@ -316,11 +316,11 @@ class Profile(Accounts):
         shared, self.server = self.server, LaterServer().start()
         try:
             first = self.register("yesterday@example.com", password=PASSWORD).json
-            self.server.later(13 * 3600)
-            old = self.call("POST", "/api/auth/refresh-token", {"refreshToken": first["refreshToken"]}).json["accessToken"]
+            old = self.server.awake_until(first, 13 * 3600)["accessToken"]
             self.send("today@example.com", "change_contact")
             body = {"email": "today@example.com", "emailCode": self.server.code("today@example.com")}
-            self.assertEqual(self.profile(old, body, 403)["code"], "sign_in_again")
+            refused = self.profile(old, body, 403)
+            self.assertEqual((refused["code"], refused["message"]), ("sign_in_again", "登录已超过12小时，请重新登录后再试"))
             self.profile(old, {"bio": "still mine"})
             log_ins = self.call("GET", "/api/auth/sessions", token=old).json
             new = self.login("email_password", email="yesterday@example.com", password=PASSWORD).json["accessToken"]
@@ -331,6 +331,29 @@ class Profile(Accounts):
             self.call("DELETE", "/api/auth/sessions/" + log_ins["current"], token=old, status=204) # one's own
             self.call("GET", "/api/auth/me", token=old, status=401)
             self.assertEqual(self.profile(new, body)["email"], "today@example.com")
+        finally:
+            self.server.__exit__(None, None, None)
+            self.server = shared
+
+    @with_clock
+    def test_nor_by_one_that_was_idle(self):
+        """integrity.md 20: idle 30 min, and a factor is asked for again, however often the client comes back since."""
+        shared, self.server = self.server, LaterServer().start()
+        try:
+            away = self.register("away@example.com", password=PASSWORD).json
+            here = self.login("email_password", email="away@example.com", password=PASSWORD).json
+            for _ in range(3):
+                here = self.server.awake_until(here, self.server.now + 25 * 60)
+            away = self.server.awake_until(self.server.refreshed(away), self.server.now + 25 * 60)
+            self.send("moved@example.com", "change_contact")
+            body = {"email": "moved@example.com", "emailCode": self.server.code("moved@example.com")}
+            refused = self.profile(away["accessToken"], body, 403)
+            self.assertEqual((refused["code"], refused["message"]), ("sign_in_again", "登录后曾超过30分钟未活动，请重新登录后再试"))
+            self.server.kill()
+            self.server.start()
+            self.assertEqual(self.profile(away["accessToken"], body, 403)["code"], "sign_in_again")
+            self.profile(away["accessToken"], {"bio": "still mine"})
+            self.assertEqual(self.profile(self.server.refreshed(here)["accessToken"], body)["email"], "moved@example.com")
         finally:
             self.server.__exit__(None, None, None)
             self.server = shared
