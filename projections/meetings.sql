@@ -159,7 +159,7 @@ insert into meetings (id, end_type_latest)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	latest(coalesce(:operate_at_ms, :time), :meeting_end_type));
 
--- on participant.*, screen_share.*, live.*
+-- on participant.joined, participant.left, participant.waiting_for_host, participant.entered_waiting_room, participant.left_waiting_room, participant.admitted, participant.moved_to_waiting_room, screen_share.*, live.*
 /* Most events by far: who made the meeting is left to the others, which spares opening it. */
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream, title_latest, code_latest, type_latest,
 	creator_latest, scheduled_start_latest, scheduled_end_latest, created_at, updated_at)
@@ -175,7 +175,7 @@ insert into meeting_people (meeting, person, name_latest, joined)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
 	latest(coalesce(:operate_at_ms, :time), :operator_user_name), 1);
 
--- on recording.*
+-- on recording.started, recording.paused, recording.resumed, recording.stopped, recording.completed, recording.failed, recording.deleted, recording.updated
 /* Here start and end are those of the recording, not of the plan; an uploaded file belongs to no meeting. */
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
 	title_latest, code_latest, type_latest, creator_latest, creator_name_latest,

@@ -30,7 +30,7 @@ create table refusals (
 	primary key (source, reason)
 ) strict, without rowid;
 
--- on meeting.*, participant.*, screen_share.*, live.*, recording.*, transcript.ready, minutes.ready, summary.ready
+-- on meeting.*, participant.joined, participant.left, participant.waiting_for_host, participant.entered_waiting_room, participant.left_waiting_room, participant.admitted, participant.moved_to_waiting_room, screen_share.*, live.*, recording.started, recording.paused, recording.resumed, recording.stopped, recording.completed, recording.failed, recording.deleted, recording.updated, transcript.ready, minutes.ready, summary.ready
 insert into inbox (id, source, verdict, vendor_event, trace_id, position, items, received_at)
 values (row_id(:source, coalesce(:trace_id, :fingerprint)), replace(:source, '/webhooks/', ''), 'ACCEPTED',
 	:vendor_event, :trace_id, :position, 1, :time)
