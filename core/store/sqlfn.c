@@ -11,7 +11,6 @@
 #include "store/projection.h"
 
 #define ROW_ID_BYTES 12
-#define ROW_ID_PARTS_MAX 8
 #define ROW_ID_MEMO_MAX 256
 
 /* The statements of an event ask for the same row one after the other: the last answer of a connection is kept. */
@@ -20,6 +19,12 @@ struct row_id_memo {
 	size_t len;
 	char id[1 + 2 * ROW_ID_BYTES + 1];
 };
+
+static void put_len(uint8_t ret[4], uint32_t len)
+{
+	for (int k = 0; k < 4; k++)
+		ret[k] = (uint8_t)(len >> (24 - 8 * k));
+}
 
 /* Length and text of each part, so that ("a", "bc") and ("ab", "c") differ; 0xff.. stands for NULL. */
 static size_t row_id_parts(int n, sqlite3_value **args, struct slice parts[2 * ROW_ID_PARTS_MAX],
@@ -31,13 +36,28 @@ static size_t row_id_parts(int n, sqlite3_value **args, struct slice parts[2 * R
 		const unsigned char *part = sqlite3_value_text(args[i]);
 		uint32_t len = part == NULL ? UINT32_MAX : (uint32_t)sqlite3_value_bytes(args[i]);
 
-		for (int k = 0; k < 4; k++)
-			lens[i][k] = (uint8_t)(len >> (24 - 8 * k));
+		put_len(lens[i], len);
 		parts[2 * i] = slice_of(lens[i], 4);
 		parts[2 * i + 1] = slice_of(part, part == NULL ? 0 : len);
 		total += 4 + parts[2 * i + 1].len;
 	}
 	return total;
+}
+
+void row_id_make(char ret_id[ROW_ID_LEN + 1], const struct slice *texts, size_t n)
+{
+	struct slice parts[2 * ROW_ID_PARTS_MAX];
+	uint8_t lens[ROW_ID_PARTS_MAX][4], hash[ROW_ID_BYTES];
+
+	_Static_assert(ROW_ID_LEN == 1 + 2 * ROW_ID_BYTES, "a letter and the digits of the hash");
+	for (size_t i = 0; i < n; i++) {
+		put_len(lens[i], (uint32_t)texts[i].len);
+		parts[2 * i] = slice_of(lens[i], 4);
+		parts[2 * i + 1] = texts[i];
+	}
+	blake2b(hash, sizeof(hash), SLICE("row_id/v1"), parts, 2 * n);
+	ret_id[0] = 'c';
+	hex_encode(ret_id + 1, hash, sizeof(hash));
 }
 
 static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)

@@ -14,7 +14,14 @@
 #ifndef LULAB_STORE_SQLFN_H
 #define LULAB_STORE_SQLFN_H
 
+#include "base/slice.h"
+
 struct sqlite3;
+
+/* row_id() of texts for who is not SQL: at most ROW_ID_PARTS_MAX of them. */
+#define ROW_ID_LEN 25
+#define ROW_ID_PARTS_MAX 8
+void row_id_make(char ret_id[ROW_ID_LEN + 1], const struct slice *texts, size_t n);
 
 int sqlfn_register(struct sqlite3 *db);
 
