@@ -42,7 +42,8 @@ create table effects (
 	vendor_id text,
 	message text,
 	reason text,
-	closed integer not null default 0
+	closed integer not null default 0,
+	delivery text, delivery_code text, delivery_at integer
 ) strict;
 create index effects_turns on effects (turn);
 create index effects_keys on effects (lane, key, turn) where is_open = 1;
@@ -118,6 +119,14 @@ select effect_id(:id, 'mail.code', ''), 'mail.code', 'mail', :target_digest, :po
 where :channel = 'EMAIL' and :deliver and exists (select 1 from effect_switches where effect = 'mail.code' and enabled = 1)
 on conflict (id) do nothing;
 
+-- on verification.requested
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'sms.code', ''), 'sms.code', 'sms', :target_digest, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :expires_at_ms, :time, :time, :time
+where :channel = 'SMS' and :deliver and exists (select 1 from effect_switches where effect = 'sms.code' and enabled = 1)
+on conflict (id) do nothing;
+
 -- on effect.attempted
 update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time
 where id = :effect_id and is_open = 1 and state <> 'TRYING' and attempt = :attempt - 1;
@@ -161,6 +170,16 @@ update effects set state = 'UNKNOWN', is_open = :repeat, ready_at = :retry_at_ms
 	updated_at = :time, class = :class, status = :status, vendor_id = :vendor_id, message = :message
 where id = :effect_id and state = 'TRYING' and attempt = :attempt;
 
+-- on effect.unknown
+/* Whether a text message went out after all; the vendor's receipts take a moment. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'sms.look', ''), 'sms.look', 'sms_look', key, cause, cause_type, cause_stream, 0,
+	(select max(turn) + 1 from effects), :time + 2000, not_after, :time, :time, :time
+from effects where :effect = 'sms.code' and id = :effect_id and state = 'UNKNOWN' and attempt = :attempt
+	and exists (select 1 from effect_switches where effect = 'sms.look' and enabled = 1)
+on conflict (id) do nothing;
+
 -- on effect.dead
 update effects set state = 'DEAD', is_open = 0, reason = :reason, updated_at = :time
 where id = :effect_id and state in ('WANTED', 'WAITING', 'UNKNOWN') and attempt = :attempt;
@@ -179,6 +198,17 @@ update effects set closed = 1, updated_at = :time where id = :effect_id and stat
 
 -- on effect.attempted, effect.done, effect.failed, effect.waiting, effect.unknown, effect.dead, effect.redriven, effect.cancelled, effect.closed
 update effects set version = iif(:before = 0, :version, 0) where id = :effect_id;
+
+-- on sms.accepted
+update effects set delivery = 'ACCEPTED' where id = :effect_id and delivery is null;
+
+-- on sms.delivered
+update effects set delivery = 'DELIVERED', delivery_code = :code, delivery_at = coalesce(:reported_at_ms, :time)
+where id = :effect_id;
+
+-- on sms.undelivered
+update effects set delivery = 'UNDELIVERED', delivery_code = :code, delivery_at = coalesce(:reported_at_ms, :time)
+where id = :effect_id;
 
 -- on lane.paused
 insert into lane_pauses (lane, reason, since) values (:lane, :reason, :time)
@@ -243,7 +273,8 @@ order by turn limit 1000;
 select id, effect, lane, state, reason, class, status as "status:int", vendor_id as "vendorId", message,
 	attempt as "attempt:int", tries as "tries:int", cause as "cause:int", cause_type as "causeType",
 	cause_stream as "causeStream", iif(is_open, ready_at, null) as "readyAt:time", not_after as "notAfter:time",
-	closed as "closed:bool", created_at as "createdAt:time", updated_at as "updatedAt:time",
+	closed as "closed:bool", delivery, delivery_code as "deliveryCode", delivery_at as "deliveryAt:time",
+	created_at as "createdAt:time", updated_at as "updatedAt:time",
 	(select json_group_array(json_object('attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
 		'outcome', a.outcome, 'class', a.class, 'status', a.status, 'vendorId', a.vendor_id, 'message', a.message))
 		from (select * from attempts where effect = effects.id order by attempt) as a) as "attempts:json"

@@ -228,7 +228,8 @@ static bool ask(struct asking *a)
 /* Stands in for mail and SMS on a developer's machine that has none. */
 static void print_for_developer(const struct asking *a)
 {
-	bool goes_out = !a->target->is_phone && a->c->app->config->smtp_host.len > 0;
+	const struct config *config = a->c->app->config;
+	bool goes_out = (a->target->is_phone ? config->alibaba_cloud_access_key_id : config->smtp_host).len > 0;
 	const char *to = arena_printf(a->c->arena, "%.*s", SLICE_ARG(a->target->key));
 
 	if (slice_is(a->c->app->config->env, "development") && a->data.deliver && !goes_out && to != NULL)

@@ -179,6 +179,7 @@ static void set_options(CURL *curl, struct transfer *t, struct curl_slist *heade
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, (call->flags & CLIENT_FRESH) != 0 ? 1L : 0L);
 	if (call->ca_file != NULL)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, call->ca_file);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms != 0 ? call->timeout_ms : TIMEOUT_MS));

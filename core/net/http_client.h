@@ -20,6 +20,9 @@ void http_client_destroy(struct http_client *c);
 #define CLIENT_PLAIN 1u
 /* Refuse everything but loopback addresses, by name or number. */
 #define CLIENT_LOOPBACK_ONLY 2u
+/* A connection of its own: a kept one that breaks before an answer makes libcurl send the request once more by itself,
+ * which what must happen at most once cannot bear. */
+#define CLIENT_FRESH 8u
 
 struct http_call {
 	const char *method; /* NULL: GET, or POST when there is a body */
