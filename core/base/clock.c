@@ -1,16 +1,16 @@
 /*
- * The system clock, the one tests move, and times as text. The calendar is counted
- * here: the C library's depends on a locale and a time zone.
+ * The system clock, the one tests move, and times as text. The calendar is our
+ * own: the C library's depends on a locale and a time zone.
  */
 #include "base/clock.h"
 
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/calendar.h"
 #include "base/err.h"
 
 #define US_PER_S 1000000
-#define S_PER_DAY 86400
 #define WALL_S_MIN (-62135596800) /* 0001-01-01 */
 #define WALL_S_MAX 253402300799   /* 9999-12-31T23:59:59 */
 
@@ -64,63 +64,12 @@ void clock_manual_set_wall(struct clock_manual *m, int64_t wall_us)
 	atomic_store(&m->wall, wall_us);
 }
 
-struct civil {
-	int64_t year;
-	unsigned month, day; /* from 1 */
-};
-
-/*
- * Days since 1970 to a date of the proleptic Gregorian calendar and back:
- * years are counted from March, so that the leap day is the last of its year
- * and eras of 400 years are alike.
- */
-static struct civil civil_from_days(int64_t days)
-{
-	int64_t shifted = days + 719468;
-	int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-	int64_t day_of_era = shifted - era * 146097;
-	int64_t year_of_era =
-	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	int64_t march_month = (5 * day_of_year + 2) / 153;
-	unsigned month = (unsigned)(march_month < 10 ? march_month + 3 : march_month - 9);
-
-	return (struct civil){
-	    .year = year_of_era + era * 400 + (month <= 2),
-	    .month = month,
-	    .day = (unsigned)(day_of_year - (153 * march_month + 2) / 5 + 1),
-	};
-}
-
-static int64_t days_from_civil(struct civil c)
-{
-	int64_t year = c.year - (c.month <= 2);
-	int64_t era = (year >= 0 ? year : year - 399) / 400;
-	int64_t year_of_era = year - era * 400;
-	int64_t march_month = c.month > 2 ? c.month - 3 : c.month + 9;
-	int64_t day_of_year = (153 * march_month + 2) / 5 + c.day - 1;
-	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-
-	return era * 146097 + day_of_era - 719468;
-}
-
 static void put_digits(char *at, uint64_t value, int n)
 {
 	while (n-- > 0) {
 		at[n] = (char)('0' + value % 10);
 		value /= 10;
 	}
-}
-
-/* The quotient towards minus infinity, and the remainder that is then never negative. */
-static int64_t floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
-
-static uint64_t floor_mod(int64_t a, int64_t b)
-{
-	return (uint64_t)(a % b + (a % b < 0 ? b : 0));
 }
 
 /* "2026-11-23T22:39:15", 19 bytes. */
@@ -174,7 +123,7 @@ void time_format_http(char ret_text[TIME_TEXT_HTTP_LEN + 1], int64_t wall_s)
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	char iso[19];
 	int64_t days = floor_div(clamp_s(wall_s), S_PER_DAY);
-	uint64_t weekday = floor_mod(days, 7);
+	uint64_t weekday = floor_mod(days, 7); /* from Thursday on */
 	struct civil c = civil_from_days(days);
 
 	put_date_time(iso, clamp_s(wall_s));
@@ -219,18 +168,12 @@ static bool take_char(struct slice *text, char c)
 
 static bool take_date(struct slice *text, int64_t *ret_days)
 {
-	static const uint8_t month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int64_t year, month, day, day_max;
+	int64_t year, month, day;
 
 	if (!take_digits(text, 4, &year) || !take_char(text, '-') || !take_digits(text, 2, &month) ||
 	    !take_char(text, '-') || !take_digits(text, 2, &day))
 		return false;
-	if (year < 1 || month < 1 || month > 12 || day < 1)
-		return false;
-	day_max = month_days[month - 1];
-	if (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))
-		day_max = 29;
-	if (day > day_max)
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > (int64_t)civil_month_days(year, (unsigned)month))
 		return false;
 	*ret_days =
 	    days_from_civil((struct civil){year, .month = (unsigned)month, .day = (unsigned)day});
