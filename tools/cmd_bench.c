@@ -139,6 +139,14 @@ static int run_login(struct invocation *in)
 	return rc != STATUS_OK ? rc : end(in, &b, bench_login(&b));
 }
 
+static int run_effects(struct invocation *in)
+{
+	struct bench b;
+	int rc = begin(in, &b);
+
+	return rc != STATUS_OK ? rc : end(in, &b, bench_effects(&b, option_number(in, "effects")));
+}
+
 static const struct option login_options[] = {OPTIONS_COMMON, {0}};
 static const struct option ingest_options[] = {
     {.name = "rate", .kind = OPTION_NUMBER, .value = "N", .fallback = "0", .min = 0, .max = 1000000,
@@ -168,6 +176,13 @@ static const struct option query_options[] = {
     {0},
 };
 
+static const struct option effects_options[] = {
+    {.name = "effects", .kind = OPTION_NUMBER, .value = "N", .fallback = "20000", .min = 100, .max = 1000000,
+	.summary = "how many effects are done"},
+    OPTIONS_COMMON,
+    {0},
+};
+
 static const struct example ingest_examples[] = {
     {"lulab bench ingest", "webhooks a second, and how long one waits"},
     {"lulab bench ingest --seconds 20 --json", "longer, for a program to read"},
@@ -193,6 +208,11 @@ static const struct example replay_examples[] = {
 
 static const struct example query_examples[] = {
     {"lulab bench query --meetings 100000", "answers a second from a hundred thousand meetings"},
+    {0},
+};
+
+static const struct example effects_examples[] = {
+    {"lulab bench effects", "effects a second beside the bare HTTP client"},
     {0},
 };
 
@@ -249,8 +269,19 @@ static const struct command cmd_login = {
     .run = run_login,
 };
 
+static const struct command cmd_effects = {
+    .name = "effects",
+    .summary = "Measure effects beside the HTTP client alone",
+    .description =
+	"Effects of one HTTP call each to a neighbour in this process that answers at once, as a share of the calls that the "
+	"same client makes from as many threads without an engine. Each effect costs two durable events besides.",
+    .options = effects_options,
+    .examples = effects_examples,
+    .run = run_effects,
+};
+
 static const struct command *const commands[] = {
-    &cmd_limits, &cmd_ingest, &cmd_append, &cmd_replay, &cmd_query, &cmd_login, NULL};
+    &cmd_limits, &cmd_ingest, &cmd_append, &cmd_replay, &cmd_query, &cmd_login, &cmd_effects, NULL};
 
 const struct command cmd_bench = {
     .name = "bench",
