@@ -30,6 +30,7 @@
 #define ANSWER_LEN 64
 #define WANTED_BATCH 64
 #define ARENA_BYTES (1 << 20)
+#define POLL_US 5000
 #define TIMEOUT_US INT64_C(300000000)
 
 /* What both sides call. */
@@ -134,6 +135,7 @@ struct engine {
 	struct projector *projector;
 	struct query_pool *queries;
 	struct effects *effects;
+	uint64_t n_wanted;
 };
 
 static void run(struct effect_call *calls, size_t n)
@@ -269,18 +271,17 @@ static int await(struct engine *e, bool (*reached)(struct engine *e))
 			return ERR_CANCELLED;
 		if (bench_now_us(e->b) - start_us > TIMEOUT_US)
 			return ERR_TIMEOUT;
-		pause_us(1000);
+		pause_us(POLL_US);
 	}
 	return 0;
 }
 
+/* Told, and so durable. */
 static bool all_done(struct engine *e)
 {
-	struct log_filter ended = {.type = EVENT_EFFECT_DONE}, asked = {.type = EVENT_VERIFICATION_REQUESTED};
-	uint64_t done = 0, wanted = 0;
+	struct effect_lane_status status = {0};
 
-	return eventlog_count(e->log, &ended, 0, &done) == 0 && eventlog_count(e->log, &asked, 0, &wanted) == 0 &&
-	    done == wanted;
+	return effects_status(e->effects, 0, &status) && status.done >= e->n_wanted && status.running == 0;
 }
 
 static struct bench_row *measure_engine(struct engine *e, const struct neighbour *neighbour, uint64_t n, int *ret_rc)
@@ -314,7 +315,7 @@ static struct bench_row *measure_engine(struct engine *e, const struct neighbour
 
 int bench_effects(struct bench *b, uint64_t n)
 {
-	struct engine e = {.b = b};
+	struct engine e = {.b = b, .n_wanted = n};
 	struct neighbour neighbour = {0};
 	struct bench_row *bare = NULL, *row = NULL;
 	char dir[BENCH_PATH_MAX];

@@ -21,6 +21,7 @@
 
 #define SOON_MS 100     /* the rows are not there yet */
 #define LATEST_MS 10000 /* a wall clock may have been set */
+#define OLD_MS 200      /* rows that wait for a worker may be so old: others may have become more urgent */
 #define COUNT_MS 1000   /* lanes are counted as often, when something happened */
 #define TRYING_MAX 1024
 
@@ -174,15 +175,21 @@ static void hand_out(struct lane *lane, int64_t *again_ms)
 	}
 }
 
-static bool is_stale(const struct lane *lane)
+/*
+ * What is told of some rows does not make the others wrong: a row is handed out once, and should a person have decided on it
+ * meanwhile, its stream has another version than the attempt expects. So rows are asked again when they are used up or old.
+ */
+static bool is_stale(const struct lane *lane, int64_t *again_ms)
 {
 	struct effects *e = lane->engine;
 
-	if (!lane->was_read || lane->read_position < e->needed)
+	if (!lane->was_read)
 		return true;
-	if (lane->next < lane->n_ready)
-		return false;
-	return lane->more || (lane->next_ready_ms != 0 && lane->next_ready_ms <= clock_wall_ms(e->clock));
+	if (lane->next < lane->n_ready) {
+		*again_ms = lane->read_position < e->needed ? sooner(*again_ms, lane->read_ms + OLD_MS) : *again_ms;
+		return lane->read_position < e->needed && mono_ms(e) - lane->read_ms >= OLD_MS;
+	}
+	return lane->read_position < e->needed || lane->more || (lane->next_ready_ms != 0 && lane->next_ready_ms <= clock_wall_ms(e->clock));
 }
 
 static int serve_lane(struct lane *lane, int64_t *again_ms)
@@ -192,7 +199,7 @@ static int serve_lane(struct lane *lane, int64_t *again_ms)
 
 	take_back(lane);
 	hand_out(lane, again_ms);
-	if (is_stale(lane)) {
+	if (is_stale(lane, again_ms)) {
 		rc = rows_ready(e, lane);
 		/* The rows may be newer than what was seen of the log: a lane that was paused before them stays so. */
 		read_log(e);
@@ -259,7 +266,7 @@ static int look(struct effects *e, int64_t *again_ms)
 		rc = serve_lane(e->lanes[i], again_ms);
 	/* More may have been read of the log after a lane had its turn. */
 	for (unsigned i = 0; i < e->n_lanes; i++)
-		if (e->lanes[i]->read_position < e->needed)
+		if (e->lanes[i]->read_position < e->needed && e->lanes[i]->next == e->lanes[i]->n_ready)
 			*again_ms = sooner(*again_ms, mono_ms(e));
 	if (rc == 0 && mono_ms(e) - e->counted_ms >= COUNT_MS && e->counted_at < e->needed) {
 		rc = rows_counts(e);

@@ -69,6 +69,7 @@ struct lane {
 	unsigned n_ready, next;   /* in `ready` */
 	bool more;                /* the query had more */
 	uint64_t read_position;   /* events folded into `ready` */
+	int64_t read_ms;          /* monotonic: when */
 	int64_t next_ready_ms;    /* wall clock: when the next row is due; 0 = none is known of */
 	struct flight flights[FLIGHTS_MAX];
 	unsigned n_flights;

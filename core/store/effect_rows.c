@@ -141,6 +141,7 @@ int rows_ready(struct effects *e, struct lane *lane)
 	if (rc == 0) {
 		forget_flights(lane, q.position);
 		lane->read_position = q.position;
+		lane->read_ms = mono_ms(e);
 		lane->was_read = true;
 		lane->n_ready = lane->next = 0;
 		json_enter(&r, json_root(buf_slice(&q.out)));
