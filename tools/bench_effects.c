@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -35,13 +36,19 @@
 
 /* What both sides call. */
 struct neighbour {
-	struct ceiling *server;
-	char url[64];
+	struct ceiling *server; /* NULL: somebody else's */
+	char url[256];
 };
 
-static int neighbour_start(struct neighbour *n)
+static int neighbour_start(struct neighbour *n, const char *url)
 {
-	int rc = ceiling_start(&n->server, &(struct ceiling_options){.loops = 1, .body_len = ANSWER_LEN});
+	int rc;
+
+	if (url[0] != '\0') {
+		snprintf(n->url, sizeof(n->url), "%s", url);
+		return strlen(url) < sizeof(n->url) ? 0 : ERR_TOO_BIG;
+	}
+	rc = ceiling_start(&n->server, &(struct ceiling_options){.loops = 1, .body_len = ANSWER_LEN});
 
 	if (rc == 0)
 		snprintf(n->url, sizeof(n->url), "http://127.0.0.1:%u/act", ceiling_port(n->server));
@@ -120,7 +127,7 @@ static struct bench_row *measure_bare(struct bench *b, const struct neighbour *n
 	if (started < THREADS)
 		*ret_rc = ERR_NOMEM;
 	bench_row_fill(row, "calls", n, bench_now_us(b) - start_us, NULL);
-	snprintf(row->note, sizeof(row->note), "%.0f us of processor each, the neighbour's included",
+	snprintf(row->note, sizeof(row->note), "%.0f us of processor each",
 	    (double)(processor_us() - used_us) / (double)n);
 	return row;
 }
@@ -308,12 +315,12 @@ static struct bench_row *measure_engine(struct engine *e, const struct neighbour
 		*ret_rc = await(e, all_done);
 	bench_row_fill(row, "effects", n, bench_now_us(e->b) - start_us, NULL);
 	effects_status(e->effects, 0, &status);
-	snprintf(row->note, sizeof(row->note), "%.0f us of processor each, the neighbour's included; %" PRIu64 " attempts",
+	snprintf(row->note, sizeof(row->note), "%.0f us of processor each; %" PRIu64 " attempts",
 	    (double)(processor_us() - used_us) / (double)n, status.attempts);
 	return row;
 }
 
-int bench_effects(struct bench *b, uint64_t n)
+int bench_effects(struct bench *b, uint64_t n, const char *url)
 {
 	struct engine e = {.b = b, .n_wanted = n};
 	struct neighbour neighbour = {0};
@@ -324,7 +331,7 @@ int bench_effects(struct bench *b, uint64_t n)
 	bench_path(b, dir, "effects");
 	rc = dir_create(dir, 0700);
 	if (rc == 0)
-		rc = neighbour_start(&neighbour);
+		rc = neighbour_start(&neighbour, url);
 	if (rc == 0)
 		bare = measure_bare(b, &neighbour, n, &rc);
 	if (rc == 0)

@@ -31,7 +31,7 @@ int bench_append(struct bench *b, uint64_t n);
 /* Reading and hashing a log of n events, and folding it into read models. */
 int bench_replay(struct bench *b, uint64_t n);
 
-/* n effects that each make one HTTP call, beside the bare HTTP client. */
-int bench_effects(struct bench *b, uint64_t n);
+/* n effects that each make one HTTP call to `url` (empty: to a neighbour in this process), beside the bare HTTP client. */
+int bench_effects(struct bench *b, uint64_t n, const char *url);
 
 #endif

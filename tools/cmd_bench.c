@@ -144,7 +144,7 @@ static int run_effects(struct invocation *in)
 	struct bench b;
 	int rc = begin(in, &b);
 
-	return rc != STATUS_OK ? rc : end(in, &b, bench_effects(&b, option_number(in, "effects")));
+	return rc != STATUS_OK ? rc : end(in, &b, bench_effects(&b, option_number(in, "effects"), option_text(in, "url")));
 }
 
 static const struct option login_options[] = {OPTIONS_COMMON, {0}};
@@ -179,6 +179,8 @@ static const struct option query_options[] = {
 static const struct option effects_options[] = {
     {.name = "effects", .kind = OPTION_NUMBER, .value = "N", .fallback = "20000", .min = 100, .max = 1000000,
 	.summary = "how many effects are done"},
+    {.name = "url", .kind = OPTION_TEXT, .value = "URL", .fallback = "",
+	.summary = "a neighbour to call in place of the one in this process, such as tools/lulab-sim"},
     OPTIONS_COMMON,
     {0},
 };
@@ -213,6 +215,7 @@ static const struct example query_examples[] = {
 
 static const struct example effects_examples[] = {
     {"lulab bench effects", "effects a second beside the bare HTTP client"},
+    {"lulab bench effects --url http://127.0.0.1:8200/", "the same with a neighbour of yours"},
     {0},
 };
 
@@ -274,7 +277,8 @@ static const struct command cmd_effects = {
     .summary = "Measure effects beside the HTTP client alone",
     .description =
 	"Effects of one HTTP call each to a neighbour in this process that answers at once, as a share of the calls that the "
-	"same client makes from as many threads without an engine. Each effect costs two durable events besides.",
+	"same client makes from as many threads without an engine. Each effect costs two durable events besides: what "
+	"that is in the end depends on how long the neighbour takes.",
     .options = effects_options,
     .examples = effects_examples,
     .run = run_effects,
