@@ -113,8 +113,8 @@ class Vendor:
 
     # ---- what it may use ----
 
-    def refuse(self, answer, why):
-        """Ends handle(): the vendor would not do this. Kept for GET /refused."""
+    def refuse(self, answer, why=None):
+        """Ends handle(): the vendor would not do this. Kept for GET /refused; why None: nobody's mistake, and not kept."""
         raise Refused(answer, why)
 
     def disturbed(self, items, op):
@@ -160,7 +160,9 @@ class Vendor:
                 return self.handle(request)
         except Refused as e:
             with self.lock:
-                self.refused.append({"op": op, "target": request.target, "status": e.answer.status, "why": e.why})
+                if e.why is not None:
+                    self.refused.append({"op": op, "target": request.target, "status": e.answer.status,
+                                         "why": e.why})
             return e.answer
         except Exception as e:  # a mistake of the vendor's file: told in one line, and the tests look for it
             where = traceback.extract_tb(e.__traceback__)[-1]

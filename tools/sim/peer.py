@@ -5,6 +5,7 @@ came: the target of the request line and the body to the byte.
 """
 
 import json
+import re
 import select
 import socket
 import struct
@@ -68,6 +69,28 @@ class Answer:
 
     def has(self, name):
         return any(n.lower() == name for n, _ in self.headers)
+
+
+def ranged(request, content, kind):
+    """An answer with as much of the content as was asked for (RFC 9110, one range)."""
+    headers = {"Content-Type": kind, "Accept-Ranges": "bytes", "ETag": content.etag, "Server": "tencent-cos"}
+    if request.headers.get("if-none-match") == content.etag:
+        return Answer(304, headers)
+    if request.headers.get("if-match", content.etag) != content.etag:
+        return Answer(412, headers)
+    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", request.headers.get("range", "").strip())
+    first, n, status = 0, content.size, 200
+    if match and any(match.groups()) and request.headers.get("if-range", content.etag) == content.etag:
+        if match.group(1):
+            first = int(match.group(1))
+            last = min(int(match.group(2) or content.size), content.size - 1)
+        else:
+            first, last = max(content.size - int(match.group(2)), 0), content.size - 1
+        if first > last:
+            return Answer(416, dict(headers, **{"Content-Range": "bytes */%d" % content.size}))
+        n, status = last - first + 1, 206
+        headers["Content-Range"] = "bytes %d-%d/%d" % (first, last, content.size)
+    return Answer(status, dict(headers, **{"Content-Length": str(n)}), content.read(first, n))
 
 
 class Stream:
