@@ -119,6 +119,49 @@ bool address_is_loopback(const struct address *a)
 	return is_ipv4(a) ? a->bytes[12] == 127 : memcmp(a->bytes, one, sizeof(one)) == 0;
 }
 
+static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	unsigned whole = bits / 8, left = bits % 8;
+
+	if (memcmp(a, b, whole) != 0)
+		return false;
+	return left == 0 || ((a[whole] ^ b[whole]) & (0xff00 >> left) & 0xff) == 0;
+}
+
+/* RFC 6890 and its registries; what is not one of these is public. */
+static bool ipv4_is_public(const uint8_t four[4])
+{
+	static const struct {
+		uint8_t from[4];
+		unsigned bits;
+	} special[] = {
+		{{0, 0, 0, 0}, 8},       {{10, 0, 0, 0}, 8},      {{100, 64, 0, 0}, 10},   {{127, 0, 0, 0}, 8},
+		{{169, 254, 0, 0}, 16},  {{172, 16, 0, 0}, 12},   {{192, 0, 0, 0}, 24},    {{192, 0, 2, 0}, 24},
+		{{192, 88, 99, 0}, 24},  {{192, 168, 0, 0}, 16},  {{198, 18, 0, 0}, 15},   {{198, 51, 100, 0}, 24},
+		{{203, 0, 113, 0}, 24},  {{224, 0, 0, 0}, 4},     {{240, 0, 0, 0}, 4},
+	};
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (same_prefix(four, special[i].from, special[i].bits))
+			return false;
+	return true;
+}
+
+bool address_is_public(const struct address *a)
+{
+	static const uint8_t global[16] = {0x20}, protocols[16] = {0x20, 0x01}, documentation[16] = {0x20, 0x01, 0x0d, 0xb8},
+	                     more_documentation[16] = {0x3f, 0xff}, six_to_four[16] = {0x20, 0x02},
+	                     translated[16] = {0x00, 0x64, 0xff, 0x9b};
+
+	if (is_ipv4(a) || same_prefix(a->bytes, translated, 96))
+		return ipv4_is_public(a->bytes + 12);
+	if (same_prefix(a->bytes, six_to_four, 16))
+		return ipv4_is_public(a->bytes + 2);
+	/* Only 2000::/3 is given out; of it 2001::/23 is for protocols (Teredo among them). */
+	return same_prefix(a->bytes, global, 3) && !same_prefix(a->bytes, protocols, 23) &&
+	    !same_prefix(a->bytes, documentation, 32) && !same_prefix(a->bytes, more_documentation, 20);
+}
+
 struct address address_group(const struct address *a)
 {
 	struct address group = *a;
@@ -196,15 +239,6 @@ int address_ranges_parse(struct slice text, struct address_ranges *ret)
 	}
 	*ret = r;
 	return 0;
-}
-
-static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	unsigned whole = bits / 8, left = bits % 8;
-
-	if (memcmp(a, b, whole) != 0)
-		return false;
-	return left == 0 || ((a[whole] ^ b[whole]) & (0xff00 >> left) & 0xff) == 0;
 }
 
 bool address_ranges_hold(const struct address_ranges *r, const struct address *a)

@@ -19,6 +19,12 @@ struct address address_of_sockaddr(const struct sockaddr *sa);
 int address_parse(struct slice text, struct address *ret);
 void address_format(char ret_text[ADDRESS_TEXT_MAX], const struct address *a);
 bool address_is_loopback(const struct address *a);
+/*
+ * Of the public internet: none of the ranges that IANA's registries keep for special purposes (this machine, private and
+ * shared networks, link-local with the clouds' metadata, documentation, multicast, reserved), nor an IPv6 address that carries
+ * such an IPv4 one.
+ */
+bool address_is_public(const struct address *a);
 /* What limits are counted by: an IPv4 address, or the /64 an IPv6 host may choose from freely. */
 struct address address_group(const struct address *a);
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -26,7 +27,10 @@ struct http_client {
 struct transfer {
 	const struct http_call *call;
 	struct http_result *result;
-	bool loopback_only;
+	CURL *curl;
+	bool loopback_only, public_only;
+	bool head_told;
+	uint64_t read; /* of a body that comes piece by piece */
 	int rc; /* why we ended it ourselves, or 0 */
 };
 
@@ -65,11 +69,28 @@ void http_client_destroy(struct http_client *c)
 	free(c);
 }
 
+/* The first piece of the body, or the end, means that the head is whole. */
+static int tell_head(struct transfer *t)
+{
+	long status = 0;
+
+	if (t->call->on_head == NULL || t->head_told)
+		return 0;
+	t->head_told = true;
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	t->result->status = (int)status;
+	if (t->call->on_head(t->call->arg, t->result) != 0)
+		t->rc = ERR_CANCELLED;
+	return t->rc;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 	struct slice piece = slice_of(bytes, size * n);
 
+	if (tell_head(t) != 0)
+		return 0;
 	if (t->call->on_bytes != NULL) {
 		if (t->call->on_bytes(t->call->arg, piece) != 0)
 			t->rc = ERR_CANCELLED;
@@ -99,6 +120,42 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
 	return t->rc == 0 ? line.len : 0;
 }
 
+static size_t on_wanted(char *room, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	uint64_t left = t->call->body_len - t->read;
+	size_t most = left < size * n ? (size_t)left : size * n;
+	int64_t got = most == 0 ? 0 : t->call->on_read(t->call->arg, room, most);
+
+	if (got < 0 || (uint64_t)got > most || (got == 0 && most > 0)) {
+		t->rc = got < 0 ? (int)got : ERR_INVALID;
+		return CURL_READFUNC_ABORT;
+	}
+	t->read += (uint64_t)got;
+	return (size_t)got;
+}
+
+static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl_now, curl_off_t ul_total, curl_off_t ul_now)
+{
+	struct transfer *t = arg;
+
+	(void)dl_total;
+	(void)dl_now;
+	(void)ul_total;
+	(void)ul_now;
+	if (!atomic_load(t->call->stopping))
+		return 0;
+	t->rc = ERR_CANCELLED;
+	return 1;
+}
+
+static bool may_reach(const struct transfer *t, const struct address *a)
+{
+	if (t->loopback_only && !address_is_loopback(a))
+		return false;
+	return !t->public_only || address_is_public(a) || (t->call->also != NULL && address_ranges_hold(t->call->also, a));
+}
+
 /* The address is judged where it is used, after the name was resolved. */
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
@@ -106,11 +163,29 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	struct address a = address_of_sockaddr(&to->addr);
 
 	(void)purpose;
-	if (t->loopback_only && !address_is_loopback(&a)) {
+	if (!may_reach(t, &a)) {
 		t->rc = ERR_DENIED;
 		return CURL_SOCKET_BAD;
 	}
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+/* And once more before anything is said there: a connection that was kept is not opened, and an earlier call may have been
+ * allowed more. */
+static int on_connected(void *arg, char *primary_ip, char *local_ip, int primary_port, int local_port)
+{
+	struct transfer *t = arg;
+	struct address a;
+
+	(void)local_ip;
+	(void)primary_port;
+	(void)local_port;
+	if (address_parse(slice_str(primary_ip), &a) == 0 && may_reach(t, &a)) {
+		t->rc = 0; /* another address of the same name was refused */
+		return CURL_PREREQFUNC_OK;
+	}
+	t->rc = ERR_DENIED;
+	return CURL_PREREQFUNC_ABORT;
 }
 
 static bool has_line_end(const char *text)
@@ -183,6 +258,14 @@ static void set_options(CURL *curl, struct transfer *t, struct curl_slist *heade
 	if (call->ca_file != NULL)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, call->ca_file);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms != 0 ? call->timeout_ms : TIMEOUT_MS));
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_ms);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)call->slow_bytes_per_s);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)call->slow_s);
+	if (call->stopping != NULL) {
+		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+	}
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -191,8 +274,15 @@ static void set_options(CURL *curl, struct transfer *t, struct curl_slist *heade
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_open);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, t);
+	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(curl, CURLOPT_PREREQDATA, t);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->result->message);
-	if (call->has_body || call->body.len > 0) {
+	if (call->on_read != NULL) {
+		curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_wanted);
+		curl_easy_setopt(curl, CURLOPT_READDATA, t);
+		curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->body_len);
+	} else if (call->has_body || call->body.len > 0) {
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body.len > 0 ? call->body.ptr : "");
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
@@ -205,10 +295,11 @@ static void set_options(CURL *curl, struct transfer *t, struct curl_slist *heade
 
 int http_client_call(struct http_client *c, const struct http_call *call, struct http_result *ret)
 {
-	struct transfer t = {.call = call, .result = ret};
+	struct transfer t = {.call = call, .result = ret, .curl = c->curl,
+	    .public_only = (call->flags & CLIENT_PUBLIC_ONLY) != 0};
 	bool secure = slice_starts_with(slice_str(call->url), SLICE("https://"));
 	struct curl_slist *headers = NULL;
-	curl_off_t took_us = 0;
+	curl_off_t took_us = 0, sent = 0;
 	CURLcode code;
 	long status = 0, request_size = 0;
 	int rc;
@@ -217,6 +308,8 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 	    .headers = BUF_INIT(HEADERS_MAX)};
 	if (has_line_end(call->url) || (call->method != NULL && has_line_end(call->method)))
 		return ERR_INVALID;
+	if (call->body_len > INT64_MAX)
+		return ERR_TOO_BIG;
 	t.loopback_only = (call->flags & CLIENT_LOOPBACK_ONLY) != 0 || (!secure && (call->flags & CLIENT_PLAIN) == 0);
 	rc = build_headers(call, &headers);
 	if (rc == 0) {
@@ -224,14 +317,19 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 		set_options(c->curl, &t, headers);
 		code = curl_easy_perform(c->curl);
 		rc = t.rc != 0 ? t.rc : translate(code);
+		if (rc == 0)
+			rc = tell_head(&t);
 		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 		curl_easy_getinfo(c->curl, CURLINFO_TOTAL_TIME_T, &took_us);
 		curl_easy_getinfo(c->curl, CURLINFO_REQUEST_SIZE, &request_size);
 		ret->status = (int)status;
 		ret->sent = request_size > 0;
 		ret->duration_us = took_us;
+		curl_easy_getinfo(c->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+		ret->sent = (uint64_t)sent;
 		if (rc == ERR_DENIED && t.rc != 0)
-			snprintf(ret->message, sizeof(ret->message), "only loopback addresses are allowed here");
+			snprintf(ret->message, sizeof(ret->message), "only %s addresses are allowed here",
+			    t.loopback_only ? "loopback" : "public");
 		curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, NULL);
 		curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);
 	}

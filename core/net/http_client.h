@@ -1,5 +1,5 @@
 /*
- * HTTP requests made by the command line tools: one blocking call. Server
+ * HTTP requests made by effects and the command line tools: one blocking call. Server
  * certificates and names are always checked, redirects are never followed,
  * proxies from the environment are not used, and an answer has a ceiling.
  * Any thread, one client a thread at a time; connections are kept for the
@@ -20,9 +20,17 @@ void http_client_destroy(struct http_client *c);
 #define CLIENT_PLAIN 1u
 /* Refuse everything but loopback addresses, by name or number. */
 #define CLIENT_LOOPBACK_ONLY 2u
+/*
+ * For URLs that came from outside: refuse every address that is not of the public internet (this machine's, private
+ * ranges, the cloud's own), whatever the name resolves to, but for those in `also`.
+ */
+#define CLIENT_PUBLIC_ONLY 4u
 /* A connection of its own: a kept one that breaks before an answer makes libcurl send the request once more by itself,
  * which what must happen at most once cannot bear. */
 #define CLIENT_FRESH 8u
+
+struct address_ranges;
+struct http_result;
 
 struct http_call {
 	const char *method; /* NULL: GET, or POST when there is a body */
@@ -30,13 +38,29 @@ struct http_call {
 	const char *const *headers; /* "Name: value", closed by NULL; NULL for none. Refused with CR or LF inside. */
 	struct slice body;
 	bool has_body;              /* send body even when empty */
+	/*
+	 * Given: the body comes from here piece by piece instead, body_len bytes in all. Puts up to `room` bytes there and
+	 * says how many (at least one), or an ERR_*, which ends the call and is its result. Without a method it is a PUT.
+	 */
+	int64_t (*on_read)(void *arg, char *bytes, size_t room);
+	uint64_t body_len;
 	unsigned flags;             /* CLIENT_* */
 	unsigned timeout_ms;        /* whole call; 0 = 30000 */
+	unsigned connect_ms;        /* name, connection and TLS; 0 = as long as the whole call */
+	/* Fewer bytes a second than this for slow_s seconds end the call with ERR_TIMEOUT; 0 = any speed. */
+	unsigned slow_bytes_per_s, slow_s;
+	const _Atomic bool *stopping; /* once true the call ends soon, with ERR_CANCELLED; NULL = never */
+	const struct address_ranges *also; /* CLIENT_PUBLIC_ONLY: these too; NULL = none */
 	size_t answer_max;          /* bytes; 0 = 8 MiB */
 	const char *ca_file;        /* NULL: the system's */
+	/*
+	 * Given: the head of the answer is there (ret->status and ret->headers), before its first piece. Non-zero ends the call
+	 * with ERR_CANCELLED.
+	 */
+	int (*on_head)(void *arg, const struct http_result *so_far);
 	/* Given: pieces of the answer as they come, instead of ret->body; non-zero ends the call with ERR_CANCELLED. */
 	int (*on_bytes)(void *arg, struct slice bytes);
-	void *arg;
+	void *arg; /* of the callbacks */
 };
 
 struct http_result {
@@ -45,6 +69,7 @@ struct http_result {
 	struct buf body;          /* http_result_finish() frees it */
 	struct buf headers;       /* lines "name: value\r\n", names in lower case */
 	int64_t duration_us;
+	uint64_t sent;            /* bytes of the request's body that left: 0 and no answer, and it certainly did not happen */
 	char message[256];        /* on failure: what libcurl says, for people */
 };
 

@@ -127,6 +127,29 @@ START_TEST(bad_ranges_are_refused)
 }
 END_TEST
 
+static const struct { const char *address; bool is_public; } publics[] = {
+	{"8.8.8.8", true}, {"1.1.1.1", true}, {"100.63.255.255", true}, {"100.128.0.0", true}, {"172.15.0.1", true},
+	{"172.32.0.1", true}, {"192.167.1.1", true}, {"223.255.255.255", true}, {"2606:4700::1111", true},
+	{"2002:808:808::1", true}, {"64:ff9b::808:808", true}, {"::ffff:8.8.8.8", true},
+	{"0.0.0.0", false}, {"10.1.2.3", false}, {"100.64.0.1", false}, {"100.100.100.200", false}, {"127.0.0.1", false},
+	{"169.254.169.254", false}, {"172.16.0.1", false}, {"172.31.255.255", false}, {"192.0.2.1", false},
+	{"192.168.1.1", false}, {"198.19.0.1", false}, {"224.0.0.1", false}, {"255.255.255.255", false},
+	{"::", false}, {"::1", false}, {"::ffff:127.0.0.1", false}, {"::7f00:1", false}, {"fe80::1", false}, {"fc00::1", false},
+	{"fd12::1", false}, {"ff02::1", false}, {"64:ff9b::10.0.0.1", false}, {"64:ff9b:1::8.8.8.8", false},
+	{"2001::1", false}, {"2001:db8::1", false}, {"2002:7f00:1::", false}, {"2002:c0a8:101::1", false}, {"3fff::1", false},
+};
+
+START_TEST(the_public_internet_and_the_rest)
+{
+	struct address a;
+
+	for (size_t i = 0; i < COUNT(publics); i++) {
+		ck_assert_int_eq(address_parse(slice_str(publics[i].address), &a), 0);
+		ck_assert_msg(address_is_public(&a) == publics[i].is_public, "%s", publics[i].address);
+	}
+}
+END_TEST
+
 START_TEST(ipv6_is_counted_by_64)
 {
 	struct address a = parsed("2001:db8:1:2:3:4:5:6"), b = parsed("2001:db8:1:2::9"), c = parsed("2001:db8:1:3::9");
@@ -221,6 +244,7 @@ int main(void)
 	tcase_add_loop_test(tc, listen_addresses, 0, (int)COUNT(listens));
 	tcase_add_loop_test(tc, ranges_hold, 0, (int)COUNT(members));
 	tcase_add_test(tc, bad_ranges_are_refused);
+	tcase_add_test(tc, the_public_internet_and_the_rest);
 	tcase_add_test(tc, ipv6_is_counted_by_64);
 	tcase_add_test(tc, windows_fill_and_pass);
 	tcase_add_test(tc, a_crowd_does_not_grow_the_table_nor_free_the_connected);
