@@ -299,7 +299,7 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 	    .public_only = (call->flags & CLIENT_PUBLIC_ONLY) != 0};
 	bool secure = slice_starts_with(slice_str(call->url), SLICE("https://"));
 	struct curl_slist *headers = NULL;
-	curl_off_t took_us = 0, sent = 0;
+	curl_off_t took_us = 0;
 	CURLcode code;
 	long status = 0, request_size = 0;
 	int rc;
@@ -325,8 +325,6 @@ int http_client_call(struct http_client *c, const struct http_call *call, struct
 		ret->status = (int)status;
 		ret->sent = request_size > 0;
 		ret->duration_us = took_us;
-		curl_easy_getinfo(c->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
-		ret->sent = (uint64_t)sent;
 		if (rc == ERR_DENIED && t.rc != 0)
 			snprintf(ret->message, sizeof(ret->message), "only %s addresses are allowed here",
 			    t.loopback_only ? "loopback" : "public");

@@ -69,7 +69,6 @@ struct http_result {
 	struct buf body;          /* http_result_finish() frees it */
 	struct buf headers;       /* lines "name: value\r\n", names in lower case */
 	int64_t duration_us;
-	uint64_t sent;            /* bytes of the request's body that left: 0 and no answer, and it certainly did not happen */
 	char message[256];        /* on failure: what libcurl says, for people */
 };
 
