@@ -74,6 +74,15 @@ static int64_t time_of(struct slice text)
 	return tencent_time_ms(whole, &ms) == 0 && ms > 0 ? ms : 0;
 }
 
+static void note_token(struct json_value in, struct arena *a, struct lark_received *r, struct slice *ret_token)
+{
+	struct json_value token;
+
+	*ret_token = wire_text(in, "token", a);
+	if (json_member(in, "token", &token))
+		r->token = token.text;
+}
+
 static void read_envelope(struct json_value root, struct arena *a, struct lark_received *r, struct slice *ret_token)
 {
 	struct json_value header;
@@ -86,7 +95,7 @@ static void read_envelope(struct json_value root, struct arena *a, struct lark_r
 		r->app_id = wire_text(header, "app_id", a);
 		r->tenant_key = wire_text(header, "tenant_key", a);
 		r->create_ms = time_of(wire_text(header, "create_time", a));
-		*ret_token = wire_text(header, "token", a);
+		note_token(header, a, r, ret_token);
 		return;
 	}
 	r->event_type = wire_text(r->event, "type", a);
@@ -94,7 +103,7 @@ static void read_envelope(struct json_value root, struct arena *a, struct lark_r
 	r->app_id = wire_text(r->event, "app_id", a);
 	r->tenant_key = wire_text(r->event, "tenant_key", a);
 	r->create_ms = time_of(wire_text(root, "ts", a));
-	*ret_token = wire_text(root, "token", a);
+	note_token(root, a, r, ret_token);
 }
 
 static int parse_plain(struct slice plain, struct arena *a, struct lark_received *ret, struct slice *ret_token)
@@ -105,6 +114,7 @@ static int parse_plain(struct slice plain, struct arena *a, struct lark_received
 
 	if (rc != 0)
 		return rc;
+	r.root = root;
 	if (slice_is(wire_text(root, "type", a), "url_verification")) {
 		r.is_challenge = true;
 		r.challenge = wire_text(root, "challenge", a);

@@ -43,6 +43,8 @@ struct lark_received {
 	struct slice app_id, tenant_key;
 	int64_t create_ms;          /* since 1970; 0 when not told */
 	struct json_value event;    /* the object; text.len 0 when absent */
+	struct json_value root;     /* of plain */
+	struct slice token;         /* where it lies in plain, quotes and all; empty when there is none: it is a secret */
 };
 
 /*

@@ -9,11 +9,11 @@
  */
 #include <stdlib.h>
 
+#include "adapters/tencent_events.h"
 #include "adapters/tencent_private.h"
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "domain/event.h"
 
 #define BODY_MAX (1024 * 1024)       /* integrity 18 */
 #define AHEAD_MS_MAX (300 * 1000)    /* integrity 13.3 */
@@ -192,69 +192,14 @@ static void take_event(struct http_request *rq)
 
 /* --- counts ----------------------------------------------------------------------------- */
 
-static int append_tally(struct tencent *t, const struct tally_taken *taken)
-{
-	struct arena a = ARENA_INIT(1 << 20);
-	struct event_webhook_tallied_refused refused[TENCENT_REFUSALS];
-	struct event_webhook_tallied_duplicates repeats[TALLY_POSITIONS_MAX];
-	struct event_webhook_tallied data = {.source = SLICE(TENCENT_SOURCE_NAME), .since_ms = taken->since_ms,
-	    .until_ms = taken->until_ms};
-	struct event_context ctx = {t->app->rng, t->app->clock, NULL};
-	struct event_meta meta = {.source = SLICE(TENCENT_SOURCE), .actor = SLICE("system"), .expect = EXPECT_ANY};
-	struct event_draft draft;
-	struct append append = {.events = &draft, .n_events = 1};
-	size_t n = 0;
-	int rc;
-
-	for (unsigned i = 0; i < TENCENT_REFUSALS; i++)
-		if (taken->refused[i] > 0)
-			refused[n++] = (struct event_webhook_tallied_refused){slice_str(refusal_names[i]),
-			    (int64_t)taken->refused[i]};
-	if (n > 0)
-		data.refused.items = refused;
-	data.refused.n = n;
-	for (unsigned i = 0; i < taken->n_positions; i++)
-		repeats[i] = (struct event_webhook_tallied_duplicates){(int64_t)taken->positions[i],
-		    (int64_t)taken->position_counts[i]};
-	if (taken->n_positions > 0)
-		data.duplicates.items = repeats;
-	data.duplicates.n = taken->n_positions;
-	rc = event_draft_make(&ctx, EVENT_WEBHOOK_TALLIED, &data, &meta, &a, &draft, NULL);
-	if (rc == 0)
-		rc = eventlog_append_wait(t->app->log, &append);
-	arena_finish(&a);
-	return rc;
-}
-
 static void tick(void *state, bool last)
 {
-	struct tencent *t = state;
-	struct tally_taken taken;
-	int rc;
-
-	if (!tally_take(&t->tally, &taken))
-		return;
-	rc = append_tally(t, &taken);
-	if (rc == 0)
-		return;
-	tally_put_back(&t->tally, &taken);
-	if (last || (rc != ERR_BUSY && rc != ERR_DISK_FULL && rc != ERR_UNAVAILABLE))
-		log_warn("tencent", "the counts of refused webhooks could not be stored", "error", err_name(rc));
+	delivery_tally(&((struct tencent *)state)->source, last);
 }
 
-static void write_metrics(void *state, struct buf *out)
+static struct tally *tally(void *state)
 {
-	struct tencent *t = state;
-
-	metric_head(out, "lulab_webhook_refused_total", "counter", "Webhooks refused, by reason.");
-	for (unsigned i = 0; i < TENCENT_REFUSALS; i++) {
-		char labels[96];
-
-		snprintf(labels, sizeof(labels), "source=\"" TENCENT_SOURCE_NAME "\",reason=\"%s\"", refusal_names[i]);
-		metric_u64(out, "lulab_webhook_refused_total", labels, tally_total(&t->tally, i));
-	}
-	metric_head(out, "lulab_webhook_duplicates_total", "counter", "Webhooks told again and answered alike.");
-	metric_u64(out, "lulab_webhook_duplicates_total", "source=\"" TENCENT_SOURCE_NAME "\"", tally_repeats(&t->tally));
+	return &((struct tencent *)state)->tally;
 }
 
 /* --- start and stop ------------------------------------------------------------------------ */
@@ -295,7 +240,9 @@ static int start(struct app *app, void **ret_state)
 		return ERR_NOMEM;
 	t->app = app;
 	t->age_ms_max = c->webhook_max_age * 1000;
-	t->keep_raw = c->webhook_keep_raw_days > 0;
+	t->source = (struct delivery_source){.app = app, .name = TENCENT_SOURCE_NAME, .source = TENCENT_SOURCE,
+	    .meeting_kind = "tencent.meeting", .body_kind = "tencent.body", .identify = tencent_person_identity,
+	    .keep_raw = c->webhook_keep_raw_days > 0, .tally = &t->tally};
 	t->unready = load_keys(&t->keys, c);
 	rc = tally_init(&t->tally, TENCENT_SOURCE_NAME, refusal_names, TENCENT_REFUSALS, (unsigned)c->webhook_alarm_refusals,
 	    app->clock);
@@ -331,5 +278,5 @@ const struct adapter adapter_tencent_meeting = {
 	.refused = count_refused,
 	.tick = tick,
 	.unready = unready,
-	.metrics = write_metrics,
+	.tally = tally,
 };

@@ -2,9 +2,8 @@
 #ifndef LULAB_ADAPTERS_TENCENT_PRIVATE_H
 #define LULAB_ADAPTERS_TENCENT_PRIVATE_H
 
+#include "adapters/delivery.h"
 #include "adapters/tencent_wire.h"
-#include "app/app.h"
-#include "app/tally.h"
 
 #define TENCENT_SOURCE "/webhooks/tencent"
 #define TENCENT_SOURCE_NAME "tencent"
@@ -33,7 +32,7 @@ struct tencent {
 	struct tencent_keys keys;
 	const char *unready; /* why it cannot work, static; or NULL */
 	int64_t age_ms_max;  /* 0 = any age */
-	bool keep_raw;
+	struct delivery_source source;
 	struct tally tally;
 };
 

@@ -10,6 +10,7 @@
 #include "store/effect.h"
 
 struct app;
+struct tally;
 
 struct adapter {
 	const char *name;           /* "tencent_meeting" */
@@ -34,6 +35,8 @@ struct adapter {
 	void (*tick)(void *state, bool last);
 	/* Why it does not work at the moment, static text for doctor and health, or NULL; may be NULL itself. */
 	const char *(*unready)(void *state);
+	/* What its webhooks refused and repeated, for metrics; any thread; may be NULL. */
+	struct tally *(*tally)(void *state);
 	/* Appends families in Prometheus' text form; any thread; may be NULL. */
 	void (*metrics)(void *state, struct buf *out);
 };

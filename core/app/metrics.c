@@ -7,6 +7,7 @@
 
 #include "app/api.h"
 #include "app/app_http.h"
+#include "app/tally.h"
 #include "base/err.h"
 
 #define METRICS_MAX (4 * 1024 * 1024)
@@ -225,6 +226,32 @@ static void write_keys(struct buf *out, struct app *app)
 	gauge(out, "lulab_keys_erased", "Keys destroyed for ever.", s.tombstones);
 }
 
+/* Of every neighbour that sends us webhooks: a family is written in one piece. */
+static void write_webhooks(struct buf *out, struct app *app)
+{
+	struct tally *tallies[APP_ADAPTERS_MAX];
+	unsigned n = 0;
+	char labels[96];
+
+	for (unsigned i = 0; i < app->n_adapters_started; i++)
+		if (app->adapters[i]->tally != NULL)
+			tallies[n++] = app->adapters[i]->tally(app->adapter_states[i]);
+	if (n == 0)
+		return;
+	metric_head(out, "lulab_webhook_refused_total", "counter", "Webhooks refused, by reason.");
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned reason = 0; reason < tallies[i]->n_reasons; reason++) {
+			snprintf(labels, sizeof(labels), "source=\"%s\",reason=\"%s\"", tallies[i]->source, tallies[i]->reasons[reason]);
+			metric_u64(out, "lulab_webhook_refused_total", labels, tally_total(tallies[i], reason));
+		}
+	}
+	metric_head(out, "lulab_webhook_duplicates_total", "counter", "Webhooks told again and answered alike.");
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(labels, sizeof(labels), "source=\"%s\"", tallies[i]->source);
+		metric_u64(out, "lulab_webhook_duplicates_total", labels, tally_repeats(tallies[i]));
+	}
+}
+
 static void metrics(struct http_request *rq)
 {
 	struct app *app = app_of(rq);
@@ -240,6 +267,7 @@ static void metrics(struct http_request *rq)
 	write_models(&body, app);
 	write_delays(&body, app);
 	write_keys(&body, app);
+	write_webhooks(&body, app);
 	metrics_effects(&body, app);
 	app_memory(app, &used, &limit);
 	gauge(&body, "process_resident_memory_bytes", "Resident memory.", used);

@@ -141,5 +141,10 @@ void json_put_bool(struct json_writer *w, bool value);
 void json_put_null(struct json_writer *w);
 /* A text that is JSON already. */
 void json_put_raw(struct json_writer *w, struct slice json);
+/*
+ * A value of a scanned text with the members of its objects sorted by name, escapes and white space as we write them:
+ * two ways to write a value give the same bytes. Numbers alone stay as they are written. ERR_NOMEM.
+ */
+int json_put_sorted(struct json_writer *w, struct json_value v, struct arena *a);
 
 #endif

@@ -72,12 +72,13 @@ static void put_segment(struct buf *out, struct slice text)
 }
 
 /* False when the field is absent or empty. */
-static bool put_field(struct buf *out, const struct schema *s, const char *name, const void *data)
+static bool put_field(struct buf *out, const struct schema *s, const struct event_template_part *part, const void *data)
 {
 	struct schema_path path;
 	const struct schema_field *f;
 	const void *member;
-	int rc = schema_path_find(s, slice_str(name), &path);
+	struct slice text;
+	int rc = schema_path_find(s, slice_str(part->field), &path);
 
 	assert(rc == 0); /* the generator has looked */
 	f = path.fields[path.n - 1];
@@ -88,8 +89,9 @@ static bool put_field(struct buf *out, const struct schema *s, const char *name,
 		(void)buf_printf(out, "%lld", (long long)*(const int64_t *)member);
 		return true;
 	}
-	put_segment(out, *(const struct slice *)member);
-	return ((const struct slice *)member)->len > 0;
+	text = *(const struct slice *)member;
+	put_segment(out, part->value != NULL && slice_is(text, part->value) ? slice_str(part->written_as) : text);
+	return text.len > 0;
 }
 
 /* ERR_INVALID: a field that must be there is empty. */
@@ -100,7 +102,7 @@ static int expand(const struct event_template *t, const struct schema *s, const 
 		size_t before = out->len;
 
 		(void)buf_append_str(out, part->text);
-		if (part->field == NULL || put_field(out, s, part->field, data))
+		if (part->field == NULL || put_field(out, s, part, data))
 			continue;
 		if (!part->optional)
 			return ERR_INVALID;

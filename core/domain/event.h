@@ -21,6 +21,7 @@ struct event_template_part {
 	const char *text;
 	const char *field; /* path, or NULL */
 	bool optional;     /* both left out when the field is absent */
+	const char *value, *written_as; /* NULL, or what is written where the field has that value */
 };
 struct event_template {
 	const struct event_template_part *parts;

@@ -12,7 +12,7 @@ static struct arena arena = ARENA_INIT(128 << 20);
 /* --- helpers -------------------------------------------------------------------------- */
 
 /* Translates the only item of an envelope text. */
-static int translate(const char *text, struct tencent_fact *ret)
+static int translate(const char *text, struct translated *ret)
 {
 	struct tencent_envelope e;
 	struct json_reader r;
@@ -26,7 +26,7 @@ static int translate(const char *text, struct tencent_fact *ret)
 }
 
 /* What is in the struct, as JSON in clear. */
-static struct json_value shown(const struct tencent_fact *fact)
+static struct json_value shown(const struct translated *fact)
 {
 	struct buf out = BUF_INIT(1 << 20);
 	struct json_writer w = JSON_WRITER(&out);
@@ -90,7 +90,7 @@ static const struct { const char *says, *text, *path, *value; } facts[] = {
 
 START_TEST(members_find_their_place)
 {
-	struct tencent_fact fact = {0};
+	struct translated fact = {0};
 	struct slice value;
 
 	ck_assert_int_eq(translate(facts[_i].text, &fact), 0);
@@ -101,7 +101,7 @@ END_TEST
 
 START_TEST(the_envelopes_own_members)
 {
-	struct tencent_fact fact = {0};
+	struct translated fact = {0};
 
 	ck_assert_int_eq(translate("{\"event\":\"smart.fullsummary\",\"trace_id\":\"t\",\"payload\":[{}],"
 	                           "\"result\":1,\"new\":2}", &fact), 0);
@@ -113,7 +113,7 @@ END_TEST
 
 START_TEST(an_unknown_event_is_told)
 {
-	struct tencent_fact fact = {0};
+	struct translated fact = {0};
 
 	ck_assert_int_eq(translate("{\"event\":\"meeting.future\",\"trace_id\":\"t\",\"payload\":[{}]}", &fact),
 	    ERR_NOT_FOUND);
@@ -134,13 +134,13 @@ static const struct { const char *says, *person, *kind, *identity; } people[] = 
 
 START_TEST(who_somebody_is)
 {
-	struct tencent_fact fact = {0};
+	struct translated fact = {0};
 	struct slice kind, identity;
 	bool found;
 
 	ck_assert_int_eq(translate(arena_printf(&arena, "{\"event\":\"meeting.started\",\"payload\":[{\"operator\":{%s}}]}",
 	    people[_i].person), &fact), 0);
-	found = tencent_person_identity(fact.people[TENCENT_OPERATOR], SLICE("m"), &arena, &kind, &identity);
+	found = tencent_person_identity(fact.people[TOLD_OPERATOR], SLICE("m"), &arena, &kind, &identity);
 	ck_assert_msg(found == (people[_i].kind != NULL), "%s", people[_i].says);
 	if (found)
 		ck_assert_msg(slice_is(kind, people[_i].kind) && slice_is(identity, people[_i].identity), "%s",
@@ -168,10 +168,10 @@ static int open_in_clear(void *arg, const char *field, struct slice raw, struct 
 
 static const struct seal_hooks in_clear = {.seal = seal_in_clear, .open = open_in_clear};
 
-static void to_a_record_and_back(struct tencent_fact *fact, struct slice id)
+static void to_a_record_and_back(struct translated *fact, struct slice id)
 {
 	struct event_subject subject = {.id = SLICE("0123456789abcdef0123456789abcdef")};
-	struct tencent_seals seals = {.meeting = &subject, .people = {&subject, &subject, &subject},
+	struct translated_seals seals = {.meeting = &subject, .people = {&subject, &subject, &subject},
 	    .fingerprint = SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")};
 	struct event_context ctx = {&rng_system, &clock_system, &in_clear};
 	struct event_meta meta = {.source = SLICE("/webhooks/tencent"), .actor = SLICE("webhook:tencent"),
@@ -181,14 +181,14 @@ static void to_a_record_and_back(struct tencent_fact *fact, struct slice id)
 	struct event event;
 	int rc;
 
-	tencent_fact_seal(fact, &seals);
+	translated_seal(fact, &seals);
 	rc = event_draft_make(&ctx, (enum event_type)fact->type->id, fact->data, &meta, &arena, &draft, &problems);
 	ck_assert_msg(rc == 0, "%.*s: %s %s", SLICE_ARG(id), err_name(rc),
 	    problems.n > 0 ? problems.items[0].message : "");
 	ck_assert(slice_starts_with(draft.stream, SLICE("meeting/TENCENT/")));
 	ck_assert_int_eq(event_decode(slice_of(draft.entry, draft.entry_len), ENVELOPE_ANY_POSITION, &in_clear, &arena,
 	    &event), 0);
-	struct tencent_fact again = {.type = fact->type, .data = event.data};
+	struct translated again = {.type = fact->type, .data = event.data};
 	ck_assert_msg(slice_eq(shown(fact).text, shown(&again).text), "%.*s", SLICE_ARG(id));
 }
 
@@ -207,7 +207,7 @@ static void check_vector(struct json_value one, unsigned *ret_known)
 		return;
 	json_enter(&r, e.payload);
 	for (size_t i = 0; json_next(&r, NULL, &item); i++) {
-		struct tencent_fact fact = {0};
+		struct translated fact = {0};
 
 		ck_assert_int_eq(tencent_translate(&e, i, item, &arena, &fact), 0);
 		/* All members of the documented events have a place of ours. */

@@ -29,11 +29,11 @@ static const struct seal_hooks in_clear = {.seal = seal_in_clear, .open = open_i
 static void try_item(const struct tencent_envelope *e, size_t index, struct json_value item, struct arena *a)
 {
 	struct event_subject subject = {.id = SLICE("0123456789abcdef0123456789abcdef")};
-	struct tencent_seals seals = {.meeting = &subject, .people = {&subject, &subject, &subject},
+	struct translated_seals seals = {.meeting = &subject, .people = {&subject, &subject, &subject},
 	    .fingerprint = SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")};
 	struct event_context ctx = {&rng_system, &clock_system, &in_clear};
 	struct event_meta meta = {.source = SLICE("/x"), .actor = SLICE("x"), .expect = EXPECT_ANY};
-	struct tencent_fact fact = {0};
+	struct translated fact = {0};
 	struct slice kind, identity;
 	struct event_draft draft;
 	struct event event;
@@ -42,11 +42,11 @@ static void try_item(const struct tencent_envelope *e, size_t index, struct json
 	check(rc == 0 || rc == ERR_NOT_FOUND || rc == ERR_NOMEM);
 	if (rc != 0)
 		return;
-	for (unsigned role = 0; role < TENCENT_ROLES; role++)
+	for (unsigned role = 0; role < TOLD_ROLES; role++)
 		if (fact.people[role] != NULL &&
 		    tencent_person_identity(fact.people[role], fact.meeting_id, a, &kind, &identity))
 			check(kind.len > 0 && identity.len > 0);
-	tencent_fact_seal(&fact, &seals);
+	translated_seal(&fact, &seals);
 	rc = event_draft_make(&ctx, (enum event_type)fact.type->id, fact.data, &meta, a, &draft, NULL);
 	check(rc == 0 || rc == ERR_INVALID || rc == ERR_TOO_BIG || rc == ERR_NOMEM);
 	if (rc == 0)

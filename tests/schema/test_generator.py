@@ -124,8 +124,10 @@ class Patterns(unittest.TestCase):
         self.assertEqual([(len(chars), low, high) for chars, low, high in runs], [(1, 0, 1), (10, 1, 19), (1, 1, None)])
 
     def test_templates(self):
-        self.assertEqual(model.parse_template("a/{b}[/{c}]", "x"), [("a/", "b", False), ("/", "c", True)])
-        self.assertEqual(model.parse_template("log", "x"), [("log", None, False)])
+        self.assertEqual(model.parse_template("a/{b}[/{c}]", "x"), [("a/", "b", False, None), ("/", "c", True, None)])
+        self.assertEqual(model.parse_template("a/{b:LONG=L}/{c}", "x"),
+                         [("a/", "b", False, ("LONG", "L")), ("/", "c", False, None)])
+        self.assertEqual(model.parse_template("log", "x"), [("log", None, False, None)])
         self.assertRaises(model.Refused, model.parse_template, "a/{b", "x")
 
 

@@ -147,7 +147,10 @@ class Tables:
 
     def template(self, parts):
         name = self.name("template")
-        rows = ", ".join(f"{{{c_string(t)}, {c_string(n) if n else 'NULL'}, {c_bool(o)}}}" for t, n, o in parts)
+        rows = ", ".join(
+            f"{{{c_string(text)}, {c_string(field) if field else 'NULL'}, {c_bool(optional)}, "
+            f"{c_string(alias[0]) if alias else 'NULL'}, {c_string(alias[1]) if alias else 'NULL'}}}"
+            for text, field, optional, alias in parts)
         self.out.append(f"static const struct event_template_part {name}[] = {{{rows}}};")
         return f"{{{name}, {len(parts)}}}"
 

@@ -200,19 +200,22 @@ def parse_pattern(text):
 # ---- templates ----------------------------------------------------------------
 
 def parse_template(text, where):
-    """"meeting/{id}[/{sub}]" -> [(text, field or None, optional)]."""
+    """"meeting/{id}[/{sub}]" -> [(text, field or None, optional, (value, written as) or None)].
+
+    {platform:LONG=SHORT} writes SHORT where the field says LONG, and any other value as it is."""
     parts, rest = [], text
-    token = re.compile(r"([^{}\[\]]*)(?:\{([a-z0-9_.]+)\}|\[([^{}\[\]]*)\{([a-z0-9_.]+)\}\])?")
+    field = r"\{([a-z0-9_.]+)(?::([A-Za-z0-9_]+)=([A-Za-z0-9_]+))?\}"
+    token = re.compile(rf"([^{{}}\[\]]*)(?:{field}|\[([^{{}}\[\]]*)\{{([a-z0-9_.]+)\}}\])?")
     while rest:
         m = token.match(rest)
         if m is None or m.end() == 0:
             raise Refused(f"{where}: template {text} is not understood at {rest}")
-        if m.group(4):
+        if m.group(6):
             if m.group(1):
-                parts.append((m.group(1), None, False))
-            parts.append((m.group(3), m.group(4), True))
+                parts.append((m.group(1), None, False, None))
+            parts.append((m.group(5), m.group(6), True, None))
         else:
-            parts.append((m.group(1), m.group(2), False))
+            parts.append((m.group(1), m.group(2), False, (m.group(3), m.group(4)) if m.group(3) else None))
         rest = rest[m.end():]
     return parts
 
@@ -560,7 +563,7 @@ def check_events(definitions, registry):
 
 def checked_template(text, fields, where):
     parts = parse_template(text, where)
-    for _, name, optional in parts:
+    for _, name, optional, _ in parts:
         if name is None:
             continue
         f = fields.get(name)

@@ -303,18 +303,21 @@ START_TEST(an_event_that_is_too_long_is_refused)
 END_TEST
 
 static const struct {
-	const char *says, *meeting_id, *sub_meeting_id, *stream; /* NULL: refused */
+	const char *says, *platform, *meeting_id, *sub_meeting_id, *stream; /* NULL: refused */
 } stream_cases[] = {
-	{"a meeting alone", "123", NULL, "meeting/TENCENT/123"},
-	{"an occurrence", "123", "456", "meeting/TENCENT/123/456"},
-	{"an empty occurrence is none", "123", "", "meeting/TENCENT/123"},
-	{"a slash in an id makes no segment", "1/2 \xe4\xb9\x99", NULL, "meeting/TENCENT/1%2F2%20%E4%B9%99"},
-	{"no id, no stream", "", NULL, NULL},
+	{"a meeting alone", "TENCENT_MEETING", "123", NULL, "meeting/TENCENT/123"},
+	{"an occurrence", "TENCENT_MEETING", "123", "456", "meeting/TENCENT/123/456"},
+	{"an empty occurrence is none", "TENCENT_MEETING", "123", "", "meeting/TENCENT/123"},
+	{"a slash in an id makes no segment", "TENCENT_MEETING", "1/2 \xe4\xb9\x99", NULL, "meeting/TENCENT/1%2F2%20%E4%B9%99"},
+	{"another platform has streams of its own", "FEISHU", "123", NULL, "meeting/FEISHU/123"},
+	{"no id, no stream", "TENCENT_MEETING", "", NULL, NULL},
+	{"no platform, no stream", NULL, "123", NULL, NULL},
 };
 
 START_TEST(streams_follow_their_template)
 {
-	struct event_meeting_started data = {.meeting_id = slice_str(stream_cases[_i].meeting_id),
+	struct event_meeting_started data = {.platform = slice_str(stream_cases[_i].platform),
+	    .meeting_id = slice_str(stream_cases[_i].meeting_id),
 	    .sub_meeting_id = slice_str(stream_cases[_i].sub_meeting_id)};
 	struct slice stream = {0};
 	int rc = event_stream(event_type_by_id(EVENT_MEETING_STARTED), &data, &arena, &stream);
@@ -329,7 +332,7 @@ END_TEST
 
 START_TEST(an_upload_has_a_stream_of_its_own)
 {
-	struct event_recording_deleted data = {.upload_file_id = SLICE("99")};
+	struct event_recording_deleted data = {.platform = SLICE("TENCENT_MEETING"), .upload_file_id = SLICE("99")};
 	struct slice stream;
 
 	ck_assert_int_eq(event_stream(event_type_by_id(EVENT_RECORDING_DELETED), &data, &arena, &stream), 0);
