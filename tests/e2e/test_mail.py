@@ -161,8 +161,8 @@ class Codes(MailCase):
         admin = self.server.admin_token()
         self.call("POST", "/api/v1/effects/lanes/mail/pause", {"reason": "the provider moves"}, admin)
         self.send("paused@example.com")
-        lane = self.call("GET", "/api/v1/effects/lanes", token=admin).json["data"][0]
-        self.assertEqual((lane["lane"], lane["paused"]), ("mail", True))
+        lanes = self.call("GET", "/api/v1/effects/lanes", token=admin).json["data"]
+        self.assertEqual([lane["lane"] for lane in lanes if lane["paused"]], ["mail"])
         # What a person does elsewhere goes on, so that the wait is no accident of timing.
         self.assertEqual(self.server.stop(), 0)
         self.server.start()
