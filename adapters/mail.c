@@ -1,97 +1,58 @@
 /*
- * Mail: what people are told by it. One effect so far, the one-time codes of
- * verification.requested.
+ * Mail: what people are told by it.
+ *
+ *     verification.requested -> mail.code             the one-time code
+ *     user.registered        -> mail.welcome
+ *     user.password_set      -> mail.password_reset   that somebody set a new one, with a code
+ *     login.unusual          -> mail.new_device
+ *     mail.requested         -> mail.message          one effect for each who gets it
  *
  * A mail may go out twice when nobody knows whether the first one did; both have
  * one Message-ID, by which the reader's side tells that they are one.
  */
+#include "adapters/mail.h"
+
 #include <stdlib.h>
 
-#include "app/app.h"
 #include "app/codes.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "mail_message.h"
-#include "mail_smtp.h"
 #include "net/http_client.h"
 
 #define CODE_BYTES_MAX 64
-#define MINUTES_MAX 8
 #define SMTPS_PORT 465
 #define SMTP_PORT 587
 
-struct mail {
-	struct app *app;
-	const char *unready;
-	struct smtp_server server;
-	struct mail_address from;
-};
-
 /* Figures of integrity.md 16; a minute's number is low enough for the providers there are. */
-static const struct effect_lane lane = {.name = "mail", .class = EFFECT_MAIL, .concurrency = 2, .per_minute = 600,
+const struct effect_lane mail_lane = {.name = "mail", .class = EFFECT_MAIL, .concurrency = 2, .per_minute = 600,
     .burst = 60, .base_ms = 60000, .cap_ms = 3600000, .tries_max = 12, .age_max_ms = 86400000};
 
-/* ---- what an answer means -------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------------------------- */
 
-static void set(struct effect_call *call, enum effect_outcome outcome, const char *class, const char *message)
-{
-	call->outcome = outcome;
-	call->class = class;
-	call->message = message;
-}
-
-/* 450, 421 and the like are of the moment; 550 after RCPT is about the mailbox, unless it says that we may not. */
-static void judge_reply(struct effect_call *call, const struct smtp_answer *a)
-{
-	bool mailbox = a->phase == SMTP_TO && (a->detail == 1 || (a->detail < 0 && (a->code == 550 || a->code == 551 || a->code == 553)));
-
-	if (a->code == 530 || a->code == 534 || a->code == 535 || (a->phase == SMTP_AUTH && a->code >= 500))
-		set(call, EFFECT_STOP, "credentials", "The mail server does not let us sign in: see SMTP_USER and SMTP_PASS.");
-	else if (a->code < 500)
-		set(call, EFFECT_RETRY, "smtp_temporary", "The mail server cannot take it at the moment.");
-	else if (mailbox)
-		set(call, EFFECT_FAILED, "mailbox", "The mail server says that there is no such mailbox.");
-	else
-		set(call, EFFECT_REFUSED, "smtp_refused", "The mail server refused the mail for good.");
-	call->host_failed = a->code == 421;
-}
-
-static void judge(struct effect_call *call, int rc, const struct smtp_answer *a)
-{
-	call->status = a->code;
-	if (rc == 0)
-		call->outcome = EFFECT_DONE;
-	else if (a->certificate)
-		set(call, EFFECT_STOP, "certificate", "The mail server's certificate is not to be trusted.");
-	else if (a->no_tls)
-		set(call, EFFECT_STOP, "no_tls", "The mail server offers no encryption.");
-	else if (a->code >= 400)
-		judge_reply(call, a);
-	else if (a->phase == SMTP_END)
-		set(call, EFFECT_IS_UNKNOWN, "no_answer", "The mail was given to the mail server, which did not answer.");
-	else if (rc == ERR_CANCELLED)
-		set(call, EFFECT_RETRY, "stopped", "The service stopped before the mail was sent.");
-	else if (rc == ERR_NOMEM)
-		set(call, EFFECT_RETRY, "memory", "There was no memory for it.");
-	else if (a->phase == SMTP_CONNECTING)
-		set(call, EFFECT_RETRY, "connect", "The mail server cannot be reached.");
-	else
-		set(call, EFFECT_RETRY, "broken", "The mail server went away before the mail was sent.");
-	call->host_failed = call->host_failed || (rc == ERR_NETWORK || rc == ERR_TIMEOUT);
-}
-
-static void send_mail(struct effect_call *call, const struct mail_template *t, struct slice to,
-    const struct mail_value *values)
+void mail_send(struct effect_call *call, struct mail_message *m, struct slice to)
 {
 	struct mail *mail = call->state;
-	struct buf subject = BUF_INIT(1024), text = BUF_INIT(MAIL_BYTES_MAX), html = BUF_INIT(MAIL_BYTES_MAX),
-	           message = BUF_INIT(3 * MAIL_BYTES_MAX);
-	struct mail_message m = {.from = mail->from, .id = call->id, .date_us = call->cause_us};
+	struct buf message = BUF_INIT(MAIL_MESSAGE_MAX);
 	struct smtp_answer answer = {0};
-	int rc = mail_address_parse(to, &m.to);
+	int rc;
 
-	if (rc != 0) {
-		set(call, EFFECT_FAILED, "address", "No mail can be sent to an address of this form.");
+	m->from = mail->from;
+	rc = mail_write(&message, m);
+	if (rc == 0)
+		rc = smtp_send(&mail->server, mail->from.address, to, buf_slice(&message), call->stopping, &answer);
+	mail_outcome(call, rc, &answer);
+	buf_wipe(&message);
+}
+
+void mail_send_template(struct effect_call *call, const struct mail_template *t, struct slice to,
+    const struct mail_value *values)
+{
+	struct buf subject = BUF_INIT(1024), text = BUF_INIT(MAIL_BYTES_MAX), html = BUF_INIT(MAIL_BYTES_MAX);
+	struct mail_address address;
+	struct mail_message m = {.to = &address, .n_to = 1, .id = call->id, .date_us = call->cause_us};
+
+	if (mail_address_parse(to, &address) != 0) {
+		mail_outcome_set(call, EFFECT_FAILED, "address", "No mail can be sent to an address of this form.");
 		return;
 	}
 	mail_fill(&subject, t->subject, values, false);
@@ -100,14 +61,13 @@ static void send_mail(struct effect_call *call, const struct mail_template *t, s
 	m.subject = buf_slice(&subject);
 	m.text = buf_slice(&text);
 	m.html = buf_slice(&html);
-	rc = subject.rc != 0 ? subject.rc : text.rc != 0 ? text.rc : html.rc != 0 ? html.rc : mail_write(&message, &m);
-	if (rc == 0)
-		rc = smtp_send(&mail->server, m.from.address, m.to.address, buf_slice(&message), call->stopping, &answer);
-	judge(call, rc, &answer);
+	if (subject.rc != 0 || text.rc != 0 || html.rc != 0)
+		mail_outcome(call, ERR_NOMEM, &(struct smtp_answer){0});
+	else
+		mail_send(call, &m, address.address);
 	buf_finish(&subject);
 	buf_wipe(&text);
 	buf_wipe(&html);
-	buf_wipe(&message);
 }
 
 /* ---- one-time codes ------------------------------------------------------------------------ */
@@ -133,13 +93,14 @@ static void send_code(struct effect_call *calls, size_t n)
 	int rc = code_unseal(mail->app, asked->request_id, asked->sealed_code, &code);
 	const char *minutes = arena_printf(call->arena, "%d", CODE_LIFE_S / 60);
 	struct mail_value values[] = {
-		{"code", buf_slice(&code)}, {"purpose", mail_word(t, asked->purpose)}, {"minutes", slice_str(minutes)}, {0}};
+		{.name = "code", .value = buf_slice(&code)}, {.name = "purpose", .value = mail_word(t, asked->purpose)},
+		{.name = "minutes", .value = slice_str(minutes)}, {0}};
 
 	(void)n;
 	if (rc == 0)
-		send_mail(call, t, asked->target, values);
+		mail_send_template(call, t, asked->target, values);
 	else
-		set(call, EFFECT_RETRY, "code", "The code cannot be read at the moment.");
+		mail_outcome_set(call, EFFECT_RETRY, "code", "The code cannot be read at the moment.");
 	buf_wipe(&code);
 }
 
@@ -151,7 +112,10 @@ static const char *host(void *state)
 }
 
 static const struct effect effects[] = {
-	{.name = "mail.code", .lane = &lane, .run = send_code, .wanted = code_wanted, .host = host},
+	{.name = "mail.code", .lane = &mail_lane, .run = send_code, .wanted = code_wanted, .host = host},
+	{.name = "mail.welcome", .lane = &mail_lane, .run = mail_welcome, .wanted = mail_has_person, .host = host},
+	{.name = "mail.password_reset", .lane = &mail_lane, .run = mail_password_reset, .host = host},
+	{.name = "mail.new_device", .lane = &mail_lane, .run = mail_new_device, .host = host},
 	{0},
 };
 

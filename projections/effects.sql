@@ -119,6 +119,30 @@ select effect_id(:id, 'mail.code', ''), 'mail.code', 'mail', :target_digest, :po
 where :channel = 'EMAIL' and :deliver and exists (select 1 from effect_switches where effect = 'mail.code' and enabled = 1)
 on conflict (id) do nothing;
 
+-- on user.registered
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'mail.welcome', ''), 'mail.welcome', 'mail', :user_id, :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where :how in ('EMAIL_CODE', 'PHONE_CODE') and :email_verified and exists (select 1 from effect_switches where effect = 'mail.welcome' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on user.password_set
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'mail.password_reset', ''), 'mail.password_reset', 'mail', :user_id, :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where :how = 'RESET' and exists (select 1 from effect_switches where effect = 'mail.password_reset' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on login.unusual
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'mail.new_device', ''), 'mail.new_device', 'mail', :user_id, :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where exists (select 1 from effect_switches where effect = 'mail.new_device' and enabled = 1)
+on conflict (id) do nothing;
+
 -- on verification.requested
 insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
 	created_at, updated_at)

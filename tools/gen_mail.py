@@ -58,7 +58,7 @@ def main():
             c_string(name), c_string(language), c_string(subject), c_string(text), c_string(html),
             "".join("{%s, %s}, " % (c_string(w), c_string(v)) for w, v in words)))
     with open(output, "w", encoding="utf-8") as f:
-        f.write('/* Made from schemas/mail by tools/gen_mail.py. */\n#include "mail_message.h"\n\n'
+        f.write('/* Made from schemas/mail by tools/gen_mail.py. */\n#include "mail_template.h"\n\n'
                 "const struct mail_template mail_templates[] = {\n%s\n\t{0},\n};\n" % "\n".join(rows))
 
 

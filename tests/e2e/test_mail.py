@@ -192,6 +192,53 @@ class Codes(MailCase):
         self.call("GET", "/api/v1/effects", status=401)
 
 
+class Notices(MailCase):
+    """What people are told of their account."""
+
+    def setUp(self):
+        self.peer = MailServer().start()
+        self.addCleanup(self.peer.stop)
+
+    def serve(self, **more):
+        self.server = Server(env=mail_env(self.peer, **more)).start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+
+    def mail(self, to, subject):
+        found = eventually(lambda: [m for m in map(parsed, self.peer.to(to)) if m["Subject"] == subject])
+        text, html = (found[0].get_body((kind,)).get_content() for kind in ("plain", "html"))
+        return text, html
+
+    def code(self, address):
+        return code_in(eventually(lambda: [m for m in self.peer.to(address) if "验证码" in parsed(m)["Subject"]])[-1])
+
+    def test_welcome_and_a_new_device(self):
+        self.serve()
+        address = "ada@example.com"
+        self.send(address)
+        self.register(address, self.code(address), username="ada_l", password=PASSWORD)
+        text, html = self.mail(address, "欢迎加入 LuLab！")
+        self.assertIn("ada_l，您好", text)
+        # From elsewhere than they registered from.
+        self.call("POST", "/api/auth/login", {"type": "username_password", "username": "ada_l", "password": PASSWORD},
+                  headers={"X-Forwarded-For": "203.0.113.9", "User-Agent": "<Strange>"})
+        text, html = self.mail(address, "LuLab 新设备登录提醒")
+        self.assertIn("203.0.113.9", text)
+        self.assertIn("<Strange>", text)
+        self.assertIn("&lt;Strange&gt;", html)
+
+    def test_a_reset_in_english(self):
+        self.serve(LULAB_MAIL_LANGUAGE="en")
+        address = "en@example.com"
+        self.create(username="english", email=address)
+        self.call("POST", "/api/auth/otp/send", {"target": address, "type": "reset_password"},
+                  headers={"Accept-Language": "en"})
+        code = code_in(eventually(lambda: self.peer.to(address))[0])
+        self.call("POST", "/api/auth/reset-password", {"target": address, "code": code, "newPassword": "another long horse"})
+        text, _ = self.mail(address, "LuLab: your password was reset")
+        self.assertRegex(text, r"reset at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \(Beijing time, UTC\+8\)")
+        eventually(lambda: self.effects(state="DONE", effect="mail.password_reset"))
+
+
 class Encrypted(MailCase):
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
