@@ -177,6 +177,19 @@ class Run(unittest.TestCase):
         self.assertRegex(text, r"(?m)^TENCENT_MEETING_TOKEN=[A-Za-z0-9]{24}$")
         self.assertRegex(text, r"(?m)^TENCENT_MEETING_ENCODING_AES_KEY=[A-Za-z0-9]{42}A$")
 
+    def test_vendors_are_played_while_nobody_configured_one(self):
+        asked = "if to_be_simulated; then echo yes; else echo no; fi"
+        self.assertEqual(self.function("make_env\n" + asked), "yes\n")
+        with open(os.path.join(self.tmp, ".env"), encoding="utf-8") as f:
+            made = f.read()
+        for says, dotenv, env in (("a mail server in .env", made + "SMTP_HOST=mail.example.org\n", {}),
+                                  ("a key in the environment", made, {"OPENAI_API_KEY": "sk-1"}),
+                                  ("a token in the environment", made, {"TENCENT_MEETING_TOKEN": "x"}),
+                                  ("a token of one's own", made.replace("TryOut", "Mine00"), {}),
+                                  ("an .env of one's own", "PORT=4000\n", {})):
+            with self.subTest(says):
+                self.assertEqual(self.function(asked, dotenv=dotenv, **env), "no\n")
+
 
 if __name__ == "__main__":
     unittest.main()

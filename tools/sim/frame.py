@@ -64,6 +64,7 @@ class Vendor:
     name = None
     ops = {}      # name -> what it is: requests that faults can be told for
     sends = {}    # the same for what it sends by itself
+    converse = None  # a method that gets a connection's stream, for who speaks no HTTP
     options = {}  # name -> default: what `--set vendor.name=value` replaces; read as self.option["name"]
 
     def __init__(self, seed=1, options=None):
@@ -342,7 +343,7 @@ def start(classes, seed, options, control_port=0):
     """Makes the vendors and lets them listen. Returns the control and what the ready line says."""
     control = Control({c.name: c(seed, options.get(c.name)) for c in classes})
     for name, vendor in control.vendors.items():
-        listener = Listener(vendor.serve)
+        listener = Listener(vendor.serve, converse=vendor.converse)
         vendor.url = listener.url
         control.listeners[name] = listener
     ready = {"ready": True, "control": Listener(control.serve, control_port).url, "settings": {}}

@@ -237,10 +237,11 @@ def send_pieces(stream, head, answer, chunked, cut):
 
 
 class Listener:
-    """A port of loopback. serve(stream, request) answers one request and says whether the connection goes on."""
+    """A port of loopback. serve(stream, request) answers one request and says whether the connection goes on; converse(stream),
+    if given, has the whole connection, and nothing is HTTP."""
 
-    def __init__(self, serve, port=0):
-        self.serve, self.open, self.lock = serve, set(), threading.Lock()
+    def __init__(self, serve, port=0, converse=None):
+        self.serve, self.converse, self.open, self.lock = serve, converse, set(), threading.Lock()
         # A socket that only holds the port: while nothing listens, connections are refused and nobody else gets it.
         self.holder = self._bound(port)
         self.port = self.holder.getsockname()[1]
@@ -305,6 +306,9 @@ class Listener:
             stream.close()
 
     def _one(self, stream):
+        if self.converse:
+            self.converse(stream)
+            return False
         try:
             request = read_request(stream)
         except Malformed as e:
