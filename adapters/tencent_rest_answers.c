@@ -249,7 +249,9 @@ static struct slice web_address(struct json_value v, const char *name, struct ar
 	for (size_t i = 0; i < text.len; i++)
 		if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
 			return SLICE("");
-	return slice_starts_with(text, SLICE("https://")) ? text : SLICE("");
+	if (slice_starts_with(text, SLICE("https://")) || slice_starts_with(text, SLICE("http://127.0.0.1:")))
+		return text;
+	return SLICE("");
 }
 
 static int documents_of(struct json_value root, const char *name, struct arena *a, struct tencent_document **ret,
@@ -300,16 +302,25 @@ int tencent_address_parse(struct slice body, struct arena *a, struct tencent_add
 
 /* --- transcripts ----------------------------------------------------------------------------------- */
 
-static int words_of(struct json_value sentence, struct arena *a, struct slice *ret)
+static int words_of(struct json_value sentence, struct arena *a, struct tencent_sentence *ret)
 {
 	struct buf text = BUF_INIT(sentence.text.len);
 	struct json_reader r;
 	struct json_value word;
+	size_t n = enter(sentence, "words", &r);
 
-	if (enter(sentence, "words", &r) > 0)
-		while (wire_next(&r, &word))
-			buf_append(&text, wire_text(word, "text", a));
-	return wire_keep(a, &text, ret);
+	ret->words = arena_calloc(a, n + 1, sizeof(*ret->words));
+	if (ret->words == NULL)
+		return ERR_NOMEM;
+	while (n > 0 && wire_next(&r, &word)) {
+		struct tencent_word *w = &ret->words[ret->n_words];
+
+		*w = (struct tencent_word){wire_int(word, "wid", (int64_t)ret->n_words, a), wire_int(word, "start_time", 0, a),
+		    wire_int(word, "end_time", 0, a), wire_text(word, "text", a)};
+		buf_append(&text, w->text);
+		ret->n_words++;
+	}
+	return wire_keep(a, &text, &ret->text);
 }
 
 static int sentences_of(struct json_value paragraph, struct arena *a, struct tencent_paragraph *ret)
@@ -328,7 +339,7 @@ static int sentences_of(struct json_value paragraph, struct arena *a, struct ten
 		one->sid = wire_text(item, "sid", a);
 		one->start_ms = wire_int(item, "start_time", 0, a);
 		one->end_ms = wire_int(item, "end_time", 0, a);
-		rc = words_of(item, a, &one->text);
+		rc = words_of(item, a, one);
 	}
 	return rc;
 }

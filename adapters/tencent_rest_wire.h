@@ -172,7 +172,7 @@ int tencent_records_parse(struct slice body, struct arena *a, struct tencent_rec
 struct tencent_document {
 	struct slice address, file_type;
 };
-/* Addresses that work for about 6 hours. Each must be https, or it is left out. */
+/* Addresses that work for about 6 hours. Each must be https, or of this machine (a simulator's), or it is left out. */
 struct tencent_addresses {
 	struct slice record_file_id, meeting_id, record_name;
 	struct tencent_document video, audio; /* address empty = there is none */
@@ -182,10 +182,17 @@ struct tencent_addresses {
 int tencent_address_parse(struct slice body, struct arena *a, struct tencent_addresses *ret);
 
 /* Times of a transcript count from the start of the file. */
+struct tencent_word {
+	int64_t wid; /* as told, else which of its sentence it is */
+	int64_t start_ms, end_ms;
+	struct slice text;
+};
 struct tencent_sentence {
 	struct slice sid;
 	int64_t start_ms, end_ms;
 	struct slice text; /* its words, joined */
+	struct tencent_word *words;
+	size_t n_words;
 };
 struct tencent_paragraph {
 	int64_t pid;

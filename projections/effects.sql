@@ -151,6 +151,45 @@ select effect_id(:id, 'sms.code', ''), 'sms.code', 'sms', :target_digest, :posit
 where :channel = 'SMS' and :deliver and exists (select 1 from effect_switches where effect = 'sms.code' and enabled = 1)
 on conflict (id) do nothing;
 
+-- on recording.completed
+/* Tencent Meeting: the file, and what is written about it; each by its own, for they come to be there at different times. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, w.effect, file.value ->> 'record_file_id'), w.effect, w.lane,
+	(file.value ->> 'record_file_id') || '/' || w.part, :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects) + file.key * 8 + w.n, :time, :time, :time, :time
+from json_each(:recording_files) as file
+join (select 'tencent.transcript' as effect, 'tencent' as lane, 'transcript' as part, 1 as n
+	union all select 'tencent.summary', 'tencent', 'summary', 2
+	union all select 'tencent.minutes', 'tencent', 'minutes', 3
+	union all select 'tencent.topics', 'tencent', 'topics', 4) as w
+join effect_switches as s on s.effect = w.effect and s.enabled = 1
+where :platform = 'TENCENT_MEETING' and file.value ->> 'record_file_id' is not null
+on conflict (id) do nothing;
+
+-- on transcript.ready, summary.ready, minutes.ready
+/* Tencent Meeting: one of these texts is there, unless it says that it failed. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, s.effect, file.value ->> 'record_file_id'), s.effect, 'tencent',
+	(file.value ->> 'record_file_id') || '/' || substr(s.effect, 9), :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects) + file.key, :time, :time, :time, :time
+from json_each(:recording_files) as file
+join effect_switches as s on s.effect = 'tencent.' || replace(:type, '.ready', '') and s.enabled = 1
+where :platform = 'TENCENT_MEETING' and file.value ->> 'record_file_id' is not null and coalesce(:data ->> 'result', 1) <> 2
+on conflict (id) do nothing;
+
+-- on meeting.ended, recording.completed
+/* Tencent Meeting: who was there. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'tencent.participants', ''), 'tencent.participants', 'tencent',
+	:meeting_id || coalesce('/' || :sub_meeting_id, ''), :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where :platform = 'TENCENT_MEETING' and :meeting_id is not null
+	and exists (select 1 from effect_switches where effect = 'tencent.participants' and enabled = 1)
+on conflict (id) do nothing;
+
 -- on effect.attempted
 update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time
 where id = :effect_id and is_open = 1 and state <> 'TRYING' and attempt = :attempt - 1;

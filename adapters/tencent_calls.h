@@ -1,0 +1,59 @@
+/*
+ * Calls of Tencent Meeting's REST interface, for effects: signed, sent, judged
+ * and read to the last page. Each says whether it got what it asked for; if
+ * not, the effect's outcome is set and its run ends there. On a lane's thread; everything lies in call->arena.
+ */
+#ifndef LULAB_ADAPTERS_TENCENT_CALLS_H
+#define LULAB_ADAPTERS_TENCENT_CALLS_H
+
+#include "store/effect.h"
+#include "tencent_rest_wire.h"
+
+/* Where and as whom. Constant while serving. */
+struct tencent_rest {
+	struct tencent_rest_keys keys;
+	const char *base_url;     /* "https://api.meeting.qq.com", without a slash at the end */
+	struct slice operator_id; /* USER_ID of the settings: in whose name when the event names nobody; may be empty */
+};
+
+/*
+ * In whose name it is asked: the meeting's creator, else who did it, else the settings. False, and the outcome set, when
+ * there is nobody.
+ */
+struct event_person;
+bool tencent_operator_of(struct effect_call *call, const struct tencent_rest *rest, const struct event_person *creator,
+    const struct event_person *doer, struct tencent_operator *ret);
+
+bool tencent_get_addresses(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice record_file_id, struct tencent_addresses *ret);
+/* Empty when the model has nothing to say yet. */
+bool tencent_get_summary(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice record_file_id, struct slice *ret_text);
+bool tencent_get_minutes(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice record_file_id, struct slice *ret_minute, struct slice *ret_todo);
+bool tencent_get_topics(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice record_file_id, struct tencent_topics *ret);
+bool tencent_get_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice meeting_id, struct tencent_meeting_detail *ret);
+bool tencent_get_user(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice userid, struct tencent_user *ret);
+
+/* All pages as one. */
+bool tencent_get_transcript(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice record_file_id, struct slice meeting_id, struct tencent_transcript *ret);
+struct tencent_participant_list {
+	struct tencent_participant *items;
+	size_t n;
+	unsigned pages;
+};
+bool tencent_get_participants(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice meeting_id, struct slice sub_meeting_id, struct tencent_participant_list *ret);
+struct tencent_record_list {
+	struct tencent_record *items;
+	size_t n;
+};
+/* Those of one meeting within a span of at most TENCENT_RECORDS_SPAN_S. */
+bool tencent_get_records(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    struct slice meeting_id, int64_t start_s, int64_t end_s, struct tencent_record_list *ret);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * Tencent Meeting out: what the files of adapters/tencent_*.c that ask the
+ * vendor's REST interface have in common. Which event asks for which effect is in projections/effects.sql:
+ *
+ *     meeting.ended        participants
+ *     recording.completed  participants; of each file: recording, transcript, summary, minutes, topics
+ *     transcript.ready     transcript of each file, once more
+ *     summary.ready        summary, minutes.ready  minutes; likewise
+ *
+ * The key of what is about a file is "<record_file_id>/<what>", so that what is not made yet holds up nothing else.
+ */
+#ifndef LULAB_ADAPTERS_TENCENT_OUT_H
+#define LULAB_ADAPTERS_TENCENT_OUT_H
+
+#include "app/app.h"
+#include "tencent_calls.h"
+#include "tencent_events.h"
+
+#define TENCENT_OUT_SOURCE "/effects/tencent"
+#define TENCENT_AI "tencent-meeting-ai"
+
+/* The adapter's state. Read-only while serving. */
+struct tencent_out {
+	struct app *app;
+	const char *unready; /* static; or NULL */
+	struct tencent_rest rest;
+};
+
+/* What the events that ask have in common; members borrowed from call->cause. */
+struct tencent_told {
+	struct slice meeting_id, sub_meeting_id;
+	const struct event_person *creator, *doer; /* NULL: nobody was named, or they were erased */
+	bool creator_erased;
+	const struct event_subject *meeting;       /* NULL: nothing is sealed for it */
+	const struct event_recording_file *files;
+	size_t n_files;
+};
+struct tencent_told tencent_told_of(const struct effect_call *call);
+
+/* The file a call is about: what its key begins with. */
+struct slice tencent_file_of(const struct effect_call *call);
+/* As the cause tells it; NULL when it does not. */
+const struct event_recording_file *tencent_file_told(const struct tencent_told *told, struct slice record_file_id);
+
+/*
+ * After a call that got nothing: what nobody said would come, and has not come after some hours, was not made at all. That is no
+ * failure anybody could mend.
+ */
+void tencent_give_up_waiting(struct effect_call *call);
+
+/* The outcome of what was made of an answer, once it is there: done, with so many results, or what rc means. */
+void tencent_store_outcome(struct effect_call *call, int rc, size_t n_results);
+
+/* ---- tencent_people.c ---------------------------------------------------------------------- */
+
+void tencent_fetch_participants(struct effect_call *calls, size_t n);
+
+/* Who the speakers of a transcript are, by the meeting's list of participants (functional-spec 7.9). */
+struct tencent_people {
+	const struct tencent_participant *items;
+	size_t n;
+};
+/* Without a list, a failure of its own does not count: then speakers are known by what the transcript says. */
+void tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    const struct tencent_told *told, struct tencent_people *ret);
+/*
+ * The participant with one of these ids, else the only one of that name; NULL when there is none. By whatever they are known
+ * comes out of tencent_person_identity() of the person filled in here.
+ */
+void tencent_speaker(const struct tencent_people *people, const struct tencent_paragraph *p, struct event_person *ret);
+
+/* ---- tencent_texts.c ------------------------------------------------------------------------ */
+
+void tencent_fetch_transcript(struct effect_call *calls, size_t n);
+void tencent_fetch_summary(struct effect_call *calls, size_t n);
+void tencent_fetch_minutes(struct effect_call *calls, size_t n);
+void tencent_fetch_topics(struct effect_call *calls, size_t n);
+
+#endif

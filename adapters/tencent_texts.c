@@ -1,0 +1,253 @@
+/*
+ * What Tencent Meeting's models write about a recording: the transcript, the
+ * summary, minutes and to-dos, topics. Each is fetched when the vendor says that it is there, and once the
+ * recording is complete; what was kept before is known by its fingerprint and kept once.
+ */
+#include "tencent_out.h"
+
+#include "app/summary.h"
+#include "app/transcript.h"
+#include "base/err.h"
+
+#define STRETCH_MS 30000 /* a pause that long ends it */
+
+/* ---- the transcript ---------------------------------------------------------------------- */
+
+/* Speakers found so far, and by which of them a paragraph is. */
+static int speaker_index(struct transcript *t, const struct tencent_people *people, const struct tencent_paragraph *p,
+    struct slice meeting_id, struct arena *a)
+{
+	struct transcript_speaker s = {0};
+	struct event_person person;
+
+	tencent_speaker(people, p, &person);
+	if (!tencent_person_identity(&person, meeting_id, a, &s.kind, &s.identity) && person.user_name.len == 0)
+		return -1;
+	s.name = person.user_name;
+	for (size_t i = 0; i < t->n_speakers; i++) {
+		const struct transcript_speaker *known = &t->speakers[i];
+
+		if (s.identity.len > 0 ? slice_eq(known->kind, s.kind) && slice_eq(known->identity, s.identity)
+		                       : known->identity.len == 0 && slice_eq(known->name, s.name))
+			return (int)i;
+	}
+	t->speakers[t->n_speakers] = s;
+	return (int)t->n_speakers++;
+}
+
+static int words_of(const struct tencent_sentence *from, struct arena *a, struct transcript_sentence *to)
+{
+	to->words = arena_calloc(a, from->n_words + 1, sizeof(*to->words));
+	if (to->words == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < from->n_words; i++)
+		to->words[to->n_words++] = (struct transcript_word){from->words[i].wid, from->words[i].start_ms,
+		    from->words[i].end_ms, from->words[i].text};
+	return 0;
+}
+
+static int paragraph_of(const struct tencent_paragraph *from, struct arena *a, struct transcript_paragraph *to)
+{
+	int rc = 0;
+
+	to->pid = from->pid;
+	to->start_ms = from->start_ms;
+	to->end_ms = from->end_ms;
+	to->sentences = arena_calloc(a, from->n_sentences + 1, sizeof(*to->sentences));
+	if (to->sentences == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; rc == 0 && i < from->n_sentences; i++) {
+		struct transcript_sentence *s = &to->sentences[to->n_sentences++];
+
+		if (slice_to_i64(from->sentences[i].sid, &s->sid) != 0)
+			s->sid = (int64_t)i;
+		s->start_ms = from->sentences[i].start_ms;
+		s->end_ms = from->sentences[i].end_ms;
+		s->text = from->sentences[i].text;
+		rc = words_of(&from->sentences[i], a, s);
+	}
+	return rc;
+}
+
+static int transcript_of(const struct tencent_transcript *from, const struct tencent_people *people,
+    struct slice meeting_id, struct arena *a, struct transcript *ret)
+{
+	struct transcript t = {.speakers_known = from->speakers_known};
+	int rc = 0;
+
+	t.speakers = arena_calloc(a, from->n + 1, sizeof(*t.speakers));
+	t.paragraphs = arena_calloc(a, from->n + 1, sizeof(*t.paragraphs));
+	if (t.speakers == NULL || t.paragraphs == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; rc == 0 && i < from->n; i++) {
+		struct transcript_paragraph *p = &t.paragraphs[t.n++];
+
+		rc = paragraph_of(&from->paragraphs[i], a, p);
+		p->speaker = speaker_index(&t, people, &from->paragraphs[i], meeting_id, a);
+	}
+	*ret = t;
+	return rc;
+}
+
+void tencent_fetch_transcript(struct effect_call *calls, size_t n)
+{
+	struct effect_call *call = calls;
+	const struct tencent_out *t = call->state;
+	struct tencent_told told = tencent_told_of(call);
+	struct slice file = tencent_file_of(call);
+	const struct event_recording_file *file_told = tencent_file_told(&told, file);
+	struct transcript_of of = {.platform = SLICE(TENCENT_PLATFORM), .record_file_id = file, .meeting_id = told.meeting_id,
+	    .sub_meeting_id = told.sub_meeting_id, .cause = call->cause,
+	    .source = slice_str(arena_printf(call->arena, "tencent-meeting:%.*s", SLICE_ARG(file)))};
+	struct tencent_transcript fetched;
+	struct tencent_people people;
+	struct tencent_operator op;
+	struct transcript said;
+	int rc;
+
+	(void)n;
+	if (!tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) ||
+	    !tencent_get_transcript(call, &t->rest, &op, file, told.meeting_id, &fetched)) {
+		tencent_give_up_waiting(call);
+		return;
+	}
+	tencent_people_of_meeting(call, &t->rest, &op, &told, &people);
+	rc = transcript_of(&fetched, &people, told.meeting_id, call->arena, &said);
+	if (rc == 0 && file_told != NULL)
+		said.language = file_told->lang;
+	if (rc == 0)
+		rc = transcript_draft(t->app, &of, &said, call->arena, &call->results[0]);
+	tencent_store_outcome(call, rc, 1);
+	if (rc == 0 && !fetched.speakers_known && call->attempt < 4) {
+		/* What is there is kept; that voices are told apart is waited for. */
+		struct append append = {.events = call->results, .n_events = 1};
+
+		rc = eventlog_append_wait(t->app->log, &append);
+		call->n_results = 0;
+		call->outcome = EFFECT_NOT_YET;
+		call->class = "not_ready";
+		call->message = "Tencent Meeting is still telling the speakers apart.";
+	}
+}
+
+/* ---- summary, minutes, topics --------------------------------------------------------------- */
+
+struct text {
+	const char *kind;
+	struct slice text;
+	bool markdown;
+};
+
+static void keep_texts(struct effect_call *call, const struct text *texts, size_t n)
+{
+	const struct tencent_out *t = call->state;
+	struct tencent_told told = tencent_told_of(call);
+	struct slice file = tencent_file_of(call);
+	const struct event_recording_file *file_told = tencent_file_told(&told, file);
+	size_t kept = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct summary_of of = {.platform = SLICE(TENCENT_PLATFORM), .record_file_id = file, .meeting_id = told.meeting_id,
+		    .sub_meeting_id = told.sub_meeting_id, .kind = slice_str(texts[i].kind), .source = SLICE(TENCENT_AI),
+		    .markdown = texts[i].markdown, .cause = call->cause};
+
+		if (texts[i].text.len == 0)
+			continue;
+		if (file_told != NULL)
+			of.language = file_told->lang;
+		rc = summary_draft(t->app, &of, texts[i].text, call->arena, &call->results[kept]);
+		kept += rc == 0;
+	}
+	tencent_store_outcome(call, rc, kept);
+}
+
+void tencent_fetch_summary(struct effect_call *calls, size_t n)
+{
+	struct effect_call *call = calls;
+	const struct tencent_out *t = call->state;
+	struct tencent_told told = tencent_told_of(call);
+	struct tencent_operator op;
+	struct text full = {.kind = "FULL"};
+
+	(void)n;
+	if (tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) &&
+	    tencent_get_summary(call, &t->rest, &op, tencent_file_of(call), &full.text))
+		keep_texts(call, &full, 1);
+	else
+		tencent_give_up_waiting(call);
+}
+
+void tencent_fetch_minutes(struct effect_call *calls, size_t n)
+{
+	struct effect_call *call = calls;
+	const struct tencent_out *t = call->state;
+	struct tencent_told told = tencent_told_of(call);
+	struct tencent_operator op;
+	struct text texts[] = {{.kind = "MINUTES", .markdown = true}, {.kind = "TODO", .markdown = true}};
+
+	(void)n;
+	if (tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) &&
+	    tencent_get_minutes(call, &t->rest, &op, tencent_file_of(call), &texts[0].text, &texts[1].text))
+		keep_texts(call, texts, 2);
+	else
+		tencent_give_up_waiting(call);
+}
+
+static void put_time(struct buf *out, int64_t ms)
+{
+	int64_t s = ms < 0 ? 0 : ms / 1000;
+
+	buf_printf(out, "%02lld:%02d:%02d", (long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
+}
+
+/* A line a topic: its name, and from when to when it was talked about. */
+static int topics_text(const struct tencent_topics *topics, struct arena *a, struct slice *ret)
+{
+	struct buf out = BUF_INIT(SUMMARY_BYTES_MAX);
+	int rc;
+
+	for (size_t i = 0; i < topics->n; i++) {
+		const struct tencent_topic *topic = &topics->items[i];
+
+		if (topic->name.len == 0)
+			continue;
+		buf_append_str(&out, out.len > 0 ? "\n- " : "- ");
+		buf_append(&out, topic->name);
+		for (size_t k = 0; k < topic->n_times;) {
+			int64_t start_ms = topic->times[k].start_ms, end_ms = topic->times[k].end_ms;
+
+			/* The vendor tells of each paragraph; people want to know of the stretch. */
+			for (k++; k < topic->n_times && topic->times[k].start_ms <= end_ms + STRETCH_MS; k++)
+				end_ms = topic->times[k].end_ms;
+			buf_append_str(&out, start_ms == topic->times[0].start_ms ? " (" : ", ");
+			put_time(&out, start_ms);
+			buf_append_str(&out, "–");
+			put_time(&out, end_ms);
+		}
+		buf_append_str(&out, topic->n_times > 0 ? ")" : "");
+	}
+	*ret = arena_dup(a, buf_slice(&out));
+	rc = out.rc != 0 ? out.rc : ret->ptr == NULL ? ERR_NOMEM : 0;
+	buf_wipe(&out);
+	return rc;
+}
+
+void tencent_fetch_topics(struct effect_call *calls, size_t n)
+{
+	struct effect_call *call = calls;
+	const struct tencent_out *t = call->state;
+	struct tencent_told told = tencent_told_of(call);
+	struct tencent_operator op;
+	struct tencent_topics topics;
+	struct text text = {.kind = "TOPIC", .markdown = true};
+
+	(void)n;
+	if (!tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) ||
+	    !tencent_get_topics(call, &t->rest, &op, tencent_file_of(call), &topics))
+		tencent_give_up_waiting(call);
+	else if (topics_text(&topics, call->arena, &text.text) != 0)
+		tencent_store_outcome(call, ERR_NOMEM, 0);
+	else
+		keep_texts(call, &text, 1);
+}
