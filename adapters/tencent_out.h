@@ -60,8 +60,11 @@ struct tencent_people {
 	const struct tencent_participant *items;
 	size_t n;
 };
-/* Without a list, a failure of its own does not count: then speakers are known by what the transcript says. */
-void tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+/*
+ * A list that is refused is none, and speakers are known by what the transcript says. False, and the outcome set: it fails for
+ * the moment, so it is asked for some times again before that.
+ */
+bool tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
     const struct tencent_told *told, struct tencent_people *ret);
 /*
  * The participant with one of these ids, else the only one of that name; NULL when there is none. By whatever they are known

@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 #define PORTION 200
+#define PEOPLE_TRIES 5
 
 /* ---- facts ------------------------------------------------------------------------------ */
 
@@ -163,15 +164,19 @@ void tencent_fetch_participants(struct effect_call *calls, size_t n)
 
 /* ---- speakers ------------------------------------------------------------------------------ */
 
-void tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+bool tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
     const struct tencent_told *told, struct tencent_people *ret)
 {
-	struct effect_call look = *call; /* its outcome is not ours */
 	struct tencent_participant_list list;
 
 	*ret = (struct tencent_people){0};
-	if (tencent_get_participants(&look, rest, op, told->meeting_id, told->sub_meeting_id, &list))
+	if (tencent_get_participants(call, rest, op, told->meeting_id, told->sub_meeting_id, &list))
 		*ret = (struct tencent_people){list.items, list.n};
+	else if ((call->outcome == EFFECT_RETRY || call->outcome == EFFECT_STOP) && call->attempt < PEOPLE_TRIES)
+		return false;
+	call->host_failed = false;
+	call->retry_after_ms = 0;
+	return true;
 }
 
 static bool same_id(struct slice a, struct slice b)

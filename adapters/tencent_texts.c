@@ -111,7 +111,8 @@ void tencent_fetch_transcript(struct effect_call *calls, size_t n)
 		tencent_give_up_waiting(call);
 		return;
 	}
-	tencent_people_of_meeting(call, &t->rest, &op, &told, &people);
+	if (!tencent_people_of_meeting(call, &t->rest, &op, &told, &people))
+		return;
 	rc = transcript_of(&fetched, &people, told.meeting_id, call->arena, &said);
 	if (rc == 0 && file_told != NULL)
 		said.language = file_told->lang;

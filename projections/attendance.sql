@@ -6,6 +6,8 @@
 --   a join followed by a join       a stay whose end nobody told; it ends with the meeting at the latest
 --   a leave that follows no join    a stay whose beginning nobody told (not in waiting rooms, which people
 --                                   leave twice: once admitted, once gone)
+-- The platform's own list of who was there tells each stay as well, to the second. A mark that it tells and one that
+-- a notice told are the same when they are that close.
 
 -- table
 create table marks (
@@ -16,6 +18,22 @@ create table marks (
 	at integer not null,
 	leaves integer not null,
 	primary key (meeting, person, device, room, at, leaves)
+) strict, without rowid;
+
+create table listed (
+	meeting text not null,
+	person text not null,
+	device text not null,
+	leaves integer not null,
+	at integer not null,
+	primary key (meeting, person, device, leaves, at)
+) strict, without rowid;
+
+create table roles (
+	meeting text not null,
+	person text not null,
+	role integer not null,
+	primary key (meeting, person)
 ) strict, without rowid;
 
 create table stays (
@@ -62,8 +80,34 @@ end;
 
 -- on participant.joined, participant.left
 insert or ignore into marks (meeting, person, device, room, at, leaves)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
-	coalesce(:operator_instance_id, ''), 'MEETING', coalesce(:operate_at_ms, :time), :type = 'participant.left');
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
+	coalesce(:operator_instance_id, ''), 'MEETING', coalesce(:operate_at_ms, :time), :type = 'participant.left'
+where not exists (select 1 from listed as l
+	where l.meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+	and l.person = coalesce(:operator_subject, 'unknown') and l.device = coalesce(:operator_instance_id, '')
+	and l.leaves = (:type = 'participant.left')
+	and l.at between coalesce(:operate_at_ms, :time) - 2000 and coalesce(:operate_at_ms, :time) + 2000);
+
+-- on participant.listed
+insert or ignore into listed (meeting, person, device, leaves, at)
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'),
+	coalesce(cast(:device as text), ''), m.leaves, m.at
+from (select 0 as leaves, :joined_at_ms as at union all select 1, :left_at_ms) as m where m.at is not null;
+insert or ignore into marks (meeting, person, device, room, at, leaves)
+select l.meeting, l.person, l.device, 'MEETING', l.at, l.leaves from listed as l
+where l.meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+	and l.person = coalesce(:person_subject, 'unknown') and l.device = coalesce(cast(:device as text), '')
+	and l.at in (:joined_at_ms, :left_at_ms)
+	and not exists (select 1 from marks as m where m.meeting = l.meeting and m.person = l.person and m.device = l.device
+		and m.room = 'MEETING' and m.leaves = l.leaves and m.at between l.at - 2000 and l.at + 2000);
+insert into people (meeting, person, name_latest)
+values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'),
+	latest(:joined_at_ms, :person_user_name))
+on conflict (meeting, person) do update set name_latest = max(name_latest, excluded.name_latest);
+insert into roles (meeting, person, role)
+select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'), :user_role
+where :user_role is not null
+on conflict (meeting, person) do update set role = max(role, excluded.role);
 
 -- on participant.waiting_for_host
 insert or ignore into marks (meeting, person, device, room, at, leaves)
@@ -122,7 +166,9 @@ select s.id, s.meeting as "meetingId", s.person as "ptUserId",
 		as "leftTime:time",
 	(coalesce(s.left_at, (select min(e.at) from meeting_ends as e where e.meeting = s.meeting and e.at >= s.joined_at))
 		- s.joined_at) / 1000 as "durationSeconds:int",
-	cast(nullif(s.device, '') as integer) as "instanceId:int", null as "userRole:int", null as "sessionData:json",
+	cast(nullif(s.device, '') as integer) as "instanceId:int",
+	(select r.role from roles as r where r.meeting = s.meeting and r.person = s.person) as "userRole:int",
+	null as "sessionData:json",
 	'{}' as "metadata:json", s.at as "createdAt:time", coalesce(s.left_at, s.at) as "updatedAt:time",
 	null as "deletedAt:time"
 from stays as s left join people as p on p.meeting = s.meeting and p.person = s.person;

@@ -49,6 +49,12 @@ select :to_operator_subject, :platform, latest(coalesce(:operate_at_ms, :time), 
 	coalesce(:operate_at_ms, :time)
 where :to_operator_subject is not null;
 
+-- on participant.listed
+insert into identities (id, platform, user_id_latest, union_id_latest, name_latest, first_seen_at, last_seen_at)
+select :person_subject, :platform, latest(:joined_at_ms, :person_userid), latest(:joined_at_ms, :person_uuid),
+	latest(:joined_at_ms, :person_user_name), :joined_at_ms, coalesce(:left_at_ms, :joined_at_ms)
+where :person_subject is not null and (:person_userid is not null or :person_uuid is not null);
+
 -- on identity.linked
 insert into links (identity, user, linked_at) values (:identity_id, :user_id, :time)
 on conflict (identity) do update set user = excluded.user, linked_at = excluded.linked_at;

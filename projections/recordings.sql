@@ -2,7 +2,9 @@
 --
 -- A session is read off its marks (started, paused, resumed, stopped) anew whenever one is added. Which file
 -- came of which session nobody tells; a session is listed until its meeting has a file that came later.
--- The texts made from a file (transcript, minutes, summary) name only the file and may come before it.
+-- The texts made from a file (transcript, minutes, summary) name only the file and may come before it. What was
+-- fetched and is kept here, files and transcripts, hangs on the recording's id, which is made of the file's; a transcript's
+-- words are not in here, but in its event.
 
 -- table
 create table recordings (
@@ -37,6 +39,39 @@ create table recording_texts (
 	failed integer not null,
 	primary key (record_file_id, kind, lang, failed)
 ) strict, without rowid;
+
+create table stored_files (
+	id text primary key,
+	recording text not null,
+	file_type text not null,
+	object_id text not null,
+	size_bytes integer not null,
+	sha256 text not null,
+	content_type text,
+	format text,
+	duration_ms integer,
+	width integer,
+	height integer,
+	thumbnail_object_id text,
+	created_at integer not null
+) strict, without rowid;
+create index stored_files_of on stored_files (recording, created_at);
+
+create table transcripts (
+	id text primary key,
+	recording text not null,
+	source text not null,
+	language text,
+	speakers_known integer not null,
+	paragraphs integer not null,
+	sentences integer not null,
+	words integer not null,
+	characters integer not null,
+	speakers integer not null,
+	place integer not null,
+	created_at integer not null
+) strict, without rowid;
+create index transcripts_of on transcripts (recording, speakers_known, place);
 
 create table session_marks (
 	meeting text not null,
@@ -128,12 +163,56 @@ select file.value ->> 'record_file_id', iif(:type = 'minutes.ready', 'MINUTES', 
 from json_each(:recording_files) as file where true
 on conflict (record_file_id, kind, lang, failed) do update set at = max(at, excluded.at);
 
+-- on recording.stored
+insert into stored_files (id, recording, file_type, object_id, size_bytes, sha256, content_type, format, duration_ms,
+	width, height, thumbnail_object_id, created_at)
+values (:file_id, :recording_id, :file_type, :object_id, :size, :sha256, :content_type, :format, :duration_ms, :width,
+	:height, :thumbnail_object_id, :time)
+on conflict (id) do update set object_id = excluded.object_id, size_bytes = excluded.size_bytes,
+	sha256 = excluded.sha256, content_type = excluded.content_type, format = excluded.format,
+	duration_ms = excluded.duration_ms, width = excluded.width, height = excluded.height,
+	thumbnail_object_id = excluded.thumbnail_object_id;
+update recordings set size_bytes = iif(:file_type = 'VIDEO', :size, coalesce(size_bytes, :size)),
+	updated_at = max(updated_at, :time) where id = :recording_id;
+
+-- on recording.deleted
+/* The objects go with it. */
+delete from stored_files where recording in (select row_id('file', :platform, file.value ->> 'record_file_id')
+	from json_each(:recording_files) as file);
+
+-- on transcript.stored
+insert into transcripts (id, recording, source, language, speakers_known, paragraphs, sentences, words, characters,
+	speakers, place, created_at)
+values (row_id('transcript', :recording_id, :source, :fingerprint), :recording_id, :source, :language,
+	coalesce(:speakers_known, 0), :paragraphs, :sentences, :words, :characters,
+	coalesce(json_array_length(:speakers), 0), :position, :time)
+on conflict (id) do nothing;
+update recordings set updated_at = max(updated_at, :time) where id = :recording_id;
+
+-- query transcript_of_recording
+/* The one to be read: voices told apart, and the newest. Without one only the recording's own columns are there. */
+select r.id as "recordingId", t.id, t.source, t.language, t.speakers_known as "speakersKnown:bool",
+	t.paragraphs as "paragraphs:int", t.sentences as "sentences:int", t.words as "words:int",
+	t.characters as "characters:int", t.place as "place:int", t.created_at as "createdAt:time"
+from recordings as r left join transcripts as t on t.recording = r.id
+where r.id = :id order by t.speakers_known desc, t.place desc limit 1;
+
 -- query recording_by_id
 select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
 	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
 	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
-	r.started_at as "startAt:time", r.ended_at as "endAt:time", (r.ended_at - r.started_at) / 1000 as "durationSeconds:int",
+	r.started_at as "startAt:time", r.ended_at as "endAt:time", coalesce((select max(f.duration_ms) from stored_files as f where f.recording = r.id), r.ended_at - r.started_at) / 1000
+		as "durationSeconds:int",
 	r.size_bytes as "sizeBytes:int",
+	(select json_group_array(json_object('id', f.id, 'fileType', f.file_type, 'fileObjectId', f.object_id,
+		'sizeBytes', f.size_bytes, 'checksumSha256', f.sha256, 'contentType', f.content_type, 'format', f.format,
+		'durationMs', f.duration_ms, 'resolution', f.width || 'x' || f.height,
+		'thumbnailObjectId', f.thumbnail_object_id))
+		from stored_files as f where f.recording = r.id) as "files:json",
+	(select json_group_array(json_object('id', t.id, 'source', t.source, 'language', t.language,
+		'speakersKnown', json(iif(t.speakers_known, 'true', 'false')), 'speakers', t.speakers,
+		'paragraphs', t.paragraphs, 'words', t.words, 'characters', t.characters))
+		from transcripts as t where t.recording = r.id) as "transcripts:json",
 	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
 		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
 	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
@@ -145,8 +224,18 @@ from recordings as r where r.id = :id;
 select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
 	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
 	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
-	r.started_at as "startAt:time", r.ended_at as "endAt:time", (r.ended_at - r.started_at) / 1000 as "durationSeconds:int",
+	r.started_at as "startAt:time", r.ended_at as "endAt:time", coalesce((select max(f.duration_ms) from stored_files as f where f.recording = r.id), r.ended_at - r.started_at) / 1000
+		as "durationSeconds:int",
 	r.size_bytes as "sizeBytes:int",
+	(select json_group_array(json_object('id', f.id, 'fileType', f.file_type, 'fileObjectId', f.object_id,
+		'sizeBytes', f.size_bytes, 'checksumSha256', f.sha256, 'contentType', f.content_type, 'format', f.format,
+		'durationMs', f.duration_ms, 'resolution', f.width || 'x' || f.height,
+		'thumbnailObjectId', f.thumbnail_object_id))
+		from stored_files as f where f.recording = r.id) as "files:json",
+	(select json_group_array(json_object('id', t.id, 'source', t.source, 'language', t.language,
+		'speakersKnown', json(iif(t.speakers_known, 'true', 'false')), 'speakers', t.speakers,
+		'paragraphs', t.paragraphs, 'words', t.words, 'characters', t.characters))
+		from transcripts as t where t.recording = r.id) as "transcripts:json",
 	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
 		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
 	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
@@ -164,8 +253,18 @@ from recordings as r where r.meeting in (select value from json_each(:ids)) orde
 select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
 	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
 	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
-	r.started_at as "startAt:time", r.ended_at as "endAt:time", (r.ended_at - r.started_at) / 1000 as "durationSeconds:int",
+	r.started_at as "startAt:time", r.ended_at as "endAt:time", coalesce((select max(f.duration_ms) from stored_files as f where f.recording = r.id), r.ended_at - r.started_at) / 1000
+		as "durationSeconds:int",
 	r.size_bytes as "sizeBytes:int",
+	(select json_group_array(json_object('id', f.id, 'fileType', f.file_type, 'fileObjectId', f.object_id,
+		'sizeBytes', f.size_bytes, 'checksumSha256', f.sha256, 'contentType', f.content_type, 'format', f.format,
+		'durationMs', f.duration_ms, 'resolution', f.width || 'x' || f.height,
+		'thumbnailObjectId', f.thumbnail_object_id))
+		from stored_files as f where f.recording = r.id) as "files:json",
+	(select json_group_array(json_object('id', t.id, 'source', t.source, 'language', t.language,
+		'speakersKnown', json(iif(t.speakers_known, 'true', 'false')), 'speakers', t.speakers,
+		'paragraphs', t.paragraphs, 'words', t.words, 'characters', t.characters))
+		from transcripts as t where t.recording = r.id) as "transcripts:json",
 	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
 		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
 	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",

@@ -26,6 +26,7 @@ extern const struct route api_permissions_routes[];
 extern const struct route api_profile_routes[];
 extern const struct route api_projections_routes[];
 extern const struct route api_recordings_routes[];
+extern const struct route api_transcripts_routes[];
 extern const struct route api_register_routes[];
 extern const struct route api_roles_routes[];
 extern const struct route api_sessions_routes[];

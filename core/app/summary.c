@@ -40,8 +40,8 @@ int summary_draft(struct app *app, const struct summary_of *of, struct slice tex
 	if (rc != 0)
 		return rc;
 	e.fingerprint = fact_fingerprint(&f, &text, 1);
-	once = arena_printf(a, "%.*s/%.*s/%.*s/%.*s/%.*s", SLICE_ARG(e.recording_id), SLICE_ARG(of->source),
-	    SLICE_ARG(of->kind), SLICE_ARG(of->language), SLICE_ARG(e.fingerprint));
+	once = arena_printf(a, "%.*s/%.*s/%.*s/%.*s", SLICE_ARG(e.recording_id), SLICE_ARG(of->source), SLICE_ARG(of->kind),
+	    SLICE_ARG(e.fingerprint));
 	if (e.fingerprint.ptr == NULL || once == NULL)
 		return ERR_NOMEM;
 	fact_once(&f, "summary", slice_str(once));

@@ -364,8 +364,8 @@ static int draft_of(struct fact *f, const struct transcript_of *of, const struct
 		rc = seal_speakers(f, t, &e.subjects.meeting, &e);
 	if (rc != 0)
 		return rc;
-	once = arena_printf(f->arena, "%.*s/%.*s/%.*s/%.*s", SLICE_ARG(e.recording_id), SLICE_ARG(of->source),
-	    SLICE_ARG(t->language), SLICE_ARG(e.fingerprint));
+	once = arena_printf(f->arena, "%.*s/%.*s/%.*s", SLICE_ARG(e.recording_id), SLICE_ARG(of->source),
+	    SLICE_ARG(e.fingerprint));
 	if (once == NULL)
 		return ERR_NOMEM;
 	fact_once(f, "transcript", slice_str(once));
