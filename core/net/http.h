@@ -215,6 +215,9 @@ void http_problem_err(struct http_request *rq, int err, const char *detail);
  */
 #define HTTP_STREAM_BUFFER (256 * 1024)
 void http_stream_start(struct http_request *rq, int status, const char *content_type);
+/* As http_stream_start, of an answer whose length is known: sent as Content-Length, also to HEAD. Exactly so much is to be
+ * written; else the connection is broken off at the end. */
+void http_stream_start_len(struct http_request *rq, int status, const char *content_type, uint64_t len);
 /*
  * 0 taken; ERR_BUSY nothing taken, wait for on_drain; ERR_TOO_BIG one piece
  * over the buffer's size; ERR_CANCELLED the client has gone (or asked with HEAD):

@@ -355,3 +355,35 @@ bool http_result_header(const struct http_result *r, const char *name, struct sl
 	}
 	return false;
 }
+
+static bool part_of(CURLU *u, CURLUPart what, char **ret)
+{
+	return curl_url_get(u, what, ret, 0) == CURLUE_OK;
+}
+
+int http_url_host(const char *url, char ret[HTTP_URL_HOST_MAX])
+{
+	CURLU *u = curl_url();
+	char *scheme = NULL, *user = NULL, *host = NULL;
+	int rc = u == NULL ? ERR_NOMEM : ERR_INVALID;
+
+	if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK && part_of(u, CURLUPART_SCHEME, &scheme) &&
+	    (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) && !part_of(u, CURLUPART_USER, &user) &&
+	    part_of(u, CURLUPART_HOST, &host)) {
+		struct slice text = slice_str(host);
+
+		if (text.len > 2 && text.ptr[0] == '[')
+			text = slice_of(text.ptr + 1, text.len - 2);
+		if (text.len > 0 && text.len < HTTP_URL_HOST_MAX) {
+			for (size_t i = 0; i < text.len; i++)
+				ret[i] = text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] | 0x20) : text.ptr[i];
+			ret[text.len] = '\0';
+			rc = 0;
+		}
+	}
+	curl_free(scheme);
+	curl_free(user);
+	curl_free(host);
+	curl_url_cleanup(u);
+	return rc;
+}

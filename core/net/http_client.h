@@ -79,6 +79,10 @@ struct http_result {
  */
 int http_client_call(struct http_client *c, const struct http_call *call, struct http_result *ret);
 void http_result_finish(struct http_result *r);
+/* The host of a URL as a call would take it: lower case, a bare address without brackets. ERR_INVALID: no http or https URL, or
+ * one with a user in it. */
+#define HTTP_URL_HOST_MAX 256
+int http_url_host(const char *url, char ret[HTTP_URL_HOST_MAX]);
 /* Value of an answer header; false when absent. name in lower case. */
 bool http_result_header(const struct http_result *r, const char *name, struct slice *ret_value);
 

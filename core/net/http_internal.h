@@ -110,6 +110,8 @@ struct exchange {
 	bool zipping;   /* answered, and its bytes are with a worker thread, which holds on to this */
 	bool told_closed;
 	bool streaming, chunked, stream_cut;
+	bool has_len; /* of a stream */
+	uint64_t len;
 	bool is_sse, wants_drain;
 	int64_t heartbeat_us, spoke_at_us;
 	struct address client;

@@ -6,6 +6,7 @@
 #include "net/http_internal.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/err.h"
@@ -13,9 +14,9 @@
 #define HEARTBEAT_MS 15000
 #define FRAME_ROOM 16 /* "ffffffff\r\n" and "\r\n" around a piece */
 
-void http_stream_start(struct http_request *rq, int status, const char *content_type)
+static void start(struct exchange *x, int status, const char *content_type)
 {
-	struct exchange *x = exchange_of(rq);
+	struct http_request *rq = &x->rq;
 	struct conn *c = x->conn;
 	struct buf head = BUF_INIT(OUT_MAX);
 
@@ -25,12 +26,14 @@ void http_stream_start(struct http_request *rq, int status, const char *content_
 	COUNT(c->loop->n_streams, 1);
 	if (conn_gone(c))
 		return;
-	x->chunked = !rq->http_1_0;
-	if (rq->http_1_0 && !rq->head)
+	x->chunked = !rq->http_1_0 && !x->has_len;
+	if (rq->http_1_0 && !rq->head && !x->has_len)
 		c->close_after = true;
 	answer_head(x, &head, status, content_type);
 	if (x->chunked)
 		buf_append(&head, SLICE("Transfer-Encoding: chunked\r\n"));
+	else if (x->has_len)
+		buf_printf(&head, "Content-Length: %" PRIu64 "\r\n", x->len);
 	buf_append(&head, SLICE("\r\n"));
 	conn_put(c, buf_slice(&head));
 	if (head.rc != 0 || x->headers.rc != 0)
@@ -38,6 +41,20 @@ void http_stream_start(struct http_request *rq, int status, const char *content_
 	else
 		conn_stream(c);
 	buf_finish(&head);
+}
+
+void http_stream_start(struct http_request *rq, int status, const char *content_type)
+{
+	start(exchange_of(rq), status, content_type);
+}
+
+void http_stream_start_len(struct http_request *rq, int status, const char *content_type, uint64_t len)
+{
+	struct exchange *x = exchange_of(rq);
+
+	x->has_len = true;
+	x->len = len;
+	start(x, status, content_type);
 }
 
 static void put_piece(struct exchange *x, struct slice bytes)
@@ -67,6 +84,7 @@ int http_stream_write(struct http_request *rq, struct slice bytes)
 		return ERR_TOO_BIG;
 	if (bytes.len == 0)
 		return 0;
+	assert(!x->has_len || bytes.len <= x->len - x->outcome.bytes);
 	if (waiting > 0 && waiting + bytes.len > HTTP_STREAM_BUFFER) {
 		x->wants_drain = true;
 		return ERR_BUSY;
@@ -99,7 +117,7 @@ void http_stream_end(struct http_request *rq, bool complete)
 		exchange_end(x);
 		return;
 	}
-	if (!complete) {
+	if (!complete || (x->has_len && !rq->head && x->outcome.bytes != x->len)) {
 		conn_reset(c);
 		return;
 	}
