@@ -1,7 +1,7 @@
 /*
  * The few cryptographic verbs we use, whatever library does them.
  *
- *   SHA-1, SHA-256, HMAC     OpenSSL: uses the processor's SHA instructions
+ *   MD5, SHA-1, SHA-256, HMAC   OpenSSL: uses the processor's SHA instructions
  *   AES-256-CBC              mbedTLS: what the meeting vendors ask for
  *   Ed25519, XChaCha20-Poly1305, BLAKE2b, compare, wipe    libsodium
  *
@@ -22,6 +22,8 @@ void sha1(uint8_t ret[SHA1_LEN], const struct slice *parts, size_t n_parts);
 void sha256(uint8_t ret[SHA256_LEN], const struct slice *parts, size_t n_parts);
 void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *parts, size_t n_parts);
 /* For vendors that ask for nothing better. */
+#define MD5_LEN 16
+void md5(uint8_t ret[MD5_LEN], const struct slice *parts, size_t n_parts);
 void hmac_sha1(uint8_t ret[SHA1_LEN], struct slice key, const struct slice *parts, size_t n_parts);
 
 /* Incremental SHA-256, for streams. */
@@ -30,6 +32,11 @@ int sha256_stream_create(struct sha256_stream **ret);
 void sha256_stream_update(struct sha256_stream *s, struct slice bytes);
 void sha256_stream_finish(struct sha256_stream *s, uint8_t ret[SHA256_LEN]); /* and ready for the next text */
 void sha256_stream_destroy(struct sha256_stream *s);
+/* Put away after a multiple of 64 bytes (asserted), and gone on with later, by another process too: for what takes hours. */
+#define SHA256_STATE_LEN 40
+void sha256_stream_save(const struct sha256_stream *s, uint8_t ret[SHA256_STATE_LEN]);
+/* ERR_MALFORMED: no such state. */
+int sha256_stream_restore(struct sha256_stream *s, const uint8_t state[SHA256_STATE_LEN]);
 
 /* BLAKE2b (RFC 7693), 1..64 bytes out, key may be empty. */
 void blake2b(uint8_t *ret, size_t ret_len, struct slice key, const struct slice *parts, size_t n_parts);

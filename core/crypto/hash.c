@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <openssl/md5.h>
 #include <openssl/sha.h>
 #include <sodium.h>
 
@@ -43,6 +44,16 @@ void sha1(uint8_t ret[SHA1_LEN], const struct slice *parts, size_t n_parts)
 	for (size_t i = 0; i < n_parts; i++)
 		SHA1_Update(&context, parts[i].ptr, parts[i].len);
 	SHA1_Final(ret, &context);
+}
+
+void md5(uint8_t ret[MD5_LEN], const struct slice *parts, size_t n_parts)
+{
+	MD5_CTX context;
+
+	MD5_Init(&context);
+	for (size_t i = 0; i < n_parts; i++)
+		MD5_Update(&context, parts[i].ptr, parts[i].len);
+	MD5_Final(ret, &context);
 }
 
 static void sha256_parts(SHA256_CTX *context, const struct slice *parts, size_t n_parts)
@@ -138,6 +149,46 @@ void sha256_stream_finish(struct sha256_stream *s, uint8_t ret[SHA256_LEN])
 {
 	SHA256_Final(ret, &s->context);
 	SHA256_Init(&s->context);
+}
+
+static void put_be(uint8_t *to, uint64_t value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		to[i] = (uint8_t)(value >> 8 * (len - 1 - i));
+}
+
+static uint64_t get_be(const uint8_t *from, size_t len)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < len; i++)
+		value = value << 8 | from[i];
+	return value;
+}
+
+/* The eight words, then how many bytes there were. */
+void sha256_stream_save(const struct sha256_stream *s, uint8_t ret[SHA256_STATE_LEN])
+{
+	const SHA256_CTX *c = &s->context;
+
+	assert(c->num == 0);
+	for (size_t i = 0; i < 8; i++)
+		put_be(ret + 4 * i, c->h[i], 4);
+	put_be(ret + 32, ((uint64_t)c->Nh << 32 | c->Nl) >> 3, 8);
+}
+
+int sha256_stream_restore(struct sha256_stream *s, const uint8_t state[SHA256_STATE_LEN])
+{
+	uint64_t bytes = get_be(state + 32, 8);
+
+	if (bytes % SHA256_CBLOCK != 0 || bytes > UINT64_MAX >> 3)
+		return ERR_MALFORMED;
+	SHA256_Init(&s->context);
+	for (size_t i = 0; i < 8; i++)
+		s->context.h[i] = (SHA_LONG)get_be(state + 4 * i, 4);
+	s->context.Nh = (SHA_LONG)(bytes << 3 >> 32);
+	s->context.Nl = (SHA_LONG)(bytes << 3);
+	return 0;
 }
 
 void sha256_stream_destroy(struct sha256_stream *s)
