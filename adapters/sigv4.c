@@ -275,34 +275,78 @@ static int split_host(struct slice scheme_host, struct slice *ret_host)
 	return 0;
 }
 
-static int presign_query(const struct sigv4_keys *keys, const struct sigv4_presign *rq, struct slice scope,
-    const char *signature, struct buf *out, struct arena *a)
+/* The parameters before the last one, the signature. */
+static size_t put_parameters(const struct sigv4_scheme *scheme, struct wire_pair *pairs, const struct sigv4_presign *rq,
+    struct slice credential, struct slice expires)
+{
+	size_t n = 0;
+
+	if (scheme->by_list) {
+		pairs[n++] = (struct wire_pair){SLICE("x-oss-signature-version"), slice_str(scheme->algorithm)};
+		pairs[n++] = (struct wire_pair){SLICE("x-oss-credential"), credential};
+		pairs[n++] = (struct wire_pair){SLICE("x-oss-date"), rq->date};
+		pairs[n++] = (struct wire_pair){SLICE("x-oss-expires"), expires};
+		return n;
+	}
+	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Algorithm"), slice_str(scheme->algorithm)};
+	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Credential"), credential};
+	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Date"), rq->date};
+	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Expires"), expires};
+	pairs[n++] = (struct wire_pair){SLICE("X-Amz-SignedHeaders"), SLICE("host")};
+	return n;
+}
+
+static int presign_query(const struct sigv4_scheme *scheme, const struct sigv4_keys *keys, const struct sigv4_presign *rq,
+    struct slice scope, const char *signature, struct buf *out, struct arena *a)
 {
 	struct wire_pair *pairs = arena_calloc(a, rq->n_extra + 8, sizeof(*pairs));
 	char *credential = arena_printf(a, "%.*s/%.*s", SLICE_ARG(keys->access_key_id), SLICE_ARG(scope));
 	char *expires = arena_printf(a, "%lld", (long long)rq->expires_s);
-	size_t n = 0;
+	size_t n;
 
 	if (pairs == NULL || credential == NULL || expires == NULL)
 		return ERR_NOMEM;
+	n = put_parameters(scheme, pairs, rq, slice_str(credential), slice_str(expires));
 	for (size_t i = 0; i < rq->n_extra; i++)
 		pairs[n++] = rq->extra[i];
-	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Algorithm"), slice_str(sigv4_s3.algorithm)};
-	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Credential"), slice_str(credential)};
-	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Date"), rq->date};
-	pairs[n++] = (struct wire_pair){SLICE("X-Amz-Expires"), slice_str(expires)};
-	pairs[n++] = (struct wire_pair){SLICE("X-Amz-SignedHeaders"), SLICE("host")};
 	if (keys->session_token.len > 0)
-		pairs[n++] = (struct wire_pair){SLICE("X-Amz-Security-Token"), keys->session_token};
+		pairs[n++] = (struct wire_pair){scheme->by_list ? SLICE("x-oss-security-token") : SLICE("X-Amz-Security-Token"),
+		    keys->session_token};
 	if (signature != NULL)
-		pairs[n++] = (struct wire_pair){SLICE("X-Amz-Signature"), slice_str(signature)};
-	return wire_query(out, pairs, n, 0, a);
+		pairs[n++] = (struct wire_pair){scheme->by_list ? SLICE("x-oss-signature") : SLICE("X-Amz-Signature"),
+		    slice_str(signature)};
+	return wire_query(out, pairs, n, scheme->query_flags, a);
+}
+
+/* OSS signs no header of a link that is none of its own. */
+static int presign_canonical(const struct sigv4_scheme *scheme, const struct sigv4_keys *keys, const struct sigv4_presign *rq,
+    struct slice host, struct slice scope, struct arena *a, struct slice *ret)
+{
+	struct buf canonical = BUF_INIT(2 * SIGNING_TEXT_MAX);
+	int rc;
+
+	buf_printf(&canonical, "%.*s\n", SLICE_ARG(rq->method));
+	if (rq->bucket.len > 0)
+		buf_append_char(&canonical, '/');
+	buf_append(&canonical, rq->bucket);
+	buf_append(&canonical, rq->path);
+	buf_append_char(&canonical, '\n');
+	rc = presign_query(scheme, keys, rq, scope, NULL, &canonical, a);
+	if (scheme->by_list)
+		buf_append_str(&canonical, "\n\n\n" SIGV4_UNSIGNED);
+	else
+		buf_printf(&canonical, "\nhost:%.*s\n\nhost\n" SIGV4_UNSIGNED, SLICE_ARG(host));
+	if (rc == 0)
+		return wire_keep(a, &canonical, ret);
+	buf_finish(&canonical);
+	return rc;
 }
 
 int sigv4_presign(const struct sigv4_keys *keys, const struct sigv4_presign *rq, struct arena *a,
     struct sigv4_signed *ret, struct slice *ret_url)
 {
-	struct buf canonical = BUF_INIT(2 * SIGNING_TEXT_MAX), url = BUF_INIT(2 * SIGNING_TEXT_MAX);
+	const struct sigv4_scheme *scheme = rq->scheme != NULL ? rq->scheme : &sigv4_s3;
+	struct buf url = BUF_INIT(2 * SIGNING_TEXT_MAX);
 	struct sigv4_signed s = {.authorization = {"", 0}};
 	struct slice host, whole = {0};
 	int rc = split_host(rq->scheme_host, &host);
@@ -310,23 +354,16 @@ int sigv4_presign(const struct sigv4_keys *keys, const struct sigv4_presign *rq,
 	if (rc != 0 || !keys_ok(keys) || !word_ok(rq->method) || rq->path.len == 0 || rq->path.ptr[0] != '/' ||
 	    !date_ok(rq->date) || rq->expires_s < 1 || rq->expires_s > SIGV4_EXPIRES_S_MAX)
 		return ERR_INVALID;
-	rc = make_scope(&sigv4_s3, keys, rq->date, a, &s.scope);
-	if (rc != 0)
-		return rc;
-	buf_printf(&canonical, "%.*s\n%.*s\n", SLICE_ARG(rq->method), SLICE_ARG(rq->path));
-	rc = presign_query(keys, rq, s.scope, NULL, &canonical, a);
-	buf_printf(&canonical, "\nhost:%.*s\n\nhost\n" SIGV4_UNSIGNED, SLICE_ARG(host));
-	if (rc != 0)
-		buf_finish(&canonical);
-	else
-		rc = wire_keep(a, &canonical, &s.canonical_request);
+	rc = make_scope(scheme, keys, rq->date, a, &s.scope);
 	if (rc == 0)
-		rc = sign_canonical(&sigv4_s3, keys, rq->date, a, &s);
+		rc = presign_canonical(scheme, keys, rq, host, s.scope, a, &s.canonical_request);
+	if (rc == 0)
+		rc = sign_canonical(scheme, keys, rq->date, a, &s);
 	if (rc == 0) {
 		buf_append(&url, rq->scheme_host);
 		buf_append(&url, rq->path);
 		buf_append_char(&url, '?');
-		rc = presign_query(keys, rq, s.scope, s.signature, &url, a);
+		rc = presign_query(scheme, keys, rq, s.scope, s.signature, &url, a);
 	}
 	if (rc == 0)
 		rc = wire_keep(a, &url, &whole);

@@ -69,8 +69,9 @@ int sigv4_sign(const struct sigv4_scheme *scheme, const struct sigv4_keys *keys,
 
 #define SIGV4_EXPIRES_S_MAX 604800
 
-/* S3: a URL that carries its own permission. */
+/* A URL that carries its own permission. */
 struct sigv4_presign {
+	const struct sigv4_scheme *scheme; /* NULL = sigv4_s3 */
 	struct slice method;
 	struct slice scheme_host; /* "https://bucket.example.com", port only when it is not the usual one */
 	struct slice path;        /* percent-encoded */
@@ -78,6 +79,7 @@ struct sigv4_presign {
 	size_t n_extra;
 	struct slice date;        /* sigv4_date() */
 	int64_t expires_s;        /* 1 to SIGV4_EXPIRES_S_MAX */
+	struct slice bucket;      /* as in sigv4_request */
 };
 
 /* ret_url: the whole URL. ERR_INVALID as above, or expires_s out of its range; ERR_NOMEM, ERR_TOO_BIG. */

@@ -103,6 +103,18 @@ create table breakers (
 	primary key (lane, host)
 ) strict, without rowid;
 
+/* Objects of recordings, and recordings that were deleted: whichever comes first, the object goes. */
+create table recording_objects (
+	object text primary key,
+	recording text not null,
+	cause text not null,
+	position integer not null,
+	stream text not null
+) strict, without rowid;
+create index recording_objects_of on recording_objects (recording);
+
+create table recordings_gone (recording text primary key) strict, without rowid;
+
 -- on effect.enabled
 insert into effect_switches (effect, enabled, since) values (:effect, 1, :time)
 on conflict (effect) do update set enabled = 1, since = excluded.since;
@@ -189,6 +201,37 @@ select effect_id(:id, 'tencent.participants', ''), 'tencent.participants', 'tenc
 where :platform = 'TENCENT_MEETING' and :meeting_id is not null
 	and exists (select 1 from effect_switches where effect = 'tencent.participants' and enabled = 1)
 on conflict (id) do nothing;
+
+-- on object.stored
+insert into recording_objects (object, recording, cause, position, stream)
+select :object_id, :recording_id, :id, :position, :stream where :recording_id is not null
+on conflict (object) do update set recording = excluded.recording, cause = excluded.cause, position = excluded.position;
+/* Storage. The cause is the event that stored the object, for that says where it lies. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
+	updated_at)
+select effect_id(o.cause, 'storage.remove', ''), 'storage.remove', 'storage', o.object, o.position, 'object.stored', o.stream, 0,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+from recording_objects as o
+where o.object = :object_id and o.recording in (select recording from recordings_gone)
+	and exists (select 1 from effect_switches where effect = 'storage.remove' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on recording.deleted
+insert into recordings_gone (recording)
+select row_id('file', :platform, file.value ->> 'record_file_id') from json_each(:recording_files) as file
+where file.value ->> 'record_file_id' is not null
+on conflict (recording) do nothing;
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
+	updated_at)
+select effect_id(o.cause, 'storage.remove', ''), 'storage.remove', 'storage', o.object, o.position, 'object.stored', o.stream, 0,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+from recording_objects as o
+where o.recording in (select row_id('file', :platform, file.value ->> 'record_file_id') from json_each(:recording_files) as file)
+	and exists (select 1 from effect_switches where effect = 'storage.remove' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on object.deleted
+delete from recording_objects where object = :object_id;
 
 -- on effect.attempted
 update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time

@@ -52,6 +52,8 @@ static const struct {
 	{"Participant", "ParticipantList", "participants", NULL},
 	{"PlatformIdentity", "PlatformIdentityList", "platform_identities", NULL},
 	{"Recording", "RecordingList", "recordings", NULL},
+	{"RecordingFile", "RecordingFileList", "recording_files", NULL},
+	{"StoredObject", "StoredObjectList", "storage_objects", NULL},
 	{"User", "UserList", "users", "user_by_id"},
 	{"UserImport", "UserImportList", "user_imports", NULL},
 	{"Webhook", "WebhookList", "webhooks", NULL},

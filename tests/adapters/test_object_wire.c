@@ -209,8 +209,8 @@ static const struct { const char *host; int64_t expires_s; int rc; } presigns[] 
 START_TEST(presigned_limits)
 {
 	struct sigv4_keys keys = {SLICE("AK"), SLICE("s"), {0}, SLICE("r")};
-	struct sigv4_presign rq = {SLICE("GET"), slice_str(presigns[_i].host), SLICE("/k"), NULL, 0,
-	    SLICE("20260401T123000Z"), presigns[_i].expires_s};
+	struct sigv4_presign rq = {.method = SLICE("GET"), .scheme_host = slice_str(presigns[_i].host), .path = SLICE("/k"),
+	    .date = SLICE("20260401T123000Z"), .expires_s = presigns[_i].expires_s};
 	struct sigv4_signed s;
 	struct slice url;
 
