@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Kills `lulab serve` while mails go to a server that misbehaves, and looks that each has its end.
+"""Kills `lulab serve` again and again while the vendors misbehave, and looks that everything owed has its end.
 
-    tests/fault/effects.py                                    160 codes, 19 kills (what tools/test runs)
-    tests/fault/effects.py --codes 4000 --kills 500 --seed N  a longer one
+    tests/fault/effects.py                                          a few seconds (what tools/test runs)
+    tests/fault/effects.py --effects 10000 --every 1 --share 100 --seed N     a longer one
 
-The mail server refuses one mail in ten for now, is slow with one in ten, and
-takes one in ten without an answer; now and then the service is killed. Every
-code that was asked for (each by an address and for a target of its own) must reach its target; every
-effect must end, and none as dead; no mail may arrive that the log did not know to be under way; all mails of an effect are the
-same to the byte; at most as many arrive as attempts are in the log. Then the log verifies and every read model equals
-its rebuild.
+The simulated vendors (tools/lulab-sim) fail one request in ten, limit one, are slow with one, and do one without an
+answer; the service is killed every so many seconds until nothing is left to do. Then every effect must have ended;
+vendors that know our ids, and the tables, show exactly one act for each; a text message went out at most once, and a mail as
+often as attempts are in the log at most, always the same to the byte; nothing was done that nobody asked for, and nothing
+that was asked for is lost. The log verifies and every read model equals its rebuild.
+
+And once one vendor is down the whole time: what goes to the others ends, and what goes to it waits.
 
 Prints the seed, counts and a verdict. --planted NAME runs a program with that bug (core/base/planted.h).
 """
@@ -22,70 +23,156 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
 sys.path.insert(0, os.path.join(HERE, "..", "load"))
 from harness import Server, eventually, lulab  # noqa: E402
-from mail_server import MailServer, parsed  # noqa: E402
 from sender import Breach  # noqa: E402
+from simulator import Simulator  # noqa: E402
 
-ENDS = {"DONE", "FAILED", "CANCELLED"}
+FINAL = {"DONE", "FAILED", "CANCELLED", "DEAD", "UNKNOWN"}
+VENDORS = ("aliyun", "mail")
+SHARES = {"fail": 0.1, "limit": 0.1, "slow": 0.1, "act_then_timeout": 0.1}
+SECONDS = {"slow": 0.1, "act_then_timeout": 0.2}
 
 
-def serve(data, peer, planted):
+def serve(data, sim, planted=None):
     return Server(data=data, planted=planted, env={
-        "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(peer.port), "SMTP_FROM": "codes@example.org",
-        "LULAB_EFFECTS_RETRY_BASE": "20ms", "LULAB_EFFECTS_BREAKER": "50ms", "LULAB_TRUSTED_PROXIES": "127.0.0.1/32"})
+        **sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20ms", "LULAB_EFFECTS_BREAKER": "50ms", "LULAB_CODES_PER_DAY": "1000000",
+        "LULAB_TRUSTED_PROXIES": "127.0.0.1/32", "LULAB_LOG_LEVEL": "error"})
+
+
+# ---- what is asked for ---------------------------------------------------------------------------
+
+def mail_of(i):
+    return "p%d@example.com" % i
+
+
+def phone_of(i):
+    return "139%08d" % i
 
 
 def ask(server, i):
-    answer = server.request("POST", "/api/auth/otp/send", json.dumps({"target": target(i), "type": "register"}).encode(),
-                            {"Content-Type": "application/json", "X-Forwarded-For": "10.%d.%d.7" % divmod(i, 250)}, token=None)
-    if answer.status != 200:
+    """The i-th thing; False when it must be asked again: nobody knows whether the service has it."""
+    target = (mail_of, phone_of)[i % 2](i)
+    try:
+        answer = server.request("POST", "/api/auth/otp/send", json.dumps({"target": target, "type": "register"}).encode(),
+                                {"Content-Type": "application/json", "X-Forwarded-For": "10.%d.%d.7" % divmod(i, 250)},
+                                token=None, timeout_s=20)
+    except (OSError, ValueError):
+        return False
+    if answer.status == 503:
+        return False
+    # 429: it was asked for before, and the answer was lost.
+    if answer.status not in (200, 429):
         raise Breach("asking for a code: %d %s" % (answer.status, answer.body[:200]))
+    return True
 
 
-def target(i):
-    return "p%d@example.com" % i
+class Asker(threading.Thread):
+    """Asks for so many things, a share of them whenever it is let."""
 
+    def __init__(self, server, n, first=0):
+        super().__init__(daemon=True)
+        self.server, self.range, self.let, self.failed = server, range(first, first + n), threading.Semaphore(0), None
+        self.start()
+
+    def run(self):
+        try:
+            for i in self.range:
+                self.let.acquire()
+                while not ask(self.server, i):
+                    time.sleep(0.005)
+        except BaseException as e:
+            self.failed = e
+
+    def share(self, n):
+        for _ in range(n):
+            self.let.release()
+
+    def is_done(self):
+        if self.failed:
+            raise self.failed
+        return not self.is_alive()
+
+
+# ---- how it stands ----------------------------------------------------------------------------------
 
 def effects(server):
     rows, cursor = [], ""
     while True:
-        page = server.json("/api/v1/effects?limit=100" + ("&cursor=" + cursor if cursor else ""))
+        page = server.json("/api/v1/effects?sort=createdAt&limit=100" + ("&cursor=" + cursor if cursor else ""))
         rows += page["data"]
         cursor = page["pagination"]["nextCursor"]
         if not cursor:
             return rows
 
 
-def all_ended(server):
+def is_open(row):
+    return row["state"] not in FINAL or row["readyAt"] is not None
+
+
+def all_ended(server, lane=None):
     # Asked for by state, one that moves meanwhile would be in none of the answers.
-    return all(r["state"] in ENDS for r in effects(server))
+    return not any(is_open(r) for r in effects(server) if lane in (None, r["lane"]))
 
 
-def judge(server, peer, codes):
-    rows = effects(server)
-    if len(rows) != codes:
-        raise Breach("%d effects of %d codes" % (len(rows), codes))
-    open_ones = [r for r in rows if r["state"] not in ENDS]
-    if open_ones:
-        raise Breach("an effect has not ended well: %s" % open_ones[0])
-    lost = [target(i) for i in range(codes) if not any(m["answer"] != "451 4.3.0 chaos" for m in peer.to(target(i)))]
-    if lost:
-        raise Breach("%d codes are lost, as that of %s" % (len(lost), lost[0]))
-    mails, attempts = collections.defaultdict(list), {r["id"]: r["attempt"] for r in rows}
-    for mail in peer.mails:
-        mails[parsed(mail)["Message-ID"].strip("<>").split("@")[0]].append(mail["raw"])
+def seems_ended(server):
+    """Cheap, and wrong for a moment after a start."""
+    return all(lane["running"] == lane["waiting"] == 0 for lane in server.json("/api/v1/effects/lanes")["data"])
+
+
+# ---- what must be true in the end -----------------------------------------------------------------------
+
+def judge_acts(rows, acts, at_most, name):
+    """acts: by the id of the effect. DONE was done, nobody did what nobody asked for, and nothing too often."""
+    for row in rows.values():
+        n = len(acts.get(row["id"], []))
+        if n > at_most(row):
+            raise Breach("%s %s: %d times, and the log knows of %d attempts" % (name, row["id"], n, row["attempt"]))
+        if row["state"] == "DONE" and n == 0:
+            raise Breach("%s %s is done, and nothing happened" % (name, row["id"]))
+    strange = set(acts) - set(rows)
+    if strange:
+        raise Breach("%s: nobody asked for %s" % (name, sorted(strange)[0]))
+
+
+def judge_codes(rows, sim, n):
+    """rows: of effects that send codes, by lane."""
+    mails, messages = collections.defaultdict(list), collections.defaultdict(list)
+    for act in sim.acts("mail"):
+        mails[act["message_id"].strip("<>").split("@")[0]].append(act)
+    for act in sim.acts("aliyun"):
+        messages[act["out_id"]].append(act)
+    judge_acts(rows["mail"], mails, lambda row: row["attempt"], "the mail")
+    judge_acts(rows["sms"], messages, lambda row: min(1, row["attempt"]), "the message")
     for effect, sent in mails.items():
-        if len(set(sent)) != 1:
+        if len({m["raw"] for m in sent}) != 1:
             raise Breach("the mails of %s are not the same" % effect)
-        if len(sent) > attempts.get(effect, 0):
-            raise Breach("%s was sent %d times, and the log knows of %d attempts" % (
-                effect, len(sent), attempts.get(effect, 0)))
-    return rows
+    reached = {t for sent in mails.values() for m in sent for t in m["to"]} | \
+        {m["phone"] for sent in messages.values() for m in sent}
+    for lane, target, first in (("mail", mail_of, 0), ("sms", phone_of, 1)):
+        lost = [target(i) for i in range(first, n, 2) if target(i) not in reached]
+        given_up = [r for r in rows[lane].values() if r["state"] != "DONE"]
+        if len(lost) > len(given_up):
+            raise Breach("%d codes are lost, as that to %s, and %d were given up" % (len(lost), lost[0], len(given_up)))
+
+
+def judge(server, sim, n):
+    rows = collections.defaultdict(dict)
+    for row in effects(server):
+        if is_open(row):
+            raise Breach("an effect has not ended: %s" % row)
+        rows[row["lane"]][row["id"]] = row
+    judge_codes(rows, sim, n)
+    for vendor in VENDORS:
+        refused = sim.refused(vendor)
+        if refused:
+            raise Breach("%s refused what it was sent: %s" % (vendor, refused[0]))
+    return [row for lane in rows.values() for row in lane.values()]
 
 
 def check_stopped(data):
@@ -94,35 +181,51 @@ def check_stopped(data):
         lulab("projection", "verify", model, "--data", data)
 
 
-def run(codes=160, kills=19, seed=1, planted=None):
-    print("effects: seed %d, %d codes, %d kills%s" % (seed, codes, kills, ", planted %s" % planted if planted else ""),
+# ---- runs ------------------------------------------------------------------------------------------------
+
+def redrive(server):
+    """What was given up although it may be repeated, a person tries again."""
+    for lane in ("mail",):
+        server.request("POST", "/api/v1/effects/retry", json.dumps({"lane": lane, "perMinute": 60000}).encode(),
+                       {"Content-Type": "application/json"})
+
+
+def until_ended(server, asker, share, every, rng, limit_s):
+    """Kills it until nothing is left to do. Each process has a budget of repetitions of its own. Returns the kills."""
+    kills, until = 0, time.monotonic() + limit_s
+    while True:
+        if time.monotonic() > until:
+            raise Breach("not all has ended within %d s: %s" % (limit_s, [r for r in effects(server) if is_open(r)][:3]))
+        asker.share(share)
+        time.sleep(every * rng.uniform(0.5, 1.5))
+        if asker.is_done() and seems_ended(server) and all_ended(server):
+            return kills
+        server.kill()
+        server.start()
+        kills += 1
+
+
+def misbehave(sim):
+    for vendor in VENDORS:
+        for fault, share in SHARES.items():
+            sim.fault(vendor, fault, share=share, seconds=SECONDS.get(fault))
+
+
+def run(n=100, every=0.25, share=12, seed=1, planted=None):
+    print("effects: seed %d, %d asked for, a kill every %g s%s" % (seed, n, every, ", planted %s" % planted if planted else ""),
           flush=True)
-    rng, began = random.Random(seed), time.monotonic()
+    rng, began, limit_s = random.Random(seed), time.monotonic(), 60 + 4 * n / share * every
     data = tempfile.mkdtemp(prefix="lulab-effects-")
-    with MailServer() as peer:
-        peer.tell(chaos={"seed": seed, "fail": 0.1, "slow": 0.1, "silent": 0.1, "slow_s": 0.1})
-        server = serve(data, peer, planted)
+    with Simulator(seed=seed, vendors=VENDORS) as sim:
+        misbehave(sim)
+        server = serve(data, sim, planted)
         try:
             server.start()
-            # Each process has a budget of repetitions and a burst of mails: so many codes as are well within both.
-            share = -(-codes // (kills + 1))
-            for first in range(0, codes, share):
-                some = range(first, min(first + share, codes))
-                for i in some[:-4]:
-                    ask(server, i)
-                eventually(lambda: all_ended(server), 120)
-                n = len(peer.mails)
-                for i in some[-4:]:
-                    ask(server, i)
-                if some[-1] < codes - 1:
-                    # While a mail is on its way: that is when it counts.
-                    eventually(lambda: len(peer.mails) > n)
-                    time.sleep(rng.uniform(0, 0.02))
-                    server.kill()
-                    server.start()
-            eventually(lambda: all_ended(server), 120)
-            rows = judge(server, peer, codes)
-            unknown = len(server.json("/api/v1/events?type=effect.unknown&limit=100")["data"])
+            asker = Asker(server, n)
+            kills = until_ended(server, asker, share, every, rng, limit_s)
+            redrive(server)
+            kills += until_ended(server, asker, 0, every, rng, limit_s)
+            rows = judge(server, sim, n)
             if server.stop() != 0:
                 raise Breach("the service ended badly:\n%s" % server.log()[-2000:])
             check_stopped(data)
@@ -131,24 +234,46 @@ def run(codes=160, kills=19, seed=1, planted=None):
                 server.kill()
             print("effects: data kept in %s" % data, flush=True)
             raise
+    states = collections.Counter(r["state"] for r in rows)
     attempts = sum(r["attempt"] for r in rows)
-    if attempts == codes or unknown == 0:
-        raise AssertionError("nothing went wrong: the mail server behaved")
+    if kills < 3 or attempts <= len(rows):
+        raise AssertionError("nothing went wrong: %d kills, %d attempts of %d" % (kills, attempts, len(rows)))
     shutil.rmtree(data)
     os.unlink(server.log_path)
-    print("effects: ok, %d codes, %d attempts, %d mails, %s unknown, 0 lost, %.0f s" % (
-        codes, attempts, len(peer.mails), unknown if unknown < 100 else "100 or more", time.monotonic() - began), flush=True)
+    print("effects: ok, %d effects (%s), %d attempts, %d kills, %.0f s" % (
+        len(rows), ", ".join("%d %s" % (k, s.lower()) for s, k in sorted(states.items())), attempts, kills,
+        time.monotonic() - began), flush=True)
+
+
+def run_down(n=12):
+    """One vendor is down: the others' effects end, and its own are done when it is back."""
+    with Simulator(vendors=VENDORS) as sim:
+        with serve(None, sim) as server:
+            sim.fault("mail", "down")
+            asker = Asker(server, 2 * n)
+            asker.share(2 * n)
+            eventually(lambda: asker.is_done() and len(sim.acts("aliyun")) == n and all_ended(server, "sms"), 120)
+            waiting = [r for r in effects(server) if r["lane"] == "mail"]
+            if len(waiting) != n or not all(is_open(r) for r in waiting):
+                raise Breach("what goes to a vendor that is down does not wait: %s" % waiting)
+            sim.no_faults()
+            eventually(lambda: all_ended(server), 120)
+            if len(sim.acts("mail")) != n:
+                raise Breach("%d mails of %d" % (len(sim.acts("mail")), n))
+    print("effects: ok, a vendor that is down delays nothing else", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--codes", type=int, default=160)
-    parser.add_argument("--kills", type=int, default=19)
+    parser.add_argument("--effects", type=int, default=100)
+    parser.add_argument("--every", type=float, default=0.25, help="seconds between two kills, on average")
+    parser.add_argument("--share", type=int, default=12, help="how many are asked for between two kills")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--planted", help="a bug of core/base/planted.h")
     args = parser.parse_args()
     try:
-        run(args.codes, args.kills, args.seed, args.planted)
+        run(args.effects, args.every, args.share, args.seed, args.planted)
+        run_down()
     except BaseException:
         print("effects: FAILED, seed %d" % args.seed, flush=True)
         raise
