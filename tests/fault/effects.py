@@ -168,11 +168,15 @@ def judge(server, sim, n):
             raise Breach("an effect has not ended: %s" % row)
         rows[row["lane"]][row["id"]] = row
     judge_codes(rows, sim, n)
+    return [row for lane in rows.values() for row in lane.values()]
+
+
+def judge_refused(sim):
+    """Whoever sends what it should is refused nothing: not a signature, and not a second message to the same telephone."""
     for vendor in VENDORS:
         refused = sim.refused(vendor)
         if refused:
             raise Breach("%s refused what it was sent: %s" % (vendor, refused[0]))
-    return [row for lane in rows.values() for row in lane.values()]
 
 
 def check_stopped(data):
@@ -190,12 +194,13 @@ def redrive(server):
                        {"Content-Type": "application/json"})
 
 
-def until_ended(server, asker, share, every, rng, limit_s):
+def until_ended(server, sim, asker, share, every, rng, limit_s):
     """Kills it until nothing is left to do. Each process has a budget of repetitions of its own. Returns the kills."""
     kills, until = 0, time.monotonic() + limit_s
     while True:
         if time.monotonic() > until:
             raise Breach("not all has ended within %d s: %s" % (limit_s, [r for r in effects(server) if is_open(r)][:3]))
+        judge_refused(sim)
         asker.share(share)
         time.sleep(every * rng.uniform(0.5, 1.5))
         if asker.is_done() and seems_ended(server) and all_ended(server):
@@ -222,9 +227,10 @@ def run(n=100, every=0.25, share=12, seed=1, planted=None):
         try:
             server.start()
             asker = Asker(server, n)
-            kills = until_ended(server, asker, share, every, rng, limit_s)
+            kills = until_ended(server, sim, asker, share, every, rng, limit_s)
             redrive(server)
-            kills += until_ended(server, asker, 0, every, rng, limit_s)
+            kills += until_ended(server, sim, asker, 0, every, rng, limit_s)
+            judge_refused(sim)
             rows = judge(server, sim, n)
             if server.stop() != 0:
                 raise Breach("the service ended badly:\n%s" % server.log()[-2000:])
