@@ -116,6 +116,7 @@ static const struct effect effects[] = {
 	{.name = "mail.welcome", .lane = &mail_lane, .run = mail_welcome, .wanted = mail_has_person, .host = host},
 	{.name = "mail.password_reset", .lane = &mail_lane, .run = mail_password_reset, .host = host},
 	{.name = "mail.new_device", .lane = &mail_lane, .run = mail_new_device, .host = host},
+	{.name = "mail.message", .lane = &mail_lane, .run = mail_message, .wanted = mail_has_content, .host = host},
 	{0},
 };
 
@@ -160,11 +161,9 @@ static const char *unready(void *state)
 	return ((struct mail *)state)->unready;
 }
 
-static const struct route routes[] = {{0}};
-
 const struct adapter adapter_mail = {
 	.name = "mail",
-	.routes = routes,
+	.routes = mail_routes,
 	.effects = effects,
 	.start = start,
 	.stop = free,

@@ -28,7 +28,7 @@ void mail_send_template(struct effect_call *call, const struct mail_template *t,
 effect_fn mail_welcome, mail_password_reset, mail_new_device;
 effect_wanted_fn mail_has_person;
 
-/* ---- mail_requests.c: what somebody asks to have sent ------------------------------------------- */
+/* ---- mail_order.c, mail_requests.c: what somebody asks to have sent -------------------------------- */
 
 effect_fn mail_message;
 effect_wanted_fn mail_has_content;

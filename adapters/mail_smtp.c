@@ -12,6 +12,7 @@
 
 #define CONNECT_MS 5000L
 #define TOTAL_MS 60000L
+#define CHECK_MS 8000L
 #define STOP_MS 5000 /* that a stop waits for an answer to what was sent whole */
 
 struct dialogue {
@@ -156,9 +157,6 @@ static void set_up(CURL *curl, const struct smtp_server *s, struct dialogue *d)
 	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
 	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
 	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, d);
-	curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-	curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(curl, CURLOPT_READDATA, d);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, d);
@@ -190,12 +188,43 @@ int smtp_send(const struct smtp_server *server, struct slice from, struct slice 
 	if (url != NULL && sender != NULL && receivers != NULL && curl != NULL) {
 		set_up(curl, server, &d);
 		curl_easy_setopt(curl, CURLOPT_URL, url);
+		curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
+		curl_easy_setopt(curl, CURLOPT_READDATA, &d);
 		curl_easy_setopt(curl, CURLOPT_MAIL_FROM, sender);
 		curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, receivers);
 		rc = rc_of(curl_easy_perform(curl), &d);
 	}
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(receivers);
+	arena_finish(&arena);
+	return rc;
+}
+
+static size_t ignore(char *bytes, size_t size, size_t n, void *arg)
+{
+	(void)bytes, (void)arg;
+	return size * n;
+}
+
+int smtp_check(const struct smtp_server *server, struct slice from, const _Atomic bool *stopping, struct smtp_answer *ret)
+{
+	struct dialogue d = {.stopping = stopping, .answer = ret};
+	struct arena arena = ARENA_INIT(8192);
+	const char *url = url_of(server, from, &arena);
+	CURL *curl = curl_easy_init();
+	int rc = ERR_NOMEM;
+
+	*ret = (struct smtp_answer){.detail = -1};
+	if (url != NULL && curl != NULL) {
+		set_up(curl, server, &d);
+		curl_easy_setopt(curl, CURLOPT_URL, url);
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, CHECK_MS);
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "NOOP");
+		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
+		rc = rc_of(curl_easy_perform(curl), &d);
+	}
+	curl_easy_cleanup(curl);
 	arena_finish(&arena);
 	return rc;
 }

@@ -40,4 +40,7 @@ struct smtp_answer {
 int smtp_send(const struct smtp_server *server, struct slice from, struct slice to, struct slice message,
     const _Atomic bool *stopping, struct smtp_answer *ret);
 
+/* Whether it lets us in, with nothing sent: everything up to AUTH, and a NOOP. As smtp_send(), in at most 8 s. */
+int smtp_check(const struct smtp_server *server, struct slice from, const _Atomic bool *stopping, struct smtp_answer *ret);
+
 #endif

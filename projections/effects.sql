@@ -50,6 +50,7 @@ create index effects_keys on effects (lane, key, turn) where is_open = 1;
 create index effects_ready on effects (lane, priority, ready_at) where is_head = 1 and state <> 'TRYING';
 create index effects_states on effects (state, lane, closed, updated_at);
 create index effects_updated on effects (updated_at, id);
+create index effects_mails on effects (cause_stream) where effect = 'mail.message';
 
 create trigger effect_came after insert on effects begin
 	update effects set is_head = not exists (select 1 from effects as o
@@ -145,6 +146,16 @@ insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, pri
 select effect_id(:id, 'mail.password_reset', ''), 'mail.password_reset', 'mail', :user_id, :position, :type, :stream, 1,
 	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
 where :how = 'RESET' and exists (select 1 from effect_switches where effect = 'mail.password_reset' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on mail.requested
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+with recursive parts (i) as (select 0 union all select i + 1 from parts where i + 1 < :recipients)
+select effect_id(:id, 'mail.message', cast(i as text)), 'mail.message', 'mail', 'mail/' || :mail_id || '/' || i, :position, :type,
+	:stream, 1, (select coalesce(max(turn), 0) + 1 from effects) + i, coalesce(:send_at_ms, :time),
+	coalesce(:send_at_ms, :time), :time, :time
+from parts where exists (select 1 from effect_switches where effect = 'mail.message' and enabled = 1)
 on conflict (id) do nothing;
 
 -- on login.unusual
@@ -385,6 +396,20 @@ select id, effect, lane, state, reason, class, status as "status:int", vendor_id
 		'outcome', a.outcome, 'class', a.class, 'status', a.status, 'vendorId', a.vendor_id, 'message', a.message))
 		from (select * from attempts where effect = effects.id order by attempt) as a) as "attempts:json"
 from effects where id = :id;
+
+-- query mail_by_id
+select substr(cause_stream, 6) as id, count(*) as "recipients:int", sum(state = 'DONE') as "sent:int",
+	sum(state in ('WANTED', 'TRYING', 'WAITING')) as "waiting:int", sum(state in ('FAILED', 'DEAD')) as "failed:int",
+	sum(state = 'CANCELLED') as "cancelled:int", sum(state = 'UNKNOWN') as "unknown:int",
+	min(iif(is_open, ready_at, null)) as "nextAt:time", created_at as "createdAt:time", max(updated_at) as "updatedAt:time",
+	json_group_array(json_object('effectId', id, 'state', state, 'class', class, 'status', status, 'message', message))
+		as "parts:json"
+from (select * from effects where effect = 'mail.message' and cause_stream = 'mail/' || :id order by turn) as e
+group by cause_stream;
+
+-- query mail_to_cancel
+select id, lane, attempt as "attempt:int", version as "version:int" from effects
+where effect = 'mail.message' and cause_stream = 'mail/' || :id and state in ('WANTED', 'WAITING') order by turn;
 
 -- list effects
 --   filter state WANTED|TRYING|WAITING|DONE|FAILED|UNKNOWN|DEAD|CANCELLED

@@ -38,6 +38,20 @@ int fact_subject(struct fact *f, const char *name, struct slice kind, struct sli
 	return 0;
 }
 
+int fact_account(struct fact *f, const char *name, struct slice user_id, struct event_subject *ret)
+{
+	struct id id;
+	int rc = id_parse(user_id, &id);
+
+	if (rc == 0 && f->n_subjects == FACT_SUBJECTS_MAX)
+		rc = ERR_RANGE;
+	if (rc == 0) {
+		f->subjects[f->n_subjects++] = (struct seal_subject){name, id};
+		*ret = (struct event_subject){.id = user_id};
+	}
+	return rc;
+}
+
 int fact_meeting(struct fact *f, struct slice meeting_id, struct event_subject *ret)
 {
 	return fact_subject(f, "meeting", SLICE("tencent.meeting"), meeting_id, ret);

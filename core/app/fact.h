@@ -31,6 +31,8 @@ void fact_begin(struct fact *f, struct app *app, const char *source, const struc
  * Who was erased gets a new one, which nothing of before is sealed with.
  */
 int fact_subject(struct fact *f, const char *name, struct slice kind, struct slice identity, struct event_subject *ret);
+/* The subject of an account: its id is both. */
+int fact_account(struct fact *f, const char *name, struct slice user_id, struct event_subject *ret);
 /* The subject of a meeting, as deliveries of the platform name it. */
 int fact_meeting(struct fact *f, struct slice meeting_id, struct event_subject *ret);
 
