@@ -9,21 +9,16 @@
  * for all models, held for a few instructions; the file itself and the fold
  * are the thread's alone.
  */
-#include "store/projector.h"
+#include "store/projector_private.h"
 
-#include <assert.h>
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <uv.h>
 
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "store/eventlog.h"
-#include "store/projection_fold.h"
 
 /* The log wakes its waiters; this bounds how long a stop takes. */
 #define WAIT_MS 200
@@ -36,44 +31,7 @@
  */
 #define PACE_US 16000
 #define PACE_AWAITED_US 4000
-#define PATH_BYTES_MAX 4096
 #define PROBLEM_BYTES_MAX 180
-
-struct model {
-	struct projector *p;
-	const struct projection *def;
-	uv_thread_t thread;
-	bool running;
-	struct buf path; /* of the file of this version */
-
-	/* The thread's alone. */
-	struct fold fold;
-	struct buf problem;
-	uint64_t tried_at; /* size of the log when it last failed */
-	int64_t began_us; /* the newest commit of live rows */
-	int64_t fold_us;   /* time spent folding and events folded while catching up */
-	uint64_t fold_events;
-
-	/* Behind the lock. */
-	struct projection_status status;
-	struct buf serving; /* path; empty = none */
-	bool awaited; /* somebody waits for rows to come; until the next fold begins */
-	bool renewed;       /* a fresh file lies beside its own, to be taken */
-};
-
-struct projector {
-	struct projector_options options;
-	struct model *models;
-	unsigned n_models;
-	struct event_feed *feed;
-	uv_mutex_t lock; /* guards `stopping` and what models have behind it */
-	uv_cond_t changed;
-	uv_cond_t hurry; /* a model became awaited, or it stops */
-	bool stopping;
-	uv_mutex_t watch_lock; /* guards these two; held while the callback runs */
-	projector_watch_cb *watch;
-	void *watch_arg;
-};
 
 const char *projection_state_name(enum projection_state state)
 {
@@ -99,7 +57,7 @@ static void tell(struct model *m)
 	uv_mutex_unlock(&p->watch_lock);
 }
 
-static bool is_stopping(struct projector *p)
+bool projector_is_stopping(struct projector *p)
 {
 	bool stopping;
 
@@ -110,7 +68,7 @@ static bool is_stopping(struct projector *p)
 }
 
 /* With the lock. */
-static void serve(struct model *m, struct slice path, bool old)
+void model_serve(struct model *m, struct slice path, bool old)
 {
 	buf_clear(&m->serving);
 	buf_append(&m->serving, path);
@@ -142,104 +100,60 @@ static void note_trouble(struct model *m, enum projection_state state, int err, 
 	tell(m);
 }
 
-/* ---- files of older versions -------------------------------------------------- */
-
-/* "<name>-<16 hex digits>.db", but not of this version. */
-static bool is_old_file(const struct model *m, const char *entry)
-{
-	size_t name_len = strlen(m->def->name);
-
-	return strncmp(entry, m->def->name, name_len) == 0 && entry[name_len] == '-' &&
-	    strspn(entry + name_len + 1, "0123456789abcdef") == 16 && strcmp(entry + name_len + 17, ".db") == 0 &&
-	    strncmp(entry + name_len + 1, m->def->version, 16) != 0;
-}
-
-typedef void old_file_fn(struct model *m, const char *path, void *arg);
-
-static void each_old_file(struct model *m, old_file_fn *fn, void *arg)
-{
-	struct buf path = BUF_INIT(PATH_BYTES_MAX);
-	struct dirent *entry;
-	DIR *dir;
-
-	if (buf_printf(&path, "%s/read", m->p->options.dir) != 0)
-		goto out;
-	dir = opendir(path.ptr);
-	if (dir == NULL)
-		goto out;
-	while ((entry = readdir(dir)) != NULL) {
-		if (!is_old_file(m, entry->d_name))
-			continue;
-		buf_clear(&path);
-		if (buf_printf(&path, "%s/read/%s", m->p->options.dir, entry->d_name) == 0)
-			fn(m, path.ptr, arg);
-	}
-	closedir(dir);
-out:
-	buf_finish(&path);
-}
-
-struct best {
-	struct buf path;
-	uint64_t position;
-	bool any;
-};
-
-static void take_best(struct model *m, const char *path, void *arg)
-{
-	struct best *best = arg;
-	struct sqlite3 *db = NULL;
-	uint64_t position;
-
-	(void)m;
-	if (projection_open_readonly(&db, path) == 0 && projection_read_position(db, &position) == 0 &&
-	    (!best->any || position > best->position)) {
-		best->any = true;
-		best->position = position;
-		buf_clear(&best->path);
-		buf_append_str(&best->path, path);
-	}
-	projection_close_readonly(db);
-}
-
-static void remove_old(struct model *m, const char *path, void *arg)
-{
-	(void)m;
-	(void)arg;
-	projection_file_remove(path);
-}
+/* ---- which file answers ---------------------------------------------------- */
 
 /* Which file answers from now: this version's once it has caught up, or when there is no other. */
 static void choose_serving(struct model *m)
 {
-	struct best best = {.path = BUF_INIT(PATH_BYTES_MAX)};
-	uint64_t position = fold_position(&m->fold);
+	struct buf path = BUF_INIT(PROJECTOR_PATH_MAX);
+	uint64_t position = fold_position(&m->fold), old_position = 0;
+	bool old = position < eventlog_size(m->p->options.log) && model_best_old_file(m, &path, &old_position);
 
-	if (position < eventlog_size(m->p->options.log))
-		each_old_file(m, take_best, &best);
 	uv_mutex_lock(&m->p->lock);
-	serve(m, buf_slice(best.any ? &best.path : &m->path), best.any);
+	model_serve(m, buf_slice(old ? &path : &m->path), old);
 	m->status.position = position;
-	m->status.serving_position = best.any ? best.position : position;
+	m->status.serving_position = old ? old_position : position;
 	m->status.err = 0;
 	m->status.problem[0] = '\0';
 	m->status.state = PROJECTION_BUILDING;
 	uv_mutex_unlock(&m->p->lock);
-	buf_finish(&best.path);
+	buf_finish(&path);
+}
+
+/* ---- its own file -------------------------------------------------------------- */
+
+void model_close(struct model *m)
+{
+	uv_mutex_lock(&m->file_lock);
+	m->is_open = false;
+	projection_file_close(m->fold.file);
+	m->fold.file = NULL;
+	uv_mutex_unlock(&m->file_lock);
+}
+
+static int open_once(struct model *m)
+{
+	int rc;
+
+	buf_clear(&m->problem);
+	uv_mutex_lock(&m->file_lock);
+	rc = projection_file_open(&m->fold.file, m->def, m->path.ptr, &m->problem);
+	m->is_open = rc == 0;
+	uv_mutex_unlock(&m->file_lock);
+	return rc;
 }
 
 /* ---- the thread ------------------------------------------------------------------ */
 
 static void set_aside(struct model *m)
 {
-	struct buf bad = BUF_INIT(PATH_BYTES_MAX);
+	struct buf bad = BUF_INIT(PROJECTOR_PATH_MAX);
 
 	log_warn("projector", "read model set aside, building it anew", "model", m->def->name, "problem",
 	    m->problem.ptr == NULL ? "" : m->problem.ptr);
-	projection_file_close(m->fold.file);
-	m->fold.file = NULL;
+	model_close(m);
 	uv_mutex_lock(&m->p->lock);
-	serve(m, SLICE(""), false);
+	model_serve(m, SLICE(""), false);
 	m->status.rebuilds++;
 	m->status.position = m->status.serving_position = 0;
 	m->status.state = PROJECTION_BUILDING;
@@ -250,18 +164,16 @@ static void set_aside(struct model *m)
 	buf_finish(&bad);
 }
 
-static int open_file(struct model *m)
+int model_open(struct model *m)
 {
 	int rc;
 
-	buf_clear(&m->problem);
-	rc = projection_file_open(&m->fold.file, m->def, m->path.ptr, &m->problem);
+	rc = open_once(m);
 	if (rc == 0)
 		rc = fold_check(&m->fold);
 	if (rc == ERR_CORRUPT && !m->fold.log_failed) {
 		set_aside(m);
-		buf_clear(&m->problem);
-		rc = projection_file_open(&m->fold.file, m->def, m->path.ptr, &m->problem);
+		rc = open_once(m);
 	}
 	if (rc == 0) {
 		choose_serving(m);
@@ -270,8 +182,7 @@ static int open_file(struct model *m)
 		tell(m);
 		return 0;
 	}
-	projection_file_close(m->fold.file);
-	m->fold.file = NULL;
+	model_close(m);
 	note_trouble(m, PROJECTION_FAILED, rc, 0);
 	return rc;
 }
@@ -303,7 +214,7 @@ static void come_alive(struct model *m)
 	uv_mutex_lock(&m->p->lock);
 	swapped = m->status.serving_old;
 	if (swapped || !m->status.serving)
-		serve(m, buf_slice(&m->path), false);
+		model_serve(m, buf_slice(&m->path), false);
 	if (!m->status.serving) {
 		uv_mutex_unlock(&m->p->lock);
 		return;
@@ -314,7 +225,7 @@ static void come_alive(struct model *m)
 	uv_mutex_unlock(&m->p->lock);
 	if (swapped)
 		log_info("projector", "read model of a new version took its place", "model", m->def->name);
-	each_old_file(m, remove_old, NULL);
+	model_remove_old_files(m);
 	tell(m);
 }
 
@@ -379,8 +290,7 @@ static void on_fold_error(struct model *m, int rc, uint64_t size)
 		/* The transaction is undone and the rows are good: they answer on, and a new file would need even
 		 * more room. Opened again it is looked through. */
 		note_trouble(m, PROJECTION_FAILED, rc, m->fold.err_position);
-		projection_file_close(m->fold.file);
-		m->fold.file = NULL;
+		model_close(m);
 		pause_ms(m->p, RETRY_MS);
 	} else if (projection_file_is_lost(rc)) {
 		set_aside(m);
@@ -441,106 +351,6 @@ static void fold_once(struct model *m)
 	wait_for_events(m, size);
 }
 
-/* ---- all of it anew ------------------------------------------------------------------ */
-
-static int fresh_path(const struct model *m, struct buf *ret)
-{
-	return buf_printf(ret, "%s.new", m->path.ptr);
-}
-
-static void remove_beside(struct model *m, const char *suffix)
-{
-	struct buf path = BUF_INIT(PATH_BYTES_MAX);
-
-	if (buf_printf(&path, "%s%s", m->path.ptr, suffix) == 0)
-		projection_file_remove(path.ptr);
-	buf_finish(&path);
-}
-
-static bool is_renewed(struct model *m)
-{
-	bool renewed;
-
-	uv_mutex_lock(&m->p->lock);
-	renewed = m->renewed;
-	uv_mutex_unlock(&m->p->lock);
-	return renewed;
-}
-
-/*
- * The model's thread. Nobody may open the old file once its -wal is gone, nor the new one while it is there: for that
- * moment no file answers. Readers that have the old one open keep what they have.
- */
-static void take_renewed(struct model *m)
-{
-	struct buf fresh = BUF_INIT(PATH_BYTES_MAX);
-
-	feed_reader_pause(&m->fold.reader);
-	projection_file_close(m->fold.file);
-	m->fold.file = NULL;
-	uv_mutex_lock(&m->p->lock);
-	serve(m, SLICE(""), false);
-	m->status.rebuilds++;
-	uv_mutex_unlock(&m->p->lock);
-	projection_file_remove(m->path.ptr);
-	if (fresh_path(m, &fresh) == 0 && file_exists(fresh.ptr))
-		io_calls->rename(fresh.ptr, m->path.ptr);
-	remove_beside(m, ".bad");
-	each_old_file(m, remove_old, NULL);
-	open_file(m);
-	uv_mutex_lock(&m->p->lock);
-	m->renewed = false;
-	uv_cond_broadcast(&m->p->changed);
-	uv_mutex_unlock(&m->p->lock);
-	buf_finish(&fresh);
-}
-
-static bool goes_on(void *arg, uint64_t done, uint64_t total)
-{
-	(void)done;
-	(void)total;
-	return !is_stopping(arg);
-}
-
-/* An event that cannot be applied stops the model's own thread, too, which then begins without a fresh file. */
-static int build_fresh(struct model *m)
-{
-	struct buf fresh = BUF_INIT(PATH_BYTES_MAX);
-	int rc = fresh_path(m, &fresh);
-
-	if (rc == 0) {
-		projection_file_remove(fresh.ptr);
-		rc = projection_build(&m->p->options, m->def, fresh.ptr, UINT64_MAX, goes_on, m->p, NULL);
-		if (rc != 0)
-			projection_file_remove(fresh.ptr);
-	}
-	buf_finish(&fresh);
-	return fold_is_event_error(rc) ? 0 : rc;
-}
-
-int projector_renew(struct projector *p)
-{
-	int rc = 0;
-
-	event_feed_forget(p->feed);
-	for (unsigned i = 0; rc == 0 && i < p->n_models; i++)
-		rc = build_fresh(&p->models[i]);
-	if (rc != 0) {
-		for (unsigned i = 0; i < p->n_models; i++)
-			remove_beside(&p->models[i], ".new");
-		return rc;
-	}
-	uv_mutex_lock(&p->lock);
-	for (unsigned i = 0; i < p->n_models; i++)
-		p->models[i].renewed = true;
-	for (unsigned i = 0; i < p->n_models; i++)
-		while (p->models[i].renewed && !p->stopping)
-			uv_cond_wait(&p->changed, &p->lock);
-	rc = p->stopping ? ERR_CANCELLED : 0;
-	uv_mutex_unlock(&p->lock);
-	return rc;
-}
-
 static void run(void *arg)
 {
 	struct model *m = arg;
@@ -549,10 +359,10 @@ static void run(void *arg)
 	thread_name(m->def->name);
 	if (m->p->options.yields)
 		thread_yield_to_others();
-	while (!is_stopping(m->p)) {
-		if (is_renewed(m))
-			take_renewed(m);
-		else if (m->fold.file == NULL && open_file(m) != 0)
+	while (!projector_is_stopping(m->p)) {
+		if (model_is_renewed(m))
+			model_take_renewed(m);
+		else if (m->fold.file == NULL && model_open(m) != 0)
 			pause_ms(m->p, RETRY_MS);
 		else
 			fold_once(m);
@@ -566,10 +376,11 @@ static int start_model(struct projector *p, struct model *m, const struct projec
 {
 	m->p = p;
 	m->def = def;
-	m->path = m->serving = (struct buf)BUF_INIT(PATH_BYTES_MAX);
+	m->path = m->serving = (struct buf)BUF_INIT(PROJECTOR_PATH_MAX);
 	m->problem = (struct buf)BUF_INIT(PROBLEM_BYTES_MAX);
 	m->status.model = def;
 	m->fold = (struct fold){.model = def, .log = p->options.log, .sealer = p->options.sealer, .problem = &m->problem};
+	uv_mutex_init(&m->file_lock);
 	feed_reader_init(&m->fold.reader, p->feed, def);
 	return projection_path(&m->path, p->options.dir, def);
 }
@@ -578,7 +389,7 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 {
 	const struct projection *const *defs = options->models != NULL ? options->models : projections;
 	struct projector *p = calloc(1, sizeof(*p));
-	struct buf dir = BUF_INIT(PATH_BYTES_MAX);
+	struct buf dir = BUF_INIT(PROJECTOR_PATH_MAX);
 	unsigned n = 0;
 	int rc;
 
@@ -589,6 +400,7 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 	uv_mutex_init(&p->watch_lock);
 	uv_cond_init(&p->changed);
 	uv_cond_init(&p->hurry);
+	uv_cond_init(&p->flush_due);
 	rc = buf_printf(&dir, "%s/read", options->dir);
 	if (rc == 0)
 		rc = dir_create(dir.ptr, 0700);
@@ -610,6 +422,8 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 		else
 			p->models[i].running = true;
 	}
+	if (rc == 0)
+		rc = projector_flush_start(p);
 	buf_finish(&dir);
 	if (rc == 0)
 		*ret = p;
@@ -624,6 +438,7 @@ void projector_interrupt(struct projector *p)
 	p->stopping = true;
 	uv_cond_broadcast(&p->changed);
 	uv_cond_broadcast(&p->hurry);
+	uv_cond_broadcast(&p->flush_due);
 	uv_mutex_unlock(&p->lock);
 }
 
@@ -632,21 +447,23 @@ void projector_stop(struct projector *p)
 	if (p == NULL)
 		return;
 	projector_interrupt(p);
+	projector_flush_stop(p);
 	for (unsigned i = 0; i < p->n_models; i++) {
 		struct model *m = &p->models[i];
 
 		if (m->running)
 			uv_thread_join(&m->thread);
-		projection_file_close(m->fold.file);
-		m->fold.file = NULL;
+		model_close(m);
 		feed_reader_finish(&m->fold.reader);
 		fold_finish(&m->fold);
+		uv_mutex_destroy(&m->file_lock);
 		buf_finish(&m->path);
 		buf_finish(&m->serving);
 		buf_finish(&m->problem);
 	}
 	free(p->models);
 	event_feed_close(p->feed);
+	uv_cond_destroy(&p->flush_due);
 	uv_cond_destroy(&p->hurry);
 	uv_cond_destroy(&p->changed);
 	uv_mutex_destroy(&p->watch_lock);

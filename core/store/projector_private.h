@@ -1,0 +1,82 @@
+/* What core/store/projector*.c share. */
+#ifndef LULAB_STORE_PROJECTOR_PRIVATE_H
+#define LULAB_STORE_PROJECTOR_PRIVATE_H
+
+#include <uv.h>
+
+#include "store/eventlog.h"
+#include "store/projection_fold.h"
+#include "store/projector.h"
+
+#define PROJECTOR_PATH_MAX 4096
+
+struct model {
+	struct projector *p;
+	const struct projection *def;
+	uv_thread_t thread;
+	bool running;
+	struct buf path; /* of the file of this version */
+
+	/* The thread's alone. */
+	struct fold fold;
+	struct buf problem;
+	uint64_t tried_at; /* size of the log when it last failed */
+	int64_t began_us; /* the newest commit of live rows */
+	int64_t fold_us;   /* time spent folding and events folded while catching up */
+	uint64_t fold_events;
+
+	/* Held where the file is opened, closed or replaced, by the thread; and while it is flushed. */
+	uv_mutex_t file_lock;
+	bool is_open;
+	uint64_t flushed_at; /* position; the flusher's alone */
+
+	/* Behind the lock. */
+	struct projection_status status;
+	struct buf serving; /* path; empty = none */
+	bool awaited; /* somebody waits for rows to come; until the next fold begins */
+	bool renewed;       /* a fresh file lies beside its own, to be taken */
+};
+
+struct projector {
+	struct projector_options options;
+	struct model *models;
+	unsigned n_models;
+	struct event_feed *feed;
+	uv_mutex_t lock; /* guards `stopping` and what models have behind it */
+	uv_cond_t changed;
+	uv_cond_t hurry; /* a model became awaited, or it stops */
+	bool stopping;
+	uv_thread_t flusher;
+	bool flushes; /* it runs */
+	uv_cond_t flush_due; /* signalled by a stop alone: it goes by the time */
+	uv_mutex_t watch_lock; /* guards these two; held while the callback runs */
+	projector_watch_cb *watch;
+	void *watch_arg;
+};
+
+/* ---- projector.c ---------------------------------------------------------- */
+
+bool projector_is_stopping(struct projector *p);
+/* With the lock: from now on this file answers; empty = none. */
+void model_serve(struct model *m, struct slice path, bool old);
+/* The model's thread: opens its file, or makes it anew; closes it. */
+int model_open(struct model *m);
+void model_close(struct model *m);
+
+/* ---- projector_renew.c: files beside a model's own ------------------------- */
+
+/* The best of the files of older versions, and where it stands; false: there is none. *ret_path is the caller's. */
+bool model_best_old_file(struct model *m, struct buf *ret_path, uint64_t *ret_position);
+void model_remove_old_files(struct model *m);
+bool model_is_renewed(struct model *m);
+/* The model's thread: puts the fresh file in the place of its own. */
+void model_take_renewed(struct model *m);
+
+/* ---- projector_flush.c ----------------------------------------------------- */
+
+/* A thread that writes what the WAL files of live models hold into the files themselves. ERR_NOMEM. */
+int projector_flush_start(struct projector *p);
+/* After projector_interrupt(), before the files are closed. */
+void projector_flush_stop(struct projector *p);
+
+#endif
