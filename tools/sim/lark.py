@@ -13,6 +13,7 @@ import re
 import time
 
 import frame
+import lark_push
 from lark_records import Refuse, Table
 
 CODE_TEXT = {
@@ -58,14 +59,16 @@ def as_reference():
     }
 
 
-class Lark(frame.Vendor):
+class Lark(lark_push.Push, frame.Vendor):
     name = "lark"
     options = {"app_id": "cli_a1b2c3d4e5f60718", "app_secret": "simulatedSecretOfTheLarkApp00001", "token_s": 7200,
-               "app_token": "bascnSimulatedBase0001", "write_s": 0, "repeat_code": 0, "reset_s": "0.2", "rates": 1}
+               "app_token": "bascnSimulatedBase0001", "write_s": 0, "repeat_code": 0, "reset_s": "0.2", "rates": 1,
+               **lark_push.OPTIONS}
     ops = {"token": "tenant_access_token", "fields": "a table's fields", "search": "records/search", "create": "POST records",
            "update": "PUT a record", "delete": "DELETE a record", "batch_get": "records/batch_get",
            "batch_create": "records/batch_create", "batch_update": "records/batch_update",
-           "batch_delete": "records/batch_delete", "message": "im/v1/messages"}
+           "batch_delete": "records/batch_delete", "message": "im/v1/messages", **lark_push.OPS}
+    sends = lark_push.SENDS
 
     def started(self):
         self.tables = {}
@@ -75,12 +78,14 @@ class Lark(frame.Vendor):
         self.client_tokens = {}  # token -> (digest of the request, its answer)
         self.messages, self.uuids, self.left_chats = [], {}, set()
         self.asked, self.writing, self.n_made = {}, set(), 0
+        self.push_started()
 
     def settings(self):
         return {"LARK_APP_ID": self.option["app_id"], "LARK_APP_SECRET": self.option["app_secret"],
                 "LARK_BASE_URL": self.url, "LARK_BITABLE_APP_TOKEN": self.option["app_token"],
                 "LARK_TABLE_MEETING_RECORD": MEETING, "LARK_TABLE_MEETING_USE": USER,
-                "LARK_TABLE_MEETING_RECORDING": RECORDING, "LARK_TABLE_PERSONAL_MEETING_SUMMARY": SUMMARY}
+                "LARK_TABLE_MEETING_RECORDING": RECORDING, "LARK_TABLE_PERSONAL_MEETING_SUMMARY": SUMMARY,
+                **self.push_settings()}
 
     def made(self, prefix):
         """An id that nothing had before."""
@@ -116,6 +121,8 @@ class Lark(frame.Vendor):
             return "token"
         if request.path == "/open-apis/im/v1/messages":
             return "message"
+        if self.push_op(request):
+            return self.push_op(request)
         found = TABLE_PATH.fullmatch(request.path)
         if not found:
             return None
@@ -147,6 +154,8 @@ class Lark(frame.Vendor):
         op = self.op(request)
         if op is None:
             return frame.Answer(404, body={"code": 404, "msg": "404 page not found"})
+        if op in lark_push.OPS:
+            return self.push_handle(op, request)
         if op == "token":
             return self.give_token(request)
         self.check_token(request)
