@@ -426,7 +426,7 @@ static bool url_ok(struct slice url)
 	for (size_t i = 0; i < url.len; i++)
 		if (url.ptr[i] <= ' ' || url.ptr[i] > '~')
 			return false;
-	return slice_starts_with(url, SLICE("wss://"));
+	return slice_starts_with(url, SLICE("wss://")) || slice_starts_with(url, SLICE("ws://"));
 }
 
 int lark_endpoint_parse(int status, struct slice body, struct arena *a, struct lark_endpoint *ret, enum answer_class *ret_is)

@@ -95,7 +95,7 @@ struct lark_client_config {
 int lark_client_config_parse(struct slice json, struct arena *a, struct lark_client_config *config);
 
 struct lark_endpoint {
-	struct slice url; /* wss://, with a ticket that is good for one attempt */
+	struct slice url; /* wss:// (ws:// is for who connects to judge), with a ticket that is good for one attempt */
 	int32_t service;  /* of frames we send */
 	struct lark_client_config config;
 };

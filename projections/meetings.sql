@@ -44,7 +44,7 @@ create index meetings_platform on meetings (meeting_id);
 create view meeting_rows as select rowid as row, id, platform, meeting_id, sub_meeting_id, stream,
 	case substr(type_latest, 17)
 		when '0' then 'ONE_TIME' when '1' then 'RECURRING' when '2' then 'INSTANT' when '4' then 'INSTANT'
-		else 'SCHEDULED' end as type,
+		when 'INSTANT' then 'INSTANT' when 'WEBINAR' then 'WEBINAR' else 'SCHEDULED' end as type,
 	case
 		when last_ended_at >= coalesce(last_started_at, 0) then 'ENDED'
 		when last_started_at is not null then 'STARTED'
@@ -134,19 +134,22 @@ end;
 --   max meeting, rank
 
 -- on meeting.*
+/* Feishu's start and end are those of the meeting as it was held; of a plan it says nothing. */
 insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
 	title_latest, code_latest, type_latest, creator_latest, creator_name_latest,
 	scheduled_start_latest, scheduled_end_latest, created_from_latest,
 	first_started_at, last_started_at, last_ended_at, cancelled_at, created_at, updated_at)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
-	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type),
+	latest(at, :title), latest(at, :meeting_code), latest(at, coalesce(:meeting_type,
+		iif(:meeting_sub_type = 6, 'WEBINAR', iif(:meeting_source = 2, 'INSTANT', null)))),
 	latest(at, :creator_subject), latest(at, :creator_user_name),
-	latest(at, coalesce(:sub_meeting_start_at_ms, :start_at_ms)),
-	latest(at, coalesce(:sub_meeting_end_at_ms, :end_at_ms)),
+	latest(at, iif(:platform = 'FEISHU', null, coalesce(:sub_meeting_start_at_ms, :start_at_ms))),
+	latest(at, iif(:platform = 'FEISHU', null, coalesce(:sub_meeting_end_at_ms, :end_at_ms))),
 	latest(at, json_patch('{}', json_object('createMode', :meeting_create_mode, 'createFrom', :meeting_create_from,
 		'meetingIdType', :meeting_id_type))),
-	iif(:type = 'meeting.started', at, null), iif(:type = 'meeting.started', at, null),
+	iif(:type = 'meeting.started', at, iif(:platform = 'FEISHU', :start_at_ms, null)),
+	iif(:type = 'meeting.started', at, iif(:platform = 'FEISHU', :start_at_ms, null)),
 	iif(:type = 'meeting.ended', at, null), iif(:type = 'meeting.cancelled', at, null), at, at
 from (select coalesce(:operate_at_ms, :time) as at);
 insert into meeting_people (meeting, person, name_latest, joined)
@@ -165,9 +168,10 @@ insert into meetings (id, platform, meeting_id, sub_meeting_id, stream, title_la
 	creator_latest, scheduled_start_latest, scheduled_end_latest, created_at, updated_at)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
-	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type), latest(at, :creator_subject),
-	latest(at, coalesce(:sub_meeting_start_at_ms, :start_at_ms)),
-	latest(at, coalesce(:sub_meeting_end_at_ms, :end_at_ms)), at, at
+	latest(at, :title), latest(at, :meeting_code), latest(at, coalesce(:meeting_type,
+		iif(:meeting_sub_type = 6, 'WEBINAR', iif(:meeting_source = 2, 'INSTANT', null)))), latest(at, :creator_subject),
+	latest(at, iif(:platform = 'FEISHU', null, coalesce(:sub_meeting_start_at_ms, :start_at_ms))),
+	latest(at, iif(:platform = 'FEISHU', null, coalesce(:sub_meeting_end_at_ms, :end_at_ms))), at, at
 from (select coalesce(:operate_at_ms, :time) as at);
 
 -- on participant.joined, participant.left
@@ -182,7 +186,8 @@ insert into meetings (id, platform, meeting_id, sub_meeting_id, stream,
 	scheduled_start_latest, scheduled_end_latest, recording_rank, processing_rank, created_at, updated_at)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'), :stream,
-	latest(at, :title), latest(at, :meeting_code), latest(at, :meeting_type),
+	latest(at, :title), latest(at, :meeting_code), latest(at, coalesce(:meeting_type,
+		iif(:meeting_sub_type = 6, 'WEBINAR', iif(:meeting_source = 2, 'INSTANT', null)))),
 	latest(at, :creator_subject), latest(at, :creator_user_name),
 	latest(at, :sub_meeting_start_at_ms), latest(at, :sub_meeting_end_at_ms),
 	case :type when 'recording.completed' then 3 when 'recording.failed' then 2

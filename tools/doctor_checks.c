@@ -180,6 +180,30 @@ static void check_tencent(struct doctor *d)
 	tencent_keys_finish(&keys);
 }
 
+/* Who does not use it need not hear of it. */
+static void check_feishu(struct doctor *d)
+{
+	const struct config *c = &d->config->values;
+	bool webhook = c->lark_event_encrypt_key.len > 0 || c->lark_event_verification_token.len > 0;
+	bool app = c->lark_app_id.len > 0 && c->lark_app_secret.len > 0;
+
+	if (!webhook && c->lark_app_id.len == 0 && c->lark_app_secret.len == 0)
+		return;
+	if (!app && (c->lark_app_id.len > 0 || c->lark_app_secret.len > 0))
+		doctor_note(d, "Feishu", FINDING_WARNING, "only one of LARK_APP_ID and LARK_APP_SECRET is set: it is not connected",
+		    "set both to what the application's page shows under Credentials");
+	else if (webhook && c->lark_event_encrypt_key.len == 0)
+		doctor_note(d, "Feishu", FINDING_WARNING,
+		    "LARK_EVENT_ENCRYPT_KEY is not set: webhooks come unencrypted, and a token is all that proves who speaks",
+		    "set an Encrypt Key on the application's page, under Encryption Strategy, and here");
+	else if (webhook && c->lark_event_verification_token.len == 0)
+		doctor_note(d, "Feishu", FINDING_WARNING, "LARK_EVENT_VERIFICATION_TOKEN is not set: webhooks are not compared with it",
+		    "set it to what the application's page shows under Encryption Strategy");
+	else
+		doctor_note(d, "Feishu", FINDING_OK, arena_printf(d->arena, "%s, %s", webhook ? "webhook" : "no webhook",
+		    app && !slice_is(c->lark_connection, "off") ? "long connection" : "no long connection"), NULL);
+}
+
 /* Only loopback may go without TLS. */
 static bool is_loopback(const char *listen)
 {
@@ -298,6 +322,7 @@ static void check_service(struct doctor *d)
 doctor_check *const doctor_checks[] = {
 	check_settings,
 	check_tencent,
+	check_feishu,
 	check_data_dir,
 	check_files,
 	check_disk,

@@ -352,7 +352,7 @@ END_TEST
 static const struct { int status; const char *body; enum answer_class is; } endpoints[] = {
 	{200, URL("wss://h/ws?a=b&service_id=7"), ANSWER_OK},
 	{200, URL("wss://h/ws?service_id=x"), ANSWER_RETRY}, {200, URL("wss://h/ws"), ANSWER_RETRY},
-	{200, URL("ws://h/ws?service_id=7"), ANSWER_RETRY}, {200, URL("wss://h/ w?service_id=7"), ANSWER_RETRY},
+	{200, URL("ws://h/ws?service_id=7"), ANSWER_OK}, {200, URL("http://h/ws?service_id=7"), ANSWER_RETRY}, {200, URL("wss://h/ w?service_id=7"), ANSWER_RETRY},
 	{200, URL("wss://h/?service_id=99999999999"), ANSWER_RETRY},
 	{200, "{\"code\":1}", ANSWER_RETRY}, {200, "{\"code\":1000040343}", ANSWER_RETRY}, {200, "{\"code\":0}", ANSWER_RETRY},
 	{200, "{\"code\":403}", ANSWER_CONFIG}, {200, "{\"code\":514}", ANSWER_CONFIG}, {200, "{\"code\":1000040350}", ANSWER_CONFIG},
