@@ -32,7 +32,7 @@ CORP_PER_MINUTE = 10
 MESSAGES = {190300: "timestamp expired", 190301: "replay request", 190303: "secret id or app id or sdk id unknown",
             190310: "api call frequency exceeded", 200001: "missing header", 200003: "signature invalid", 200005: "body is not json",
             200006: "bad parameter", 190004: "bad parameter", 10001: "invalid parameter", 9002: "bad meeting id", 9003: "MEETING NOT EXIST",
-            9042: "no permission", 20001: "user does not exist", 4051: "record deleted", 10000: "internal error",
+            9042: "no permission", 9061: "meeting query too frequent", 20001: "user does not exist", 4051: "record deleted", 10000: "internal error",
             400012: "generating"}
 
 ROUTES = []
@@ -63,9 +63,10 @@ class Tencent(Webhooks, frame.Vendor):
            "file": "what an address leads to"}
     sends = {"webhook": "an event"}
     # paragraphs_max: how many a page of a transcript has at most, where no limit is asked for; 0 = all of them.
+    # limit_code: of the fault `limit`; 190310 lasts until the minute is over, 9061 a moment.
     options = {"secret_id": "AKIDsimulated0000000001", "secret_key": "simulatedSecretKey000001", "app_id": "200000001",
                "sdk_id": "10000000001", "token": "SimulatedToken0000000001",
-               "aes_key": "c2ltdWxhdGVkLXRlbmNlbnQtbWVldGluZy1hZXMtaz0", "paragraphs_max": "0"}
+               "aes_key": "c2ltdWxhdGVkLXRlbmNlbnQtbWVldGluZy1hZXMtaz0", "paragraphs_max": "0", "limit_code": "190310"}
 
     def started(self):
         self.people = {p["userid"]: world.Person(i, **p) for i, p in enumerate(world.PEOPLE)}
@@ -120,7 +121,7 @@ class Tencent(Webhooks, frame.Vendor):
     def limited(self, request):
         if request.path.startswith("/files/"):
             return Answer(503, {"Content-Type": "application/xml", "Retry-After": "1"}, "<Error><Code>SlowDown</Code></Error>")
-        return self.error(190310)
+        return self.error(int(self.option["limit_code"]))
 
     def judge(self, request):
         """(code, why) of what is wrong with its headers, or (None, None)."""
