@@ -134,6 +134,7 @@ static const char *host(void *state)
 
 static const struct effect effects[] = {
 	EFFECT("tencent.participants", tencent_fetch_participants),
+	EFFECT("tencent.records", tencent_compare_records),
 	EFFECT("tencent.transcript", tencent_fetch_transcript),
 	EFFECT("tencent.summary", tencent_fetch_summary),
 	EFFECT("tencent.minutes", tencent_fetch_minutes),

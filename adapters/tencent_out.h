@@ -2,7 +2,7 @@
  * Tencent Meeting out: what the files of adapters/tencent_*.c that ask the
  * vendor's REST interface have in common. Which event asks for which effect is in projections/effects.sql:
  *
- *     meeting.ended        participants
+ *     meeting.ended        participants; after a while, the list of recordings
  *     recording.completed  participants; of each file: recording, transcript, summary, minutes, topics
  *     transcript.ready     transcript of each file, once more
  *     summary.ready        summary, minutes.ready  minutes; likewise
@@ -71,6 +71,15 @@ bool tencent_people_of_meeting(struct effect_call *call, const struct tencent_re
  * comes out of tencent_person_identity() of the person filled in here.
  */
 void tencent_speaker(const struct tencent_people *people, const struct tencent_paragraph *p, struct event_person *ret);
+
+/* ---- tencent_links.c ---------------------------------------------------------------------- */
+
+/* Accounts whose proven number is that of somebody in the list. 0, or ERR_* of a query or the log: to be done again. */
+int tencent_link_people(struct effect_call *call, struct slice meeting_id, const struct tencent_participant *items, size_t n);
+
+/* ---- tencent_records.c -------------------------------------------------------------------- */
+
+void tencent_compare_records(struct effect_call *calls, size_t n);
 
 /* ---- tencent_texts.c ------------------------------------------------------------------------ */
 

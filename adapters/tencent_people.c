@@ -158,6 +158,8 @@ void tencent_fetch_participants(struct effect_call *calls, size_t n)
 	for (size_t i = 0; rc == 0 && i < list.n; i += PORTION)
 		rc = append_portion(call, &told, list.items + i, list.n - i < PORTION ? list.n - i : PORTION);
 	if (rc == 0)
+		rc = tencent_link_people(call, told.meeting_id, list.items, list.n);
+	if (rc == 0)
 		rc = fetched(call, &told, &list);
 	tencent_store_outcome(call, rc, 1);
 }

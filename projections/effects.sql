@@ -213,6 +213,17 @@ where :platform = 'TENCENT_MEETING' and :meeting_id is not null
 	and exists (select 1 from effect_switches where effect = 'tencent.participants' and enabled = 1)
 on conflict (id) do nothing;
 
+-- on meeting.ended
+/* Tencent Meeting: recordings whose completion never arrives. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'tencent.records', ''), 'tencent.records', 'tencent',
+	:meeting_id || coalesce('/' || :sub_meeting_id, '') || '/records', :position, :type, :stream, 2,
+	(select coalesce(max(turn), 0) + 1 from effects), :time + 60000, :time, :time, :time
+where :platform = 'TENCENT_MEETING'
+	and exists (select 1 from effect_switches where effect = 'tencent.records' and enabled = 1)
+on conflict (id) do nothing;
+
 -- on object.stored
 insert into recording_objects (object, recording, cause, position, stream)
 select :object_id, :recording_id, :id, :position, :stream where :recording_id is not null

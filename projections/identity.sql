@@ -429,6 +429,10 @@ select id, password_hash as "passwordHash", active as "active:bool", deleted_at 
 	credentials_version as "credentialsVersion:int"
 from users where username_claim = :claim or email_claim = :claim or phone_claim = :claim;
 
+-- query verified_phones
+select id, country_code as "countryCode", phone from users
+where id > :after and phone is not null and phone_verified_at is not null and deleted_at is null order by id limit :limit;
+
 -- query account_by_legacy_claim
 /* For tokens of the system replaced. */
 select id from users where legacy_claim = :claim;

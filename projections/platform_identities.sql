@@ -1,7 +1,7 @@
 -- Who people are on the meeting platforms, and whose account here that is.
 --
 -- An identity appears when a meeting event names it; its id is the subject id its fields are sealed under, the one
--- attendance shows as ptUserId. Somebody links it to an account; the platforms do not say enough to do so safely.
+-- attendance shows as ptUserId. Somebody links it to an account, or a telephone number does that both sides vouch for.
 
 -- table
 create table identities (

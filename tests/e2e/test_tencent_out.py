@@ -4,8 +4,10 @@ against the simulator, which judges each request as the vendor does."""
 
 import json
 import unittest
+import zlib
 
 from harness import Server, eventually, lulab
+from people import DevServer, LaterServer, People, with_clock
 from simulator import Simulator
 
 TEXTS = ("tencent.transcript", "tencent.summary", "tencent.minutes", "tencent.topics")
@@ -16,10 +18,10 @@ def settings(sim, **more):
 
 
 class OutCase(unittest.TestCase):
-    def start(self, options=None, **env):
+    def start(self, options=None, kind=Server, **env):
         self.sim = Simulator(vendors=("tencent",), options=options).start()
         self.addCleanup(self.sim.stop)
-        self.server = Server(env=settings(self.sim, **env)).start()
+        self.server = kind(env=settings(self.sim, **env)).start()
         self.addCleanup(lambda: self.server.__exit__(None, None, None))
 
     def get(self, path, status=200):
@@ -30,11 +32,23 @@ class OutCase(unittest.TestCase):
     def data(self, path):
         return self.get(path)["data"]
 
+    def webhook(self):
+        return "http://127.0.0.1:%d/webhooks/tencent" % self.server.port
+
     def meeting(self, **how):
-        return self.sim.command("tencent", "meeting", webhook="http://127.0.0.1:%d/webhooks/tencent" % self.server.port, **how)
+        return self.sim.command("tencent", "meeting", webhook=self.webhook(), **how)
+
+    def tell(self, meeting, name, **more):
+        """One more delivery about a meeting there was."""
+        item = {"operate_time": 1796000000000, "operator": {"userid": "zhang.wei"},
+                "meeting_info": {"meeting_id": meeting["meeting_id"], "creator": {"userid": "zhang.wei"}}, **more}
+        return self.sim.command("tencent", "send", webhook=self.webhook(),
+                                event={"event": name, "trace_id": "%032x" % zlib.crc32(repr(item).encode()), "payload": [item]})
 
     def effects(self, **filters):
-        return self.data("/api/v1/effects?limit=100&" + "&".join("%s=%s" % f for f in filters.items()))
+        """All but the one that looks for lost recordings a while after a meeting."""
+        rows = self.data("/api/v1/effects?limit=100&" + "&".join("%s=%s" % f for f in filters.items()))
+        return [e for e in rows if e["effect"] != "tencent.records"]
 
     def settled(self, n=None, final=("DONE",)):
         """All effects, once each has ended; n: there are so many."""
@@ -90,7 +104,7 @@ class Flow(OutCase):
 
     def test_people_come_from_the_list_alone(self):
         self.start()
-        people = [{"userid": "chef", "user_name": "主持人"}] + [{"userid": "p%d" % i, "user_name": "人%d" % i, "visits": 2}
+        people = [{"userid": "zhang.wei", "user_name": "主持人"}] + [{"userid": "p%d" % i, "user_name": "人%d" % i, "visits": 2}
                                                             for i in range(120)]
         meeting = self.meeting(people=people, events=["meeting.end"])
         self.settled(1)
@@ -98,16 +112,9 @@ class Flow(OutCase):
         self.assertEqual((fetched["stays"], fetched["people"], fetched["pages"]), (241, 121, 3))
         path = "/api/v1/meetings/%s/participants?limit=1" % self.data("/api/v1/meetings")[0]["id"]
         eventually(lambda: self.get(path)["pagination"]["total"] == 241)
-        self.sim.command("tencent", "send", webhook="http://127.0.0.1:%d/webhooks/tencent" % self.server.port,
-                         event=self.event_again(meeting))
+        self.tell(meeting, "meeting.end", meeting_end_type=0)
         self.settled(2)
         self.assertEqual(len(self.events("participants.fetched")), 1)
-
-    @staticmethod
-    def event_again(meeting):
-        return {"event": "meeting.end", "trace_id": "f" * 32, "payload": [{
-            "operate_time": 1796000000000, "operator": {"userid": "chef"}, "meeting_end_type": 0,
-            "meeting_info": {"meeting_id": meeting["meeting_id"], "creator": {"userid": "chef"}}}]}
 
     def test_what_comes_before_its_recording_is_matched(self):
         self.start()
@@ -120,6 +127,38 @@ class Flow(OutCase):
         self.assertEqual(sorted(t["speakersKnown"] for t in recording["transcripts"]), [False, True])
         said = self.data("/api/v1/recordings/%s/transcript?limit=1" % recording["id"])
         self.assertEqual((said["speakersKnown"], said["paragraphs"][0]["speakerName"]), (True, "张伟"))
+
+
+    @with_clock
+    def test_what_nobody_told_of_is_found(self):
+        self.start(kind=LaterServer)
+        # Its completion is never delivered.
+        meeting = self.sim.command("tencent", "meeting")
+        self.tell(meeting, "meeting.end", meeting_end_type=0)
+        self.server.later(61)
+        told = eventually(lambda: self.events("recording.completed"))[0]
+        self.assertEqual(told["data"]["vendor_event"], "records.list")
+        self.settled()
+        recording = eventually(lambda: (lambda r: r["transcripts"] and r)(self.recording(meeting)))
+        self.assertEqual((recording["status"], len(recording["transcripts"])), ("COMPLETED", 1))
+
+
+class Linking(People, OutCase):
+    def test_a_proven_number_links_and_a_person_has_the_last_word(self):
+        self.start(kind=DevServer)
+        self.send("13800000002", countryCode="+86")
+        user = self.call("POST", "/api/auth/register", {"type": "phone_code", "phone": "13800000002", "countryCode": "+86",
+                         "code": self.server.code("+8613800000002")}, status=201).json["user"]
+        meeting = self.meeting(events=["meeting.end"])
+        self.settled()
+        link = eventually(lambda: self.data("/api/v1/users/%s/platform-identities" % user["id"]))
+        self.assertEqual([i["displayName"] for i in link], ["李娜"])
+        self.assertEqual(self.get("/api/v1/platform-identities?linked=YES")["pagination"]["total"], 1)
+        path = "/api/v1/platform-identities/%s/user" % link[0]["id"]
+        self.call("DELETE", path, token=self.server.admin_token(), status=204)
+        self.tell(meeting, "meeting.end", meeting_end_type=0)
+        self.settled(2)
+        self.assertEqual(self.get("/api/v1/platform-identities?linked=YES")["pagination"]["total"], 0)
 
 
 class Trouble(OutCase):
