@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "net/http_client.h"
+#include "object_store.h"
 #include "vendor_call.h"
 
 #define NEVER_MADE_TRIES 6 /* after 1, 5, 15, 60 and 60 minutes */
@@ -13,6 +14,10 @@
 /* 80 % of the 10 requests a second that the vendor's default budget has (vendor-protocols 1.3). */
 static const struct effect_lane lane = {.name = "tencent", .class = EFFECT_HARMLESS, .concurrency = 4, .per_minute = 480,
     .burst = 16, .base_ms = 500, .cap_ms = 300000, .tries_max = 12, .age_max_ms = 86400000};
+
+/* Downloads: long, few at a time, and gone on with where they were. */
+static const struct effect_lane files_lane = {.name = "tencent_files", .class = EFFECT_HARMLESS, .concurrency = 2,
+    .per_minute = 60, .burst = 8, .base_ms = 500, .cap_ms = 300000, .tries_max = 20, .age_max_ms = 3 * INT64_C(86400000)};
 
 /* ---- what asks --------------------------------------------------------------------------- */
 
@@ -128,11 +133,20 @@ static const char *host(void *state)
 	return t->rest.base_url;
 }
 
+static const char *no_store(void *state)
+{
+	const struct tencent_out *t = state;
+
+	return object_store_current(t->app) == NULL ? object_store_unready(t->app) : NULL;
+}
+
 #define EFFECT(called, fn) \
 	{.name = (called), .lane = &lane, .run = (fn), .wanted = wanted, .host = host, .thread_open = vendor_thread_open, \
 	    .thread_close = vendor_thread_close}
 
 static const struct effect effects[] = {
+	{.name = "tencent.recording", .lane = &files_lane, .run = tencent_fetch_recording, .wanted = wanted, .off = no_store,
+	    .thread_open = vendor_thread_open, .thread_close = vendor_thread_close},
 	EFFECT("tencent.participants", tencent_fetch_participants),
 	EFFECT("tencent.records", tencent_compare_records),
 	EFFECT("tencent.transcript", tencent_fetch_transcript),

@@ -77,6 +77,10 @@ void tencent_speaker(const struct tencent_people *people, const struct tencent_p
 /* Accounts whose proven number is that of somebody in the list. 0, or ERR_* of a query or the log: to be done again. */
 int tencent_link_people(struct effect_call *call, struct slice meeting_id, const struct tencent_participant *items, size_t n);
 
+/* ---- tencent_recording.c ------------------------------------------------------------------ */
+
+void tencent_fetch_recording(struct effect_call *calls, size_t n);
+
 /* ---- tencent_records.c -------------------------------------------------------------------- */
 
 void tencent_compare_records(struct effect_call *calls, size_t n);

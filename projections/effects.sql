@@ -182,7 +182,8 @@ select effect_id(:id, w.effect, file.value ->> 'record_file_id'), w.effect, w.la
 	(file.value ->> 'record_file_id') || '/' || w.part, :position, :type, :stream, 1,
 	(select coalesce(max(turn), 0) + 1 from effects) + file.key * 8 + w.n, :time, :time, :time, :time
 from json_each(:recording_files) as file
-join (select 'tencent.transcript' as effect, 'tencent' as lane, 'transcript' as part, 1 as n
+join (select 'tencent.recording' as effect, 'tencent_files' as lane, 'file' as part, 0 as n
+	union all select 'tencent.transcript', 'tencent', 'transcript', 1
 	union all select 'tencent.summary', 'tencent', 'summary', 2
 	union all select 'tencent.minutes', 'tencent', 'minutes', 3
 	union all select 'tencent.topics', 'tencent', 'topics', 4) as w

@@ -193,6 +193,9 @@ update recordings set updated_at = max(updated_at, :time) where id = :recording_
 /* Somebody told that it is complete, or that it was deleted or failed. */
 select r.id from recordings as r where r.id = :id and (r.rank > 1 or r.deleted_at is not null);
 
+-- query recording_is_stored
+select id from stored_files where recording = :id limit 1;
+
 -- query transcript_of_recording
 /* The one to be read: voices told apart, and the newest. Without one only the recording's own columns are there. */
 select r.id as "recordingId", t.id, t.source, t.language, t.speakers_known as "speakersKnown:bool",

@@ -78,7 +78,8 @@ class Tencent(Webhooks, frame.Vendor):
         return {"TENCENT_MEETING_SECRET_ID": self.option["secret_id"], "TENCENT_MEETING_SECRET_KEY": self.option["secret_key"],
                 "TENCENT_MEETING_APP_ID": self.option["app_id"], "TENCENT_MEETING_SDK_ID": self.option["sdk_id"],
                 "TENCENT_MEETING_TOKEN": self.option["token"], "TENCENT_MEETING_ENCODING_AES_KEY": self.option["aes_key"],
-                "TENCENT_MEETING_BASE_URL": self.url, "USER_ID": "zhang.wei"}
+                "TENCENT_MEETING_BASE_URL": self.url, "USER_ID": "zhang.wei",
+                "LULAB_FETCH_ADDRESSES": "127.0.0.1"}
 
     # ---- who asks, and is it allowed ----
 
