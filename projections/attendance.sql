@@ -153,6 +153,9 @@ select s.person as "ptUserId", nullif(substr(p.name_latest, 17), '') as "display
 from stays as s left join people as p on p.meeting = s.meeting and p.person = s.person
 where s.meeting = :id and s.room = 'MEETING' group by s.person order by min(s.at), s.person;
 
+-- query meetings_of_person
+select meeting, max(at) as "at:int" from stays where person = :person group by meeting order by 2 desc limit 200;
+
 -- list participants
 --   filter meetingId = s.meeting, ptUserId = s.person
 --   filter room = s.room MEETING|WAITING_ROOM|WAITING_FOR_HOST

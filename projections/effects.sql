@@ -124,6 +124,131 @@ on conflict (effect) do update set enabled = 1, since = excluded.since;
 insert into effect_switches (effect, enabled, since) values (:effect, 0, :time)
 on conflict (effect) do update set enabled = 0, since = excluded.since;
 
+-- on meeting.*
+/* Feishu's tables: a row is written as it is when its turn comes, so one that waits already is enough. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.user' as effect, :operator_subject as key union all
+		select 2, 'lark.user', :creator_subject union all
+		select 3, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on participant.joined
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.user' as effect, :operator_subject as key union all
+		select 2, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on participant.listed
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.user' as effect, :person_subject as key) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on recording.completed
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select file.key + 1 as n, 'lark.recording' as effect, row_id('file', :platform, file.value ->> 'record_file_id') as key
+		from json_each(:recording_files) as file) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on transcript.stored, summary.stored
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.recording' as effect, :recording_id as key) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on summary.generated
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.summary' as effect, row_id('summary', :person_id, :recording_id) as key
+		where :kind = 'PARTICIPANT' and :person_id is not null and :recording_id is not null) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on privacy.erasure.completed
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.user' as effect, :subject_id as key) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on lark.row_synced, lark.row_conflict
+/* Rows that name this one in a link, which has a record to be named by now. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select other.key + 1 as n, 'lark.' || lower(other.value ->> 'table') as effect, other.value ->> 'row' as key
+		from json_each(:dependents) as other) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on lark.conflict_resolved
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.' || lower(:table) as effect, :row as key) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
+	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
+on conflict (id) do nothing;
+
+-- on meeting.ended
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, want.effect, want.key), want.effect, 'lark_message', want.key, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
+from effect_switches as s cross join (
+		select 1 as n, 'lark.meeting_card' as effect, row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) as key) as want on want.effect = s.effect
+where s.enabled = 1 and want.key is not null
+on conflict (id) do nothing;
+
+-- on lark.message_requested
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'lark.message', ''), 'lark.message', 'lark_message', :receiver_digest, :position, :type, :stream, 0,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :not_after_ms, :time, :time, :time
+where exists (select 1 from effect_switches where effect = 'lark.message' and enabled = 1)
+on conflict (id) do nothing;
+
 -- on verification.requested
 insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
 	created_at, updated_at)

@@ -753,6 +753,7 @@ from (
 	select 'api_keys:manage' as code, 'Manage API keys of others' as name
 	union all values ('departments:read', 'See departments'), ('departments:write', 'Change departments'),
 	('effects:manage', 'Try effects again, drop them, hold lanes'), ('effects:read', 'See effects'), ('events:read', 'Read the log and its proofs'),
+	('lark:manage', 'Decide about rows of Feishu, send messages there'), ('lark:read', 'See rows of Feishu'),
 	('identities:read', 'See platform identities'), ('identities:write', 'Link platform identities'),
 	('meetings:read', 'See meetings'), ('members:read', 'See members'), ('members:write', 'Change memberships'),
 	('metrics:read', 'See measurements'), ('orgs:read', 'See organisations'), ('orgs:write', 'Change organisations'),

@@ -255,6 +255,15 @@ from meeting_rows where id = :id;
 -- query meeting_stream
 select platform, meeting_id as "meetingId", sub_meeting_id as "subMeetingId", stream from meeting_rows where id = :id;
 
+-- query meeting_to_share
+select id, platform, meeting_id as "meetingId", iif(sub_meeting_id = '__ROOT__', null, sub_meeting_id) as "subMeetingId",
+	nullif(substr(title_latest, 17), '') as "title", nullif(substr(code_latest, 17), '') as "code",
+	nullif(substr(type_latest, 17), '') as "type", nullif(substr(creator_latest, 17), '') as "creator",
+	cast(coalesce(nullif(substr(scheduled_start_latest, 17), ''), first_started_at) as integer) as "start:int",
+	cast(coalesce(nullif(substr(scheduled_end_latest, 17), ''), last_ended_at) as integer) as "end:int",
+	first_started_at as "startedAt:int", last_ended_at as "endedAt:int", participant_count as "people:int"
+from meetings where id = :id;
+
 -- query meeting_people
 select person as "ptUserId", nullif(substr(name_latest, 17), '') as "displayName", joined as "joined:bool"
 from meeting_people where meeting = :id order by person;

@@ -41,6 +41,13 @@ select :operator_subject, :platform, latest(coalesce(:operate_at_ms, :time), :op
 	coalesce(:operate_at_ms, :time), coalesce(:operate_at_ms, :time)
 where :operator_subject is not null;
 
+-- on meeting.*
+insert into identities (id, platform, user_id_latest, union_id_latest, name_latest, first_seen_at, last_seen_at)
+select :creator_subject, :platform, latest(coalesce(:operate_at_ms, :time), :creator_userid),
+	latest(coalesce(:operate_at_ms, :time), :creator_uuid), latest(coalesce(:operate_at_ms, :time), :creator_user_name),
+	coalesce(:operate_at_ms, :time), coalesce(:operate_at_ms, :time)
+where :creator_subject is not null;
+
 -- on participant.admitted, participant.moved_to_waiting_room
 insert into identities (id, platform, user_id_latest, union_id_latest, name_latest, first_seen_at, last_seen_at)
 select :to_operator_subject, :platform, latest(coalesce(:operate_at_ms, :time), :to_operator_userid),

@@ -47,6 +47,7 @@ static const struct {
 	const char *query; /* that answers one of them and tells more than the list; NULL: none does */
 } rows[] = {
 	{"Effect", "EffectList", "effects", NULL},
+	{"LarkRow", "LarkRowList", "lark_rows", NULL},
 	{"Login", "LoginList", "logins", NULL},
 	{"Meeting", "MeetingList", "meetings", NULL},
 	{"Participant", "ParticipantList", "participants", NULL},

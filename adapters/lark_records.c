@@ -1,0 +1,369 @@
+/*
+ * Records of Feishu's tables, many at once: is the table as we need it, what is there,
+ * and writing. See lark_rows.c; on its lane's one thread.
+ *
+ * A new record is a request of its own, whose client_token is the effect's id: when its answer is lost, the same
+ * effect asks the same again, and the vendor makes one record of both, whatever else is to be written by then.
+ */
+#include "lark_out.h"
+
+#include <time.h>
+
+#include "base/codec.h"
+#include "base/err.h"
+
+#define COLUMNS_LIFE_US (600 * INT64_C(1000000))
+#define WRITE_GAP_US 25000 /* 80 % of 50 a second */
+#define READ_GAP_US 62500  /* and of 20 */
+#define PAGES_MAX 20
+#define BODY_MAX ((size_t)32 << 20)
+
+/* ---- asking Feishu ----------------------------------------------------------------------- */
+
+/* The vendor counts each second. Only this thread asks about tables. */
+static void pace(struct lark_out *out, int64_t gap_us)
+{
+	const struct clock *clock = out->app->clock;
+	int64_t wait_us = out->asked_at_us + gap_us - clock_monotonic_us(clock);
+
+	if (out->asked_at_us != 0 && wait_us > 0 && wait_us <= gap_us)
+		nanosleep(&(struct timespec){.tv_nsec = wait_us * 1000}, NULL);
+	out->asked_at_us = clock_monotonic_us(clock);
+}
+
+/* tail: behind the table's path. Whatever stops one request stops those after it. */
+static void ask(struct lark_sync *s, enum lark_table table, const char *method, const char *tail, struct slice body, bool acts,
+    struct lark_reply *ret)
+{
+	struct lark_ask a = {.method = method, .body = body, .acts = acts};
+
+	a.path = arena_printf(s->arena, "/open-apis/bitable/v1/apps/%.*s/tables/%.*s/%s", SLICE_ARG(s->out->app_token),
+	    SLICE_ARG(s->out->table_ids[table]), tail);
+	if (a.path == NULL) {
+		*ret = (struct lark_reply){.rc = ERR_NOMEM};
+		return;
+	}
+	pace(s->out, acts ? WRITE_GAP_US : READ_GAP_US);
+	lark_ask(s->out->client, s->rows[0].call, &a, ret);
+	if (ret->rc != 0 || ret->answer.is == ANSWER_CONFIG || ret->answer.is == ANSWER_LIMIT || ret->answer.code == 99991400) {
+		s->is_stopped = true;
+		s->stopped = *ret;
+		s->stopped.unknown = false; /* of the others nothing was sent */
+	}
+}
+
+static void end(struct lark_row *row, const struct lark_reply *reply)
+{
+	lark_outcome(row->call, reply);
+	row->is_over = true;
+}
+
+/* Nothing came of these: the reply to what was asked for all of them. */
+static void end_all(struct lark_row *rows, size_t n, const struct lark_reply *reply)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!rows[i].is_over)
+			end(&rows[i], reply);
+}
+
+/* An answer that says it went well, and makes no sense. */
+static void make_malformed(struct lark_reply *reply, int rc)
+{
+	reply->rc = rc == ERR_NOMEM ? ERR_NOMEM : 0;
+	reply->answer.is = ANSWER_RETRY;
+}
+
+/* ---- what the table has ---------------------------------------------------------------------- */
+
+static bool read_columns(struct lark_sync *s, enum lark_table t, struct lark_reply *reply)
+{
+	struct lark_columns *columns = &s->out->columns[t];
+	struct slice next = SLICE("");
+
+	*columns = (struct lark_columns){.read_at_us = clock_monotonic_us(s->app->clock)};
+	for (int page = 0; page < PAGES_MAX; page++) {
+		struct buf token = BUF_INIT(4096);
+		const char *tail;
+		int rc;
+
+		percent_encode(&token, next);
+		tail = next.len == 0 ? "fields?page_size=100"
+		                     : arena_printf(s->arena, "fields?page_size=100&page_token=%.*s", SLICE_ARG(buf_slice(&token)));
+		buf_finish(&token);
+		ask(s, t, "GET", tail == NULL ? "fields" : tail, SLICE(""), false, reply);
+		if (!lark_went_well(reply))
+			return false;
+		rc = lark_columns_read(t, reply->answer.data, s->arena, columns->there, &next);
+		if (rc != 0) {
+			make_malformed(reply, rc);
+			return false;
+		}
+		if (next.len == 0)
+			break;
+	}
+	columns->known = true;
+	return true;
+}
+
+/* Does the table take our rows? Else all of them wait for a person who changes it. */
+bool lark_records_fit(struct lark_sync *s, enum lark_table t, struct lark_row *rows, size_t n)
+{
+	struct lark_columns *columns = &s->out->columns[t];
+	const struct lark_column *unfit;
+	struct lark_reply reply;
+	const char *says;
+
+	if (s->is_stopped) {
+		end_all(rows, n, &s->stopped);
+		return false;
+	}
+	if (!columns->known || clock_monotonic_us(s->app->clock) - columns->read_at_us > COLUMNS_LIFE_US) {
+		if (!read_columns(s, t, &reply)) {
+			end_all(rows, n, &reply);
+			return false;
+		}
+	}
+	unfit = lark_columns_unfit(t, columns->there);
+	if (unfit == NULL)
+		return true;
+	columns->known = false; /* looked at again by the next try */
+	says = arena_printf(s->arena, "The table of %s lacks the field %s, or it is of another type (%d is wanted).",
+	    lark_tables[t].setting, unfit->name, (int)unfit->type);
+	for (size_t i = 0; i < n; i++)
+		if (!rows[i].is_over)
+			lark_row_end(&rows[i], EFFECT_REFUSED, "table", says);
+	return false;
+}
+
+/* ---- what is there -------------------------------------------------------------------------------- */
+
+static const struct lark_field *field_of(const struct lark_row *row, const char *name)
+{
+	for (size_t i = 0; i < row->n; i++)
+		if (slice_is(row->fields[i].name, name))
+			return &row->fields[i];
+	return NULL;
+}
+
+/* All columns of the key are the same; one that the row leaves empty is empty there, too. */
+static bool has_key(struct lark_sync *s, const struct lark_row *row, struct json_value there)
+{
+	for (const struct lark_column *c = lark_tables[row->table].columns; c->name != NULL; c++) {
+		const struct lark_field *f = c->is_key ? field_of(row, c->name) : NULL;
+		struct slice ours = SLICE(""), theirs = SLICE("");
+
+		if (!c->is_key)
+			continue;
+		if ((f != NULL && lark_said(f, s->arena, &ours) != 0) || lark_said_there(there, c, s->arena, &theirs) != 0 ||
+		    !slice_eq(ours, theirs))
+			return false;
+	}
+	return true;
+}
+
+static void note_found(struct lark_sync *s, struct lark_row *rows, size_t n, const struct lark_records *found)
+{
+	for (size_t k = 0; k < found->n; k++) {
+		for (size_t i = 0; i < n; i++) {
+			struct lark_row *row = &rows[i];
+
+			/* The first of several is ours: the vendor gives the oldest first. */
+			if (row->is_over || row->record_id.len > 0 || !has_key(s, row, found->items[k].fields))
+				continue;
+			row->record_id = found->items[k].record_id;
+			row->there = found->items[k].fields;
+			row->was_found = true;
+		}
+	}
+}
+
+/* By the key: rows whose record is not known. False: they have their outcome. */
+static bool search(struct lark_sync *s, enum lark_table t, struct lark_row *rows, size_t n)
+{
+	const struct lark_column *column = lark_tables[t].columns;
+	struct slice values[LARK_BATCH_MAX], next = SLICE("");
+	struct buf body = BUF_INIT(BODY_MAX);
+	struct lark_reply reply = {0};
+	size_t n_values = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct lark_field *f = rows[i].is_over || rows[i].record_id.len > 0 ? NULL : field_of(&rows[i], column->name);
+
+		if (f != NULL && n_values < LARK_BATCH_MAX && lark_said(f, s->arena, &values[n_values]) == 0)
+			n_values++;
+	}
+	if (n_values == 0)
+		return true;
+	reply.rc = lark_body_search_any(&body, t, column, values, n_values);
+	for (int page = 0; reply.rc == 0 && page < PAGES_MAX; page++) {
+		struct lark_records found;
+		struct buf token = BUF_INIT(4096);
+		const char *tail;
+		int rc;
+
+		percent_encode(&token, next);
+		tail = arena_printf(s->arena, "records/search?page_size=500%s%.*s", next.len > 0 ? "&page_token=" : "",
+		    SLICE_ARG(buf_slice(&token)));
+		buf_finish(&token);
+		ask(s, t, "POST", tail == NULL ? "" : tail, buf_slice(&body), false, &reply);
+		if (!lark_went_well(&reply))
+			break;
+		rc = lark_records_parse(reply.answer.data, s->arena, &found);
+		if (rc != 0) {
+			make_malformed(&reply, rc);
+			break;
+		}
+		note_found(s, rows, n, &found);
+		if (!found.more)
+			break;
+		next = found.page_token;
+	}
+	buf_finish(&body);
+	if (lark_went_well(&reply))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (!rows[i].is_over && rows[i].record_id.len == 0)
+			end(&rows[i], &reply);
+	return false;
+}
+
+/* Rows whose record is known. */
+static void get(struct lark_sync *s, enum lark_table t, struct lark_row *rows, size_t n)
+{
+	struct slice ids[LARK_BATCH_MAX];
+	struct buf body = BUF_INIT(BODY_MAX);
+	struct lark_records found = {0};
+	struct lark_reply reply = {0};
+	size_t n_ids = 0;
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		rows[i].was_known = !rows[i].is_over && rows[i].record_id.len > 0;
+		if (rows[i].was_known)
+			ids[n_ids++] = rows[i].record_id;
+	}
+	if (n_ids == 0)
+		return;
+	reply.rc = lark_body_ids(&body, ids, n_ids);
+	if (reply.rc == 0)
+		ask(s, t, "POST", "records/batch_get", buf_slice(&body), false, &reply);
+	if (lark_went_well(&reply)) {
+		rc = lark_written_parse(reply.answer.data, s->arena, &found);
+		if (rc != 0)
+			make_malformed(&reply, rc);
+	}
+	buf_finish(&body);
+	for (size_t i = 0; i < n; i++) {
+		if (!rows[i].was_known)
+			continue;
+		if (!lark_went_well(&reply)) {
+			end(&rows[i], &reply);
+			continue;
+		}
+		rows[i].is_gone = true;
+		for (size_t k = 0; k < found.n; k++) {
+			if (slice_eq(found.items[k].record_id, rows[i].record_id)) {
+				rows[i].there = found.items[k].fields;
+				rows[i].is_gone = false;
+			}
+		}
+	}
+}
+
+void lark_records_look(struct lark_sync *s, enum lark_table t, struct lark_row *rows, size_t n)
+{
+	get(s, t, rows, n);
+	search(s, t, rows, n);
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------- */
+
+/* True: there is a record. What the vendor says it has had already is looked for, and taken for ours. */
+static void create(struct lark_sync *s, struct lark_row *row)
+{
+	struct lark_write write = {.fields = row->writes, .n = row->n_writes};
+	struct buf body = BUF_INIT(BODY_MAX);
+	char token[LARK_CLIENT_TOKEN_LEN + 1];
+	struct lark_records made;
+	struct lark_reply reply = {0};
+	const char *tail;
+	int rc = lark_client_token(token, slice_str(row->call->id));
+
+	if (rc == 0)
+		rc = lark_body_create(&body, &write);
+	tail = arena_printf(s->arena, "records?client_token=%s", rc == 0 ? token : "");
+	if (rc == ERR_INVALID) {
+		lark_row_end(row, EFFECT_REFUSED, "field", "A value cannot be written to its field.");
+	} else {
+		reply.rc = tail == NULL ? ERR_NOMEM : rc;
+		if (reply.rc == 0)
+			ask(s, row->table, "POST", tail, buf_slice(&body), true, &reply);
+		if (reply.rc == 0 && (reply.answer.code == 1254608 || reply.answer.code == 1255006)) {
+			/* It was made, and is not to be seen yet. */
+			reply.answer.is = ANSWER_RETRY;
+		}
+		if (lark_went_well(&reply)) {
+			rc = lark_written_parse(reply.answer.data, s->arena, &made);
+			if (rc == 0 && made.n == 1)
+				row->record_id = made.items[0].record_id;
+			row->was_created = row->record_id.len > 0;
+			if (!row->was_created)
+				reply.unknown = true, reply.rc = ERR_MALFORMED;
+		}
+		if (!row->was_created)
+			end(row, &reply);
+	}
+	buf_finish(&body);
+}
+
+static void update(struct lark_sync *s, enum lark_table t, struct lark_row **rows, size_t n)
+{
+	struct lark_write writes[LARK_BATCH_MAX];
+	struct buf body = BUF_INIT(BODY_MAX);
+	struct lark_reply reply = {0};
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		writes[i] = (struct lark_write){rows[i]->record_id, rows[i]->writes, rows[i]->n_writes};
+	rc = lark_body_records(&body, writes, n);
+	reply.rc = rc == ERR_INVALID ? 0 : rc;
+	if (rc == ERR_INVALID)
+		reply.answer.is = ANSWER_REFUSED;
+	else if (rc == 0)
+		ask(s, t, "POST", "records/batch_update", buf_slice(&body), true, &reply);
+	buf_finish(&body);
+	if (reply.rc == 0 && reply.answer.is == ANSWER_REFUSED && n > 1) { /* one of them spoils it for all: which? */
+		for (size_t i = 0; i < n; i++)
+			update(s, t, &rows[i], 1);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		rows[i]->was_written = lark_went_well(&reply);
+		if (!rows[i]->was_written)
+			end(rows[i], &reply);
+	}
+}
+
+void lark_records_write(struct lark_sync *s, enum lark_table t, struct lark_row *rows, size_t n)
+{
+	struct lark_row *changed[LARK_BATCH_MAX];
+	size_t n_changed = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct lark_row *row = &rows[i];
+
+		if (row->is_over || row->n_writes == 0)
+			continue;
+		if (s->is_stopped)
+			end(row, &s->stopped);
+		else if (row->record_id.len == 0)
+			create(s, row);
+		else
+			changed[n_changed++] = row;
+	}
+	if (n_changed > 0 && s->is_stopped)
+		for (size_t i = 0; i < n_changed; i++)
+			end(changed[i], &s->stopped);
+	else if (n_changed > 0)
+		update(s, t, changed, n_changed);
+}

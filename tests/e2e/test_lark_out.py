@@ -1,0 +1,388 @@
+#!/usr/bin/env python3
+"""Feishu out: rows of the tables are kept in step and messages sent, each once, against the simulator of the vendor."""
+
+import json
+import unittest
+
+from admin_case import AdminCase
+from harness import Server, eventually, lulab, meeting_event
+from simulator import Simulator
+
+MEETING = "tblSimMeeting"
+CHAT = "oc_simulatedChat01"
+
+
+def person(n, **more):
+    return {"userid": "user-%d" % n, "user_name": "与会者%d" % n, "uuid": "uuid-%d" % n, "instance_id": "1",
+            "ms_open_id": "ms-%d" % n, **more}
+
+
+class LarkCase(AdminCase):
+    options = {}
+    env = {}
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+    def setUp(self):
+        type(self).made = 0
+        self.sim = Simulator(vendors=["lark"], options={"lark.rates": 0, **self.options})
+        self.sim.__enter__()
+        self.addCleanup(lambda: self.sim.__exit__(None, None, None))
+        self.server = Server(env={**self.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20", "LULAB_EFFECTS_BREAKER": "50",
+                                  "LULAB_EFFECTS_BATCH_WAIT": "20", **self.env}).start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+
+    def happens(self, name, n=1, at=None, people=None, **info):
+        """One event of meeting m-n, by person 1 who made it."""
+        meeting = "m-%s" % n
+        event = meeting_event(name, trace_id="%s-%s-%d" % (name, n, type(self).made), meeting_id=meeting,
+                              operator=people or person(1), operate_time=at or 1767051029171,
+                              meeting_info={"creator": person(1), "subject": "第%s次会议" % n, **info})
+        type(self).made += 1
+        answer = self.server.post_event(event)
+        self.assertEqual(answer.status, 200, answer.body)
+
+    def newest(self, path, **more):
+        """The rows of a list that has seen all there is in the log."""
+        return self.server.json(path + "?limit=100&" + "&".join("%s=%s" % p for p in more.items()),
+                                headers={"Lulab-Min-Position": "newest"})["data"]
+
+    def effects(self, **more):
+        return self.newest("/api/v1/effects", **more)
+
+    def until_quiet(self, lane="lark_table"):
+        """All of the lane has ended, what was asked for just now included."""
+        def done():
+            rows = self.effects(lane=lane)
+            return rows and all(r["state"] in ("DONE", "DEAD", "FAILED", "CANCELLED") for r in rows) and rows
+        return eventually(done)
+
+    def records(self, table):
+        return self.sim.command("lark", "records", table=table)
+
+    def rows(self, **more):
+        return self.newest("/api/v1/lark/rows", **more)
+
+    def acts(self, did, **like):
+        return self.sim.acts("lark", did=did, **like)
+
+    def conflicts(self):
+        return self.newest("/api/v1/lark/conflicts")
+
+
+class Rows(LarkCase):
+    def test_a_meeting_and_its_people(self):
+        self.happens("meeting.started")
+        self.happens("meeting.participant-joined", people=person(2), at=1767051030000)
+        self.until_quiet()
+        eventually(lambda: len(self.records("MEETING")[0].get("participants", [])) == 2)
+        self.until_quiet()
+        people = {p["uuid"]: p for p in self.records("USER")}
+        self.assertEqual(sorted(people), ["uuid-1", "uuid-2"])
+        one = people["uuid-1"]
+        self.assertEqual((one["userid"], one["user_name"], one["is_enterprise_user"]), ("user-1", "与会者1", True))
+        meetings = self.records("MEETING")
+        self.assertEqual(len(meetings), 1)
+        m = meetings[0]
+        self.assertEqual({k: m[k] for k in ("platform", "subject", "meeting_id", "meeting_code", "start_time", "end_time",
+                                            "meeting_type", "creator")},
+                         {"platform": "腾讯会议", "subject": "第1次会议", "meeting_id": "m-1", "meeting_code": "361599399",
+                          "start_time": 1767051000000, "end_time": 1767054600000, "meeting_type": "一次性会议",
+                          "creator": [one["record_id"]]})
+        self.assertNotIn("sub_meeting_id", m)
+        self.assertEqual(set(m["participants"]), {p["record_id"] for p in people.values()})
+        # Each record was made by a request whose client token is that of an effect.
+        made = self.acts("create")
+        self.assertEqual(len(made), 3)
+        ids = {e["id"] for e in self.effects()}
+        for act in made:
+            token = act["client_token"].replace("-", "")
+            self.assertTrue(any(i[:12] == token[:12] and i[13:16] == token[13:16] and i[17:] == token[17:] for i in ids), token)
+        self.assertEqual({(r["table"], r["state"]) for r in self.rows()}, {("MEETING", "SYNCED"), ("USER", "SYNCED")})
+        self.assertEqual(self.sim.refused("lark"), [])
+        self.assertEqual(len(self.acts("token")), 1)
+
+    def test_the_same_again_is_the_same_record(self):
+        self.happens("meeting.started")
+        self.until_quiet()
+        writes = len(self.acts("create") + self.acts("update"))
+        self.happens("meeting.started", at=1767051029172)
+        self.until_quiet()
+        self.assertEqual(len(self.acts("create") + self.acts("update")), writes)
+        self.happens("meeting.end", at=1767054000000, subject="改了名")
+        self.until_quiet()
+        self.assertEqual([m["subject"] for m in self.records("MEETING")], ["改了名"])
+        self.assertEqual([sorted(a["fields"]) for a in self.acts("update")], [["subject"]])
+        # One occurrence of a series is another row, whatever came first.
+        self.happens("meeting.started", at=1767051029173, sub_meeting_id="sub-1")
+        self.until_quiet()
+        self.assertEqual(sorted(m.get("sub_meeting_id", "") for m in self.records("MEETING")), ["", "sub-1"])
+
+    def test_records_that_are_there_already_are_ours(self):
+        mine = self.sim.command("lark", "add", table="MEETING",
+                                fields={"meeting_id": "m-1", "subject": "old", "platform": "TENCENT_MEETING"})
+        other = self.sim.command("lark", "add", table="MEETING", fields={"meeting_id": "M-1", "subject": "another"})
+        self.happens("meeting.started")
+        self.until_quiet()
+        rows = {m["record_id"]: m for m in self.records("MEETING")}
+        self.assertEqual(set(rows), {mine, other})
+        self.assertEqual((rows[mine]["subject"], rows[mine]["platform"]), ("第1次会议", "腾讯会议"))
+        self.assertEqual(rows[other]["subject"], "another")
+
+    def test_an_answer_that_is_lost(self):
+        self.sim.fault("lark", "act_then_timeout", op="create", count=2, seconds=0)
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (1, 1))
+        self.assertEqual(self.sim.calls("lark")["create"]["act_then_timeout"], 2)
+        outcomes = {a["outcome"] for e in self.effects() for a in self.call("GET", "/api/v1/effects/" + e["id"])["data"]["attempts"]}
+        self.assertEqual(outcomes - {"WAITING"}, {"UNKNOWN", "DONE"})
+
+    def test_a_vendor_that_is_not_well(self):
+        for fault, op in (("limit", "search"), ("fail", "create"), ("limit", "token"), ("fail", "fields")):
+            self.sim.fault("lark", fault, op=op, count=1)
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (1, 1))
+        self.assertEqual({e["state"] for e in self.effects()}, {"DONE"})
+
+    def test_a_token_that_is_over(self):
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.sim.command("lark", "expire_tokens")
+        self.happens("meeting.end", at=1767054000000, subject="later")
+        self.until_quiet()
+        self.assertEqual([m["subject"] for m in self.records("MEETING")], ["later"])
+        self.assertEqual(len(self.acts("token")), 2)
+        self.assertEqual({e["attempt"] for e in self.effects()}, {1})
+
+    def test_a_kill_while_it_is_written(self):
+        self.sim.fault("lark", "act_then_timeout", op="create", count=1, seconds=60)
+        self.happens("meeting.started")
+        eventually(lambda: self.records("USER"))
+        self.server.kill()
+        self.server.start()
+        self.until_quiet()
+        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (1, 1))
+        self.assertEqual(len(self.acts("create")), 2)
+        # Nothing is sent again by a rebuild.
+        asked = self.sim.calls("lark")
+        self.assertEqual(self.server.stop(), 0)
+        for model in ("effects", "lark"):
+            lulab("projection", "rebuild", model, "--data", self.server.data)
+        self.server.start()
+        self.until_quiet()
+        self.assertEqual(self.sim.calls("lark"), asked)
+        lulab("log", "verify", "--data", self.server.data)
+
+
+class Batches(LarkCase):
+    env = {"LULAB_EFFECTS_BATCH_WAIT": "400"}
+    options = {"lark.rates": 1}
+
+    def test_many_rows_go_together_and_one_writer_alone(self):
+        for n in range(20):
+            self.happens("meeting.started", n)
+        self.until_quiet()
+        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (20, 1))
+        for n in range(20):
+            self.happens("meeting.end", n, at=1767054000000, subject="ended %d" % n)
+        self.until_quiet()
+        self.assertEqual(sorted(m["subject"] for m in self.records("MEETING")), sorted("ended %d" % n for n in range(20)))
+        calls = self.sim.calls("lark")
+        self.assertLess(calls["search"]["200"], 12)
+        self.assertLess(calls["batch_update"]["200"], 8)
+        self.assertLess(calls["batch_get"]["200"], 16)
+        self.assertEqual(self.sim.refused("lark"), [])
+
+    def test_one_bad_row_does_not_spoil_the_others(self):
+        for n in range(3):
+            self.happens("meeting.started", n)
+        self.until_quiet()
+        gone = next(m for m in self.records("MEETING") if m["meeting_id"] == "m-1")
+        self.sim.command("lark", "remove", table="MEETING", record_id=gone["record_id"])
+        for n in range(3):
+            self.happens("meeting.end", n, at=1767054000000, subject="ended %d" % n)
+        self.until_quiet()
+        self.assertEqual(sorted(m["subject"] for m in self.records("MEETING")), ["ended 0", "ended 2"])
+        conflict = self.conflicts()
+        self.assertEqual([(c["table"], c["reason"]) for c in conflict], [("MEETING", "DELETED")])
+        # Who keeps theirs leaves it so; who keeps ours gets a record again.
+        path = "/api/v1/lark/conflicts/%s" % conflict[0]["id"]
+        self.call("POST", path + "/resolve", {"keep": "ours"})
+        self.until_quiet()
+        self.assertEqual(sorted(m["subject"] for m in self.records("MEETING")), ["ended 0", "ended 1", "ended 2"])
+
+
+class Conflicts(LarkCase):
+    def setUp(self):
+        super().setUp()
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.record = self.records("MEETING")[0]["record_id"]
+
+    def meeting(self):
+        return self.records("MEETING")[0]
+
+    def edited(self, subject="人工修改"):
+        self.sim.command("lark", "edit", table="MEETING", record_id=self.record, fields={"subject": subject})
+        self.happens("meeting.end", at=1767054000000, subject="我们的新标题", meeting_code="222")
+        self.until_quiet()
+
+    def test_what_a_person_changed_is_kept_and_shown(self):
+        self.edited()
+        # The rest goes on.
+        self.assertEqual((self.meeting()["subject"], self.meeting()["meeting_code"]), ("人工修改", "222"))
+        found = self.conflicts()
+        self.assertEqual([(c["table"], c["state"], c["reason"], c["fields"], c["recordId"]) for c in found],
+                         [("MEETING", "CONFLICT", "CHANGED", ["subject"], self.record)])
+        shown = self.call("GET", "/api/v1/lark/conflicts/" + found[0]["id"])["data"]
+        self.assertEqual(shown["values"], [{"name": "subject", "ours": "我们的新标题", "theirs": "人工修改"}])
+        self.happens("meeting.end", at=1767054000001, subject="又一个", meeting_code="333")
+        self.until_quiet()
+        self.assertEqual((self.meeting()["subject"], self.meeting()["meeting_code"]), ("人工修改", "333"))
+
+    def test_ours_is_written_again(self):
+        self.edited()
+        path = "/api/v1/lark/conflicts/%s/resolve" % self.conflicts()[0]["id"]
+        self.call("POST", path, {"keep": "ours", "note": "the calendar is right"})
+        self.until_quiet()
+        self.assertEqual(self.meeting()["subject"], "我们的新标题")
+        self.assertEqual(self.conflicts(), [])
+        self.assertEqual({r["state"] for r in self.rows()}, {"SYNCED"})
+        self.call("POST", path, {"keep": "ours"}, status=409)
+
+    def test_theirs_stays_until_ours_changes(self):
+        self.edited()
+        self.call("POST", "/api/v1/lark/conflicts/%s/resolve" % self.conflicts()[0]["id"], {"keep": "theirs"})
+        self.happens("meeting.end", at=1767054000001, subject="我们的新标题", meeting_code="333")
+        self.until_quiet()
+        self.assertEqual((self.meeting()["subject"], self.meeting()["meeting_code"]), ("人工修改", "333"))
+        self.assertEqual(self.conflicts(), [])
+        self.happens("meeting.end", at=1767054000002, subject="第三个")
+        self.until_quiet()
+        self.assertEqual(self.meeting()["subject"], "第三个")
+
+    def test_a_change_that_agrees_is_none(self):
+        self.edited("我们的新标题")
+        self.assertEqual(self.conflicts(), [])
+
+    def test_who_may_decide(self):
+        self.edited()
+        conflict = self.conflicts()[0]["id"]
+        _, member = self.user()
+        for method, path, body in (("GET", "/api/v1/lark/rows", None), ("GET", "/api/v1/lark/conflicts/" + conflict, None),
+                                   ("POST", "/api/v1/lark/conflicts/%s/resolve" % conflict, {"keep": "ours"}),
+                                   ("POST", "/api/v1/lark/messages", {"receive_id_type": "chat_id", "receive_id": CHAT, "text": "x"})):
+            self.call(method, path, body, token=member, status=403)
+            self.call(method, path, body, token=None, status=401)
+        path = "/api/v1/lark/conflicts/%s/resolve" % conflict
+        for bad in ({}, {"keep": "both"}, {"keep": "ours", "more": 1}, {"keep": ["ours"]}, {"keep": "ours", "note": "x" * 501}):
+            self.call("POST", path, bad, status=400)
+        self.call("POST", "/api/v1/lark/conflicts/c000000000000000000000000/resolve", {"keep": "ours"}, status=404)
+        self.call("GET", "/api/v1/lark/rows?state=SOMETHING", status=400)
+
+    def test_an_erased_person_is_gone_there_too(self):
+        people = self.newest("/api/v1/platform-identities")
+        user = self.person()
+        self.call("PUT", "/api/v1/platform-identities/%s/user" % people[0]["id"], {"userId": user}, status=204)
+        self.call("DELETE", "/api/v1/users/%s?erase=true&ground=asked" % user)
+        eventually(lambda: "uuid" not in self.records("USER")[0])
+        self.assertEqual(list(self.records("USER")[0]), ["record_id"])
+        self.until_quiet()
+        self.assertEqual([r["state"] for r in self.rows(table="USER")], ["BLANKED"])
+
+
+class Tables(LarkCase):
+    env = {"LARK_TABLE_MEETING_USE": "", "LARK_TABLE_MEETING_RECORD": "", "LARK_TABLE_MEETING": MEETING}
+
+    def test_a_table_that_is_not_named_is_left_alone(self):
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.assertEqual({e["effect"] for e in self.effects()}, {"lark.meeting"})
+        self.assertEqual((len(self.records("MEETING")), self.records("USER")), (1, []))
+        self.assertNotIn("creator", self.records("MEETING")[0])
+
+    def test_a_table_that_lacks_a_field_waits_for_a_person(self):
+        self.sim.command("lark", "drop_field", {"table": "MEETING", "name": "meeting_code"})
+        self.happens("meeting.started")
+        dead = self.until_quiet()[0]
+        self.assertEqual((dead["state"], dead["class"]), ("DEAD", "table"))
+        self.assertIn("meeting_code", dead["message"])
+        self.assertEqual(self.records("MEETING"), [])
+        self.sim.command("lark", "add_field", {"table": "MEETING", "name": "meeting_code", "type": 1})
+        self.call("POST", "/api/v1/effects/%s/retry" % dead["id"])
+        eventually(lambda: self.records("MEETING"))
+
+    def test_a_table_that_is_not_there(self):
+        self.sim.command("lark", "drop_table", table="MEETING")
+        self.happens("meeting.started")
+        dead = self.until_quiet()[0]
+        self.assertEqual((dead["state"], dead["status"]), ("DEAD", 1254041))
+        self.assertIn("LARK_TABLE_", dead["message"])
+
+
+class Off(LarkCase):
+    env = {"LARK_APP_SECRET": ""}
+
+    def test_without_an_app_nothing_is_wanted(self):
+        self.happens("meeting.started")
+        self.assertEqual(self.effects(), [])
+        self.assertEqual(self.sim.calls("lark"), {})
+
+
+class Messages(LarkCase):
+    env = {"LULAB_LARK_CHAT": CHAT, "LARK_BITABLE_APP_TOKEN": ""}
+
+    def send(self, to=CHAT, kind="chat_id", status=202, **more):
+        return self.call("POST", "/api/v1/lark/messages", {"receive_id_type": kind, "receive_id": to, **more}, status=status)
+
+    def test_a_meeting_that_ended(self):
+        self.happens("meeting.started")
+        self.happens("meeting.end", at=1767051029171 + 30 * 60000)
+        self.until_quiet("lark_message")
+        sent = self.acts("message")
+        self.assertEqual([(m["to"], m["msg_type"]) for m in sent], [(CHAT, "interactive")])
+        lines = [e["text"]["content"] for e in sent[0]["content"]["body"]["elements"]]
+        self.assertEqual(lines, ["第1次会议", "会议号：361599399", "结束时间：2025-12-30 08:00", "时长：30 分钟", "参会人数：0"])
+        self.assertEqual(sent[0]["uuid"], self.effects(lane="lark_message")[0]["id"])
+
+    def test_a_message_is_sent_once_whatever_happens(self):
+        for fault in ("limit", "act_then_timeout"):
+            self.sim.fault("lark", fault, op="message", share=0.5, count=1, seconds=0)
+        self.send(text="开会了")
+        self.until_quiet("lark_message")
+        self.assertEqual([m["content"] for m in self.acts("message")], [{"text": "开会了"}])
+        self.assertEqual(len([e for e in self.events("lark.message_sent")]), 1)
+
+    def test_many_wait_for_one_token(self):
+        self.send(text="first")
+        self.until_quiet("lark_message")
+        self.sim.command("lark", "expire_tokens")
+        self.sim.fault("lark", "slow", op="token", count=1, seconds=0.3)
+        for n in range(16):
+            self.send(to="ou_person%d" % n, kind="open_id", card=json.dumps({"elements": [{"tag": "hr"}]}))
+        self.until_quiet("lark_message")
+        self.assertEqual(len(self.acts("message")), 17)
+        self.assertEqual(len(self.acts("token")), 2)
+        self.assertEqual({e["attempt"] for e in self.effects(lane="lark_message")}, {1})
+
+    def test_what_the_vendor_never_takes(self):
+        self.sim.command("lark", "leave_chat", chat=CHAT)
+        self.send(text="x")
+        dead = self.until_quiet("lark_message")[0]
+        self.assertEqual((dead["state"], dead["status"]), ("DEAD", 230002))
+        self.assertIn("not in the chat", dead["message"])
+        for bad in ({}, {"text": "x", "card": "{}"}, {"card": "no JSON"}, {"text": ""}, {"text": 1}, {"card": "x" * 30721}):
+            self.send(status=400, **bad)
+        self.send(kind="telephone", text="x", status=400)
+
+
+if __name__ == "__main__":
+    unittest.main()
