@@ -398,7 +398,8 @@ class Api(unittest.TestCase):
         self.assertEqual(health["status"], "ok")
         for part in ("log", "readModels", "memory", "disk"):
             self.assertIn(part, health["checks"])
-        self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "effects", "identity", "meetings", "platform_identities", "recordings", "webhooks"])
+        self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "effects", "identity", "lark", "meetings", "platform_identities", "recordings",
+                                                                     "storage", "webhooks"])
         self.assertIn("[ok] log", self.server.get("/readyz?verbose", token=None).body.decode())
         self.assertIn(b"Welcome to LULAB", self.server.get("/", token=None).body)
 
