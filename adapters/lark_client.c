@@ -55,7 +55,7 @@ static void send(struct lark_client *c, const struct effect_call *call, const st
 	const char *headers[] = {"Content-Type: application/json; charset=utf-8", authorization, NULL};
 	struct http_result result = {0};
 	struct http_call http = {.method = ask->method, .headers = headers, .body = ask->body, .has_body = ask->body.len > 0,
-	    .timeout_ms = CALL_MS, .flags = ask->acts ? CLIENT_FRESH : 0};
+	    .ca_file = c->o.ca_file, .timeout_ms = CALL_MS, .flags = ask->acts ? CLIENT_FRESH : 0};
 	struct slice reset;
 
 	*ret = (struct lark_reply){0};

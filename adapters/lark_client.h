@@ -16,6 +16,7 @@ struct lark_client;
 struct lark_client_options {
 	struct slice base_url; /* "https://open.feishu.cn" */
 	struct slice app_id, app_secret;
+	const char *ca_file;   /* NULL: the system's */
 };
 
 /* The options are borrowed for good. ERR_NOMEM. */

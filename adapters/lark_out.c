@@ -85,7 +85,8 @@ static const struct effect effects[] = {
 static int start(struct app *app, void **ret_state)
 {
 	const struct config *c = app->config;
-	struct lark_client_options o = {.base_url = c->lark_base_url, .app_id = c->lark_app_id, .app_secret = c->lark_app_secret};
+	struct lark_client_options o = {.base_url = c->lark_base_url, .app_id = c->lark_app_id, .app_secret = c->lark_app_secret,
+	    .ca_file = c->lark_ca_file.len > 0 ? c->lark_ca_file.ptr : NULL};
 	struct lark_out *out = calloc(1, sizeof(*out));
 	struct http_client *client; /* makes libcurl ready, before there are threads */
 	int rc = out == NULL ? ERR_NOMEM : http_client_create(&client);
