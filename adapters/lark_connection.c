@@ -41,6 +41,7 @@ struct lark_connection {
 	uv_thread_t thread;
 	bool started;
 	int stop_fd; /* readable once it shall end */
+	_Atomic bool stopping; /* the same for who cannot wait for it */
 	_Atomic int state;
 	_Atomic uint64_t n_attempts, n_opened, n_lost, n_events, n_unkept, n_pings;
 
@@ -118,7 +119,7 @@ static enum ending ask(struct lark_connection *c, struct arena *a, struct lark_e
 	struct slice base = config->lark_base_url;
 	const char *url;
 	struct buf body = BUF_INIT(4096);
-	struct http_call call = {.headers = headers, .timeout_ms = TIMEOUT_MS, .answer_max = ANSWER_MAX,
+	struct http_call call = {.headers = headers, .timeout_ms = TIMEOUT_MS, .answer_max = ANSWER_MAX, .stopping = &c->stopping,
 	    .ca_file = config->lark_ca_file.len > 0 ? config->lark_ca_file.ptr : NULL};
 	struct http_result answer = {0};
 	enum answer_class is = ANSWER_RETRY;
@@ -138,7 +139,7 @@ static enum ending ask(struct lark_connection *c, struct arena *a, struct lark_e
 			ret->url = slice_str(arena_printf(a, "%.*s", SLICE_ARG(ret->url)));
 			rc = ret->url.ptr == NULL ? ERR_NOMEM : 0;
 		}
-		if (rc != 0 || is != ANSWER_OK)
+		if (rc != ERR_CANCELLED && (rc != 0 || is != ANSWER_OK))
 			log_warn("lark", "Feishu does not say where the long connection goes", "error", rc != 0 ? err_name(rc) : "answer",
 			    "status", arena_printf(a, "%d", answer.status));
 		http_result_finish(&answer);
@@ -401,6 +402,7 @@ void lark_connection_stop(struct lark_connection *c)
 
 	if (c == NULL || !c->started)
 		return;
+	atomic_store(&c->stopping, true);
 	if (write(c->stop_fd, &one, sizeof(one)) < 0)
 		log_warn("lark", "the long connection could not be told to end");
 	uv_thread_join(&c->thread);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/planted.h"
 
 struct member {
 	struct slice name;
@@ -38,7 +39,7 @@ static int put_object(struct json_writer *w, struct json_value v, struct arena *
 	while (rc == 0 && json_next(&r, &name, &members[n].value))
 		rc = json_string(json_value_of_name(name), a, &members[n++].name);
 	if (rc == 0)
-		qsort(members, n, sizeof(*members), by_name);
+		qsort(members, PLANTED(last_unsorted) && n > 0 ? n - 1 : n, sizeof(*members), by_name);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		json_name_slice(w, members[i].name);
 		rc = json_put_sorted(w, members[i].value, a);

@@ -43,6 +43,7 @@
 	X(json_overread, "the JSON scanner looks at one byte behind a text") \
 	X(jwt_any_alg, "a token is believed whatever algorithm its header names") \
 	X(keep_rights, "whoever was let in once is let in, whatever was revoked since") \
+	X(last_unsorted, "the last member of a sorted object stays where it stood") \
 	X(leak_refused, "a connection that ends without a request is not freed") \
 	X(leak_request, "what a request was kept in is not given back") \
 	X(leaky_compare, "secrets are compared until the first difference") \

@@ -443,8 +443,8 @@ static int turn(struct ws_client *w)
 	rc = wslay_event_recv(w->frames);
 	if (rc == WSLAY_ERR_NOMEM)
 		w->rc = ERR_NOMEM;
-	if (rc != 0 && w->rc == 0)
-		w->rc = ERR_NETWORK;
+	if (rc != 0 && w->rc == 0) /* reading itself did not fail: it cannot be read as frames */
+		w->rc = ERR_MALFORMED;
 	if (flush(w) == 0 && wslay_event_get_close_received(w->frames))
 		w->rc = ERR_END;
 	else if (w->rc == 0 && !wslay_event_get_read_enabled(w->frames))

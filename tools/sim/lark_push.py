@@ -246,7 +246,7 @@ class Push:
     """The part of the vendor that sends. What it has of the other: option, clock, rng, lock, acts, refused, refuse(), disturbed()."""
 
     def push_started(self):
-        self.sockets, self.tickets, self.n_sockets, self.n_events = [], set(), 0, 0
+        self.sockets, self.tickets, self.n_sockets, self.n_events, self.n_frames = [], set(), 0, 0, 1
         self.pongs, self.refuse_code, self.handshake = True, 0, 0
 
     def push_settings(self):
@@ -336,20 +336,21 @@ class Push:
             return None
         with self.lock:
             socket = standing[self.rng.randrange(len(standing))]
-            message_id, seq = "m-%016x" % self.rng.getrandbits(64), self.rng.getrandbits(63)
+            message_id, seq, log_id = "m-%016x" % self.rng.getrandbits(64), self.n_frames, self.rng.getrandbits(52)
+            self.n_frames += split  # numbers that JavaScript holds exactly: the vendor's own library has no others
         size = -(-len(plain) // split)
         pieces = list(enumerate(plain[i * size:(i + 1) * size] for i in range(split)))
         if not in_order:
             pieces.reverse()
         try:
             for n, (i, piece) in enumerate(pieces):
-                socket.send(encode({"SeqID": seq + n, "LogID": seq, "service": socket.service, "method": DATA, "payload": piece,
+                socket.send(encode({"SeqID": seq + n, "LogID": log_id, "service": socket.service, "method": DATA, "payload": piece,
                                     "headers": [("type", "event"), ("message_id", message_id), ("sum", str(split)),
-                                                ("seq", str(i)), ("trace_id", "sim-%d" % seq)], "LogIDNew": "sim"}))
+                                                ("seq", str(i)), ("trace_id", "sim-%d" % log_id)], "LogIDNew": "sim"}))
         except OSError:
             return None
         ack = socket.await_ack(message_id, float(self.option["ack_s"]))
-        if ack and (ack[1] != seq + len(pieces) - 1 or ("trace_id", "sim-%d" % seq) not in ack[2]):
+        if ack and (ack[1] != seq + len(pieces) - 1 or ("trace_id", "sim-%d" % log_id) not in ack[2]):
             self.not_so("ack", "not of the frame that completed the message")
         return ack[0] if ack else None
 
@@ -359,7 +360,8 @@ class Push:
             return {}, plain
         with self.lock:
             iv, nonce = self.rng.randbytes(16), str(self.rng.randrange(10 ** 9))
-        body, timestamp = json.dumps({"encrypt": encrypted(plain, key, iv)}).encode(), str(int(self.clock()))
+        # Without white space: the vendor's own library signs what it writes anew, not what came.
+        body, timestamp = b'{"encrypt":"%s"}' % encrypted(plain, key, iv).encode(), str(int(self.clock()))
         return {"X-Lark-Request-Timestamp": timestamp, "X-Lark-Request-Nonce": nonce,
                 "X-Lark-Signature": signature(timestamp, nonce, key, body)}, body
 
