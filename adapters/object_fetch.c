@@ -18,7 +18,7 @@
 #define WHOLE_MS (24 * 3600000u)
 #define SLOW_BYTES_PER_S 10240
 #define SLOW_S 20
-#define PAUSE_MS 200
+#define PAUSE_MS 100
 #define RESTARTS_MAX 3
 #define HEADERS_MAX 12
 #define NOT_KNOWN UINT64_MAX
@@ -301,7 +301,8 @@ static int fetch_all(struct fetch *f, struct http_client *client)
 			    object_upload_restart(&f->u);
 		} else if (rc == ERR_UNAVAILABLE && f->o->of_source && tries < OBJECT_TRIES) {
 			f->o->of_source = false;
-			rc = object_pause(f->o, PAUSE_MS << tries++);
+			rc = object_pause(f->o, tries == 0 ? 0 : PAUSE_MS << tries); /* what was only cut goes on at once */
+			tries++;
 		}
 	}
 	return rc;

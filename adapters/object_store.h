@@ -25,7 +25,9 @@ struct effect_call;
 struct http_client;
 struct object_store;
 
+#ifndef OBJECT_PART_LEN /* tests make it smaller, to have many with few bytes */
 #define OBJECT_PART_LEN ((size_t)8 << 20)
+#endif
 #define OBJECT_KEY_MAX 512   /* bytes */
 #define OBJECT_ID_LEN 32     /* hex digits */
 #define OBJECT_UPLOAD_MAX 64 /* characters */

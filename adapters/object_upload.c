@@ -19,7 +19,7 @@
 #include "base/io.h"
 #include "base/log.h"
 
-#define PAUSE_MS 200
+#define PAUSE_MS 100
 #define ARENA_BYTES_MAX ((size_t)16 << 20)
 #define SWEEP_EVERY_MS 3600000
 #define STALE_MS (48 * INT64_C(3600000)) /* effects end after 24 h */

@@ -104,6 +104,7 @@ struct content {
 	char etag[2 * SHA256_LEN + 3]; /* "" when the link tells no hash */
 	uv_fs_t fs;
 	bool busy;    /* fs is with a thread */
+	bool sending; /* inside a call of the server's, which may tell us that the client left */
 	bool started, gone;
 	int fd;
 	uint64_t at, left;
@@ -131,9 +132,13 @@ static void read_on(struct content *c);
 
 static void send_piece(struct content *c)
 {
-	int rc = c->unsent.len > 0 ? http_stream_write(c->rq, c->unsent) : 0;
+	int rc = 0;
 
-	if (rc == ERR_BUSY)
+	c->sending = true;
+	if (c->unsent.len > 0)
+		rc = http_stream_write(c->rq, c->unsent);
+	c->sending = false;
+	if (rc == ERR_BUSY && !c->gone)
 		return;
 	c->unsent.len = 0;
 	if (rc != 0 || c->gone)
@@ -182,7 +187,7 @@ static void on_closed(struct http_request *rq)
 	struct content *c = rq->data;
 
 	c->gone = true;
-	if (!c->busy && c->started)
+	if (c->started && !c->busy && !c->sending)
 		end(c, false);
 }
 
@@ -216,7 +221,9 @@ static void start(struct content *c, uint64_t size)
 	}
 	c->started = true;
 	rq->on_drain = on_drain;
+	c->sending = true;
 	http_stream_start_len(rq, is == RANGE_SOME ? 206 : 200, c->type, len);
+	c->sending = false;
 	send_piece(c);
 }
 
