@@ -18,6 +18,7 @@
 #define SEGMENT_MAX 200
 #define STORES_MAX ((size_t)64 << 10)
 #define PAUSE_STEP_MS 50
+#define PAUSE_MS 50
 
 /* ---- which stores there are ------------------------------------------------------------------ */
 
@@ -332,10 +333,43 @@ int object_head(struct object_call *o, struct slice key, struct object_head *ret
 	return object_key_ok(key) ? o->store->kind->head(o, key, ret) : ERR_INVALID;
 }
 
+struct getting {
+	int (*on_bytes)(void *arg, struct slice bytes);
+	void *arg;
+	uint64_t n;
+};
+
+static int count_bytes(void *arg, struct slice bytes)
+{
+	struct getting *g = arg;
+
+	g->n += bytes.len;
+	return g->on_bytes(g->arg, bytes);
+}
+
+/* What was cut is gone on with: what lies under a key does not change. */
 int object_get(struct object_call *o, struct slice key, uint64_t from, uint64_t len,
     int (*on_bytes)(void *arg, struct slice bytes), void *arg)
 {
-	return object_key_ok(key) ? o->store->kind->get(o, key, from, len, on_bytes, arg) : ERR_INVALID;
+	struct getting g = {.on_bytes = on_bytes, .arg = arg};
+	unsigned tries = 0;
+	int rc = ERR_UNAVAILABLE;
+
+	if (!object_key_ok(key))
+		return ERR_INVALID;
+	while (object_is_passing(rc) && tries < OBJECT_TRIES) {
+		uint64_t had = g.n;
+
+		rc = o->store->kind->get(o, key, from + had, len == 0 ? 0 : len - had, count_bytes, &g);
+		if (rc == ERR_RANGE && had > 0) /* it was cut behind its last byte */
+			rc = 0;
+		if (len != 0 && g.n == len)
+			rc = 0;
+		tries = g.n > had ? 0 : tries + 1;
+		if (object_is_passing(rc) && object_pause(o, PAUSE_MS << tries) != 0)
+			rc = ERR_CANCELLED;
+	}
+	return rc;
 }
 
 static int to_buf(void *arg, struct slice bytes)

@@ -134,8 +134,8 @@ struct object_head {
 int object_head(struct object_call *o, struct slice key, struct object_head *ret);
 
 /*
- * Bytes from..from+len-1 (len 0: to the end) to on_bytes, as they come; its non-zero ends it with ERR_CANCELLED. ERR_RANGE: from lies
- * beyond the end.
+ * Bytes from..from+len-1 (len 0: to the end) to on_bytes, as they come; its non-zero ends it with ERR_CANCELLED. Cuts are gone on
+ * behind. ERR_RANGE: from lies beyond the end.
  */
 int object_get(struct object_call *o, struct slice key, uint64_t from, uint64_t len,
     int (*on_bytes)(void *arg, struct slice bytes), void *arg);

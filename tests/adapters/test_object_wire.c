@@ -218,6 +218,36 @@ START_TEST(presigned_limits)
 }
 END_TEST
 
+/* What the vendors' own libraries (ali-oss 6, cos-nodejs-sdk-v5) make of the same. */
+START_TEST(links_as_the_vendors_libraries_make_them)
+{
+	struct wire_pair extra = {SLICE("response-content-disposition"), SLICE("attachment; filename=\"a b.mp4\"")};
+	struct wire_pair host = {SLICE("host"), SLICE("bucket-125.cos.ap-shanghai.myqcloud.com")};
+	struct sigv4_keys keys = {SLICE("LTAIEXAMPLE"), SLICE("secretEXAMPLE"), {0}, SLICE("cn-hangzhou")};
+	struct sigv4_presign rq = {.scheme = &sigv4_oss, .method = SLICE("GET"), .bucket = SLICE("examplebucket"),
+	    .scheme_host = SLICE("https://examplebucket.oss-cn-hangzhou.aliyuncs.com"), .path = SLICE("/recordings/m-1/a%20b.mp4"),
+	    .extra = &extra, .n_extra = 1, .date = SLICE("20260401T123000Z"), .expires_s = 600};
+	struct cos_request cos = {.secret_id = SLICE("AKIDEXAMPLE"), .secret_key = SLICE("secretEXAMPLE"), .method = SLICE("get"),
+	    .object = SLICE("recordings/m-1/a.mp4"), .start_s = 1775046599, .end_s = 1775047199, .query = &extra, .n_query = 1,
+	    .headers = &host, .n_headers = 1};
+	struct sigv4_signed s;
+	struct cos_signed c;
+	struct slice url;
+
+	ck_assert_int_eq(sigv4_presign(&keys, &rq, &arena, &s, &url), 0);
+	ck_assert_str_eq(s.signature, "ee88e83e7c1d0d1acf73b8dae8d80e4958adefbc83c3c6d78b25a6d33705c0c8");
+	rq.n_extra = 0;
+	rq.path = SLICE("/recordings/m-1/a.mp4");
+	ck_assert_int_eq(sigv4_presign(&keys, &rq, &arena, &s, &url), 0);
+	ck_assert(slice_is(url, "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/recordings/m-1/a.mp4?x-oss-credential="
+	    "LTAIEXAMPLE%2F20260401%2Fcn-hangzhou%2Foss%2Faliyun_v4_request&x-oss-date=20260401T123000Z&x-oss-expires=600"
+	    "&x-oss-signature=4a986fb3db29c8e0d916040569b691aa2b9ed55e0b099a64c04bc48ff54c3c6c"
+	    "&x-oss-signature-version=OSS4-HMAC-SHA256"));
+	ck_assert_int_eq(cos_sign(&cos, &arena, &c), 0);
+	ck_assert_str_eq(c.signature, "c40de385fc643a8d2ce6a4bce91b7dbc5fae62fe");
+}
+END_TEST
+
 /* Host, which is no x-oss-*, is signed when it is listed; the list is in the line of the signature. */
 START_TEST(oss_further_headers)
 {
@@ -527,6 +557,7 @@ int main(void)
 	tcase_add_test(tc, oss_vectors);
 	LOOP(tc, what_must_be_signed_must_be_there, refusals);
 	LOOP(tc, presigned_limits, presigns);
+	tcase_add_test(tc, links_as_the_vendors_libraries_make_them);
 	tcase_add_test(tc, oss_further_headers);
 	LOOP(tc, dates_of_requests, dates);
 	tcase_add_test(tc, cos_vectors);

@@ -118,6 +118,59 @@ static const struct {
 	"60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
 };
 
+/* RFC 1321, A.5. */
+START_TEST(md5_vectors)
+{
+	static const struct { const char *text, *hex; } vectors[] = {
+		{"", "d41d8cd98f00b204e9800998ecf8427e"}, {"a", "0cc175b9c0f1b6a831c399e269772661"},
+		{"message digest", "f96b697d7cb7938d525a2f31aaf161d0"},
+	};
+	uint8_t digest[MD5_LEN];
+	char hex[2 * MD5_LEN + 1];
+
+	for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+		struct slice text = slice_str(vectors[i].text), parts[] = {slice_of(text.ptr, text.len / 2),
+		    slice_of(text.ptr + text.len / 2, text.len - text.len / 2)};
+
+		md5(digest, parts, 2);
+		hex_encode(hex, digest, sizeof(digest));
+		ck_assert_str_eq(hex, vectors[i].hex);
+	}
+}
+END_TEST
+
+START_TEST(a_hash_is_put_away_and_gone_on_with)
+{
+	char bytes[64 * 5 + 7];
+	struct slice whole = slice_of(bytes, sizeof(bytes));
+	uint8_t expected[SHA256_LEN], digest[SHA256_LEN], state[SHA256_STATE_LEN];
+	struct sha256_stream *s, *other;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 31);
+	sha256(expected, &whole, 1);
+	for (size_t at = 0; at <= 64 * 5; at += 64) {
+		ck_assert_int_eq(sha256_stream_create(&s), 0);
+		ck_assert_int_eq(sha256_stream_create(&other), 0);
+		sha256_stream_update(s, slice_of(bytes, at));
+		sha256_stream_save(s, state);
+		sha256_stream_update(other, SLICE("what was there before is of no account"));
+		ck_assert_int_eq(sha256_stream_restore(other, state), 0);
+		sha256_stream_update(other, slice_of(bytes + at, sizeof(bytes) - at));
+		sha256_stream_finish(other, digest);
+		ck_assert_mem_eq(digest, expected, sizeof(digest));
+		sha256_stream_destroy(s);
+		sha256_stream_destroy(other);
+	}
+	ck_assert_int_eq(sha256_stream_create(&s), 0);
+	state[SHA256_STATE_LEN - 1] = 1; /* no whole blocks */
+	ck_assert_int_eq(sha256_stream_restore(s, state), ERR_MALFORMED);
+	memset(state + 32, 0xff, 8);
+	ck_assert_int_eq(sha256_stream_restore(s, state), ERR_MALFORMED);
+	sha256_stream_destroy(s);
+}
+END_TEST
+
 START_TEST(hmac_vectors)
 {
 	char key[200], text[200];
@@ -497,6 +550,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, sha_vectors, 0, COUNT(hashes));
 	tcase_add_loop_test(t, hmac_vectors, 0, COUNT(hmacs));
+	tcase_add_test(t, md5_vectors);
+	tcase_add_test(t, a_hash_is_put_away_and_gone_on_with);
 	tcase_add_test(t, hmac_with_an_empty_key);
 	tcase_add_test(t, blake2b_vectors);
 	tcase_add_test(t, siphash_vectors);

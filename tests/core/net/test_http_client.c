@@ -217,6 +217,25 @@ START_TEST(other_spellings_of_this_machine_are_refused)
 }
 END_TEST
 
+static const struct { const char *url, *host; } urls[] = {
+	{"https://Meeting.Tencent.com/a?b", "meeting.tencent.com"}, {"http://127.0.0.1:8080/", "127.0.0.1"},
+	{"https://[::1]:1/", "::1"}, {"https://a.example:443", "a.example"},
+	{"", NULL}, {"a.example", NULL}, {"//a.example/", NULL}, {"ftp://a.example/", NULL}, {"file:///etc/passwd", NULL},
+	{"https://user@a.example/", NULL}, {"https://user:password@a.example/", NULL}, {"https:///a", "a"},
+	{"https://a.example\\@b.example/", NULL}, {"https://a b/", NULL}, {"gopher://a/", NULL},
+};
+
+START_TEST(hosts_as_the_client_takes_them)
+{
+	char host[HTTP_URL_HOST_MAX];
+	int rc = http_url_host(urls[_i].url, host);
+
+	ck_assert_msg((rc == 0) == (urls[_i].host != NULL), "%s: %s", urls[_i].url, rc == 0 ? host : err_name(rc));
+	if (rc == 0)
+		ck_assert_str_eq(host, urls[_i].host);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("http_client");
@@ -231,6 +250,9 @@ int main(void)
 	tcase_add_test(t, one_that_says_nothing_is_given_up);
 	tcase_add_test(t, only_public_addresses_for_what_came_from_outside);
 	tcase_add_test(t, other_spellings_of_this_machine_are_refused);
+	suite_add_tcase(suite, t);
+	t = tcase_create("urls");
+	tcase_add_loop_test(t, hosts_as_the_client_takes_them, 0, (int)COUNT(urls));
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }

@@ -28,6 +28,21 @@ static void three_pieces(struct http_request *rq)
 	http_stream_end(rq, true);
 }
 
+static void known_length(struct http_request *rq)
+{
+	http_stream_start_len(rq, 206, HTTP_TEXT, 8);
+	write_rc = http_stream_write(rq, SLICE("a,b\n"));
+	http_stream_write(rq, SLICE("1,2\n"));
+	http_stream_end(rq, true);
+}
+
+static void too_short(struct http_request *rq)
+{
+	http_stream_start_len(rq, 200, HTTP_TEXT, 8);
+	http_stream_write(rq, SLICE("a,b\n"));
+	http_stream_end(rq, true);
+}
+
 static void cut_short(struct http_request *rq)
 {
 	http_stream_start(rq, 200, HTTP_TEXT);
@@ -119,6 +134,8 @@ static void hello(struct http_request *rq)
 
 static const struct route routes[] = {
 	{.method = HTTP_GET, .path = "/three", .handler = three_pieces, .flags = ROUTE_PUBLIC},
+	{.method = HTTP_GET, .path = "/known", .handler = known_length, .flags = ROUTE_PUBLIC},
+	{.method = HTTP_GET, .path = "/short", .handler = too_short, .flags = ROUTE_PUBLIC},
 	{.method = HTTP_GET, .path = "/cut", .handler = cut_short, .flags = ROUTE_PUBLIC},
 	{.method = HTTP_GET, .path = "/too-big", .handler = too_big, .flags = ROUTE_PUBLIC},
 	{.method = HTTP_GET, .path = "/flood", .handler = flood, .flags = ROUTE_PUBLIC},
@@ -211,6 +228,59 @@ START_TEST(head_has_no_body)
 	ck_assert_str_eq(a.body.ptr, "hello\n");
 	answer_finish(&a);
 	ck_assert_int_eq(write_rc, ERR_CANCELLED);
+	client_close(&c);
+	stop();
+}
+END_TEST
+
+START_TEST(a_length_that_is_known_is_told)
+{
+	static const char *const versions[] = {"1.1", "1.0"};
+	struct client c;
+	struct answer a;
+
+	start();
+	for (size_t i = 0; i < COUNT(versions); i++) {
+		c = client_connect(port);
+		for (int again = 0; again < 2; again++) { /* the connection lives on */
+			char text[128];
+
+			snprintf(text, sizeof(text), "GET /known HTTP/%s\r\n" HOST "Connection: keep-alive\r\n\r\n", versions[i]);
+			client_say(&c, text);
+			a = client_answer(&c, true);
+			ck_assert_int_eq(a.status, 206);
+			ck_assert_str_eq(a.body.ptr, "a,b\n1,2\n");
+			ck_assert(memmem(a.head.ptr, a.head.len, "Content-Length: 8\r\n", 19) != NULL);
+			ck_assert(memmem(a.head.ptr, a.head.len, "chunked", 7) == NULL);
+			answer_finish(&a);
+		}
+		client_close(&c);
+	}
+	c = client_connect(port);
+	client_say(&c, "HEAD /known HTTP/1.1\r\n" HOST "\r\n");
+	a = client_answer(&c, false);
+	ck_assert_int_eq(a.status, 206);
+	ck_assert(memmem(a.head.ptr, a.head.len, "Content-Length: 8\r\n", 19) != NULL);
+	answer_finish(&a);
+	client_say(&c, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+	a = client_answer(&c, true);
+	ck_assert_str_eq(a.body.ptr, "hello\n");
+	answer_finish(&a);
+	client_close(&c);
+	stop();
+}
+END_TEST
+
+START_TEST(less_than_was_told_breaks_the_connection)
+{
+	struct client c;
+
+	start();
+	c = client_connect(port);
+	client_say(&c, "GET /short HTTP/1.1\r\n" HOST "\r\nGET /hello HTTP/1.1\r\n" HOST "\r\n");
+	while (client_read(&c))
+		;
+	ck_assert(c.in.len == 0 || memmem(c.in.ptr, c.in.len, "hello", 5) == NULL);
 	client_close(&c);
 	stop();
 }
@@ -391,6 +461,8 @@ int main(void)
 	tcase_add_test(tc, pieces_are_chunks);
 	tcase_add_test(tc, old_clients_read_until_the_end);
 	tcase_add_test(tc, head_has_no_body);
+	tcase_add_test(tc, a_length_that_is_known_is_told);
+	tcase_add_test(tc, less_than_was_told_breaks_the_connection);
 	tcase_add_test(tc, a_stream_cut_short_can_be_told);
 	tcase_add_test(tc, a_piece_over_the_buffer_is_refused);
 	tcase_add_test(tc, a_full_buffer_pushes_back_and_loses_nothing);
