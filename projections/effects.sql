@@ -87,6 +87,8 @@ create table effect_switches (
 	enabled integer not null,
 	since integer not null
 ) strict, without rowid;
+/* What the program does itself needs nobody's settings. */
+insert into effect_switches (effect, enabled, since) values ('task.run', 1, 0), ('task.run_low', 1, 0);
 
 create table lane_pauses (
 	lane text primary key,
@@ -380,6 +382,19 @@ on conflict (id) do nothing;
 
 -- on object.deleted
 delete from recording_objects where object = :object_id;
+
+-- on task.fired
+/*
+ * Runs of one task follow each other; those of LOW priority have a lane of their own. Ready from the time it is due, which
+ * is over by the clock that fired it: the log's own time stands still while a clock that was put back catches up.
+ */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
+	updated_at)
+select effect_id(:id, r.effect, ''), r.effect, r.lane, :task_id, :position, :type, :stream, iif(:priority = 'HIGH', 0, 1),
+	(select coalesce(max(turn), 0) + 1 from effects), :due_at_ms, :time, :time, :time
+from (select iif(:priority = 'LOW', 'task.run_low', 'task.run') as effect, iif(:priority = 'LOW', 'tasks_low', 'tasks') as lane) as r
+where true
+on conflict (id) do nothing;
 
 -- on effect.attempted
 update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time

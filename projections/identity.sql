@@ -760,7 +760,8 @@ from (
 	('permissions:read', 'See permissions'), ('permissions:write', 'Change permissions'),
 	('personal:read', 'See names and contacts of people in events'), ('projections:write', 'Decide about read models'),
 	('recordings:read', 'See recordings'), ('roles:grant', 'Give and take roles'), ('roles:read', 'See roles'),
-	('roles:write', 'Change roles'), ('storage:read', 'See what is kept in the object storage'), ('users:read', 'See accounts'), ('users:write', 'Change accounts'),
+	('roles:write', 'Change roles'), ('storage:read', 'See what is kept in the object storage'), ('tasks:read', 'See tasks'),
+	('tasks:write', 'Schedule, change and run tasks'), ('users:read', 'See accounts'), ('users:write', 'Change accounts'),
 	('webhooks:read', 'See deliveries')
 );
 

@@ -294,7 +294,7 @@ static bool changes_access(uint16_t type)
 	    type != EVENT_SESSION_OPENED && type != EVENT_SESSION_ROTATED && type != EVENT_SESSION_REUSED &&
 	    type != EVENT_ACCESS_DENIED && type != EVENT_VERIFICATION_REQUESTED && type != EVENT_VERIFICATION_USED &&
 	    type != EVENT_VERIFICATION_FAILED && type != EVENT_USER_PROFILE_CHANGED && type != EVENT_USER_CONTACT_CHANGED &&
-	    type != EVENT_OBJECT_LINKED;
+	    type != EVENT_OBJECT_LINKED && !(type >= EVENT_TASK_SCHEDULED && type <= EVENT_TASK_ALL_RESUMED);
 }
 
 static void raise_epoch(struct app *app, uint64_t to)

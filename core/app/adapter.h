@@ -11,11 +11,13 @@
 
 struct app;
 struct tally;
+struct task_kind;
 
 struct adapter {
 	const char *name;           /* "tencent_meeting" */
 	const struct route *routes; /* ends with {0} */
 	const struct effect *effects; /* ends with {0}; NULL = none. Acted upon while unready() has nothing to say at the start */
+	const struct task_kind *task_kinds;   /* ends with {0}; NULL = none: what tasks may do with it (app/tasks.h) */
 
 	/*
 	 * Before the server listens, on the main thread: 0 and the adapter's own

@@ -11,6 +11,8 @@
 #include "app/codes.h"
 #include "app/key_usage.h"
 #include "app/roles.h"
+#include "app/task_scheduler.h"
+#include "app/tasks.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -517,10 +519,26 @@ static int start_effects(struct app *app, struct buf *problem)
 				entries[o.n_entries++] = (struct effect_entry){e, state, why == NULL, why};
 		}
 	}
+	for (const struct effect *e = task_effects; rc == 0 && e->name != NULL; e++) {
+		rc = o.n_entries < EFFECTS_MAX ? 0 : ERR_RANGE;
+		if (rc == 0)
+			entries[o.n_entries++] = (struct effect_entry){.effect = e, .state = app, .enabled = true};
+	}
 	if (rc == 0)
 		rc = effects_start(&app->effects, &o);
 	if (rc != 0)
 		buf_printf(problem, "what is owed to the world cannot be attended to: %s", err_text(rc));
+	return rc;
+}
+
+static int start_tasks(struct app *app, struct buf *problem)
+{
+	struct task_scheduler_options o = {.log = app->log, .queries = app->queries, .sealer = app->sealer,
+	    .keyring = app->keyring, .clock = app->clock, .rng = app->rng};
+	int rc = task_scheduler_start(&app->task_scheduler, &o);
+
+	if (rc != 0)
+		buf_printf(problem, "tasks cannot be attended to: %s", err_text(rc));
 	return rc;
 }
 
@@ -556,7 +574,7 @@ int app_start(struct app *app, const struct app_options *options, struct buf *pr
 	static int (*const steps[])(struct app *, struct buf *) = {
 		start_data_dir, start_auth, app_cors_init, name_log, start_keys, start_log, start_sealer, start_signer,
 		start_witnesses, begin_log, start_log_check, start_erased, start_reading, start_erasures, start_roles, start_identity,
-		start_setup, start_adapters, start_effects, start_pool, app_http_start,
+		start_setup, start_adapters, start_effects, start_tasks, start_pool, app_http_start,
 	};
 	int rc;
 
@@ -591,6 +609,8 @@ void app_stop(struct app *app)
 	buf_finish(&app->openapi);
 	for (unsigned i = 0; i < APP_LOOPS_MAX; i++)
 		metrics_http_destroy(atomic_exchange(&app->loop_metrics[i], NULL));
+	task_scheduler_stop(app->task_scheduler);
+	app->task_scheduler = NULL;
 	effects_stop(app->effects);
 	app->effects = NULL;
 	if (!failed)

@@ -2,7 +2,7 @@
  * The service: everything it is made of, in the order it is started, and what
  * a request handler reaches through rq->app.
  *
- *     config -> keys -> log -> signer -> witnesses -> read models -> queries -> adapters -> effects -> HTTP
+ *     config -> keys -> log -> signer -> witnesses -> read models -> queries -> adapters -> effects -> tasks -> HTTP
  *
  * It stops the other way round: the server first, so that what was accepted is
  * finished; then the read models; then the log, which writes what waits.
@@ -90,6 +90,7 @@ struct app {
 	void *adapter_states[APP_ADAPTERS_MAX];
 	unsigned n_adapters_started;
 	struct effects *effects;
+	struct task_scheduler *task_scheduler;
 	const struct route *routes[APP_ROUTE_TABLES_MAX + 1]; /* closed by NULL */
 	regex_t cors_patterns[APP_CORS_PATTERNS_MAX];
 	unsigned n_cors_patterns;

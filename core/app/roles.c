@@ -7,14 +7,14 @@
 #include "base/codec.h"
 #include "base/err.h"
 
-#define PERMISSIONS_MAX 32
+#define PERMISSIONS_MAX 64
 
 static const char *const all[] = {"*", NULL};
 static const char *const of_admins[] = {"meetings:read", "personal:read", "events:read", "recordings:read",
     "webhooks:read", "metrics:read", "projections:write", "users:read", "users:write", "orgs:read", "orgs:write",
     "departments:read", "departments:write", "members:read", "members:write", "roles:read", "roles:write", "roles:grant",
     "permissions:read", "identities:read", "identities:write", "api_keys:manage", "effects:read", "effects:manage",
-    "lark:read", "lark:manage", "storage:read", "mail:send", NULL};
+    "lark:read", "lark:manage", "storage:read", "mail:send", "tasks:read", "tasks:write", NULL};
 static const char *const of_members[] = {"meetings:read", "recordings:read", NULL};
 /* Events and proofs, and no names in them. */
 static const char *const of_auditors[] = {"events:read", NULL};

@@ -105,6 +105,7 @@ struct effect {
 	const struct effect_lane *lane;
 	effect_fn *run;
 	effect_wanted_fn *wanted;         /* NULL = always */
+	bool built_in;                    /* of the program itself: always acted upon, which projections/effects.sql says and the log does not */
 	const char *(*off)(void *state);  /* why this one is not acted upon though its adapter is ready, static, or NULL; may be NULL */
 	const char *(*host)(void *state); /* whose failures count together; NULL = the lane's own */
 	void *(*thread_open)(void);       /* once a thread, before its first run; may be NULL */

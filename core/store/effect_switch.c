@@ -66,7 +66,7 @@ int switches_tell(struct effects *e)
 		rc = read_all(e, EVENT_EFFECT_DISABLED, false, all);
 	/* What was never enabled needs no disabling. */
 	for (unsigned i = 0; rc == 0 && i < e->n_entries; i++)
-		if (all[i].enabled != e->entries[i].enabled)
+		if (!e->entries[i].effect->built_in && all[i].enabled != e->entries[i].enabled)
 			rc = add(e, &e->entries[i], &arena, &drafts[append.n_events++]);
 	if (rc == 0 && append.n_events > 0)
 		rc = eventlog_append_wait(e->log, &append);

@@ -399,7 +399,7 @@ class Api(unittest.TestCase):
         for part in ("log", "readModels", "memory", "disk"):
             self.assertIn(part, health["checks"])
         self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "effects", "identity", "lark", "meetings", "platform_identities", "recordings",
-                                                                     "storage", "webhooks"])
+                                                                     "storage", "tasks", "webhooks"])
         self.assertIn("[ok] log", self.server.get("/readyz?verbose", token=None).body.decode())
         self.assertIn(b"Welcome to LULAB", self.server.get("/", token=None).body)
 
