@@ -269,15 +269,6 @@ bool tencent_get_meeting(struct effect_call *call, const struct tencent_rest *re
 	    parsed(call, tencent_meeting_parse(body, call->arena, ret));
 }
 
-bool tencent_get_user(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice userid, struct tencent_user *ret)
-{
-	struct slice uri, body;
-
-	return made(call, tencent_uri_user(userid, op, call->arena, &uri)) && get(call, rest, uri, false, &body) &&
-	    parsed(call, tencent_user_parse(body, call->arena, ret));
-}
-
 /* ---- what comes in pages ------------------------------------------------------------------------ */
 
 /* Two runs of structs as one, in the arena. */

@@ -35,8 +35,6 @@ bool tencent_get_topics(struct effect_call *call, const struct tencent_rest *res
     struct slice record_file_id, struct tencent_topics *ret);
 bool tencent_get_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
     struct slice meeting_id, struct tencent_meeting_detail *ret);
-bool tencent_get_user(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice userid, struct tencent_user *ret);
 
 /* All pages as one. */
 bool tencent_get_transcript(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,

@@ -7,7 +7,8 @@
  *     transcript.ready     transcript of each file, once more
  *     summary.ready        summary, minutes.ready  minutes; likewise
  *
- * The key of what is about a file is "<record_file_id>/<what>", so that what is not made yet holds up nothing else.
+ * The key of what is about a file begins with "<record_file_id>/", and goes on so that what is not made yet holds up
+ * nothing else.
  */
 #ifndef LULAB_ADAPTERS_TENCENT_OUT_H
 #define LULAB_ADAPTERS_TENCENT_OUT_H

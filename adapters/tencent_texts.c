@@ -8,6 +8,7 @@
 #include "app/summary.h"
 #include "app/transcript.h"
 #include "base/err.h"
+#include "vendor_call.h"
 
 #define STRETCH_MS 30000 /* a pause that long ends it */
 
@@ -108,6 +109,11 @@ void tencent_fetch_transcript(struct effect_call *calls, size_t n)
 	(void)n;
 	if (!tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) ||
 	    !tencent_get_transcript(call, &t->rest, &op, file, told.meeting_id, &fetched)) {
+		tencent_give_up_waiting(call);
+		return;
+	}
+	if (fetched.n == 0) {
+		vendor_answer(call, ANSWER_NOT_READY, (int)call->status, "Tencent Meeting has written nothing down yet.");
 		tencent_give_up_waiting(call);
 		return;
 	}

@@ -319,11 +319,12 @@ where :platform = 'TENCENT_MEETING' and file.value ->> 'record_file_id' is not n
 on conflict (id) do nothing;
 
 -- on transcript.ready, summary.ready, minutes.ready
-/* Tencent Meeting: one of these texts is there, unless it says that it failed. */
+/* Tencent Meeting: one of these texts is there, unless it says that it failed. A key of its own: what waits since the
+   recording was complete would hold it up. */
 insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
 	created_at, updated_at)
 select effect_id(:id, s.effect, file.value ->> 'record_file_id'), s.effect, 'tencent',
-	(file.value ->> 'record_file_id') || '/' || substr(s.effect, 9), :position, :type, :stream, 1,
+	(file.value ->> 'record_file_id') || '/' || substr(s.effect, 9) || '/ready', :position, :type, :stream, 1,
 	(select coalesce(max(turn), 0) + 1 from effects) + file.key, :time, :time, :time, :time
 from json_each(:recording_files) as file
 join effect_switches as s on s.effect = 'tencent.' || replace(:type, '.ready', '') and s.enabled = 1

@@ -75,7 +75,8 @@ class OutCase(People, unittest.TestCase):
 class Flow(OutCase):
     def test_meetings_become_texts_attendance_and_links(self):
         self.start(options={"tencent.paragraphs_max": 5}, kind=DevServer)
-        user = self.user_of("13800000002")
+        account = self.user_of("13800000002")
+        user = account["user"]
         usual = self.meeting(not_ready=1)
         self.sim.fault("tencent", "reorder", op="webhook", share=1)
         mixed = self.meeting(speakers_pending=1)
@@ -84,17 +85,20 @@ class Flow(OutCase):
             {"userid": "p%d" % i, "user_name": "人%d" % i, "visits": 2} for i in range(60)], events=["meeting.end"])
         self.settled(21)
         self.check_texts(usual)
+        key = self.call("POST", "/api/v1/api-keys", {"name": "k", "scopes": ["meetings:read"]}, account["accessToken"], status=201)
+        self.call("GET", "/api/v1/recordings/%s/transcript" % self.recording(usual)["id"], token=key.json["key"], status=403)
         self.check_attendance(usual)
         self.check_early(mixed)
         self.check_crowd(crowd)
         self.check_link(user, usual)
+        self.check_erased(user, usual)
         self.assertEqual(self.sim.refused("tencent"), [])
         lulab("log", "verify", "--data", self.server.data)
 
     def user_of(self, phone):
         self.send(phone, countryCode="+86")
         return self.call("POST", "/api/auth/register", {"type": "phone_code", "phone": phone, "countryCode": "+86",
-                         "code": self.server.code("+86" + phone)}, status=201).json["user"]
+                         "code": self.server.code("+86" + phone)}, status=201).json
 
     def check_texts(self, meeting):
         recording = self.recording(meeting)
@@ -156,13 +160,31 @@ class Flow(OutCase):
         self.settled(23)
         self.assertEqual(self.get("/api/v1/platform-identities?linked=YES")["pagination"]["total"], 0)
 
+    def check_erased(self, user, meeting):
+        """Who is erased keeps what was said without a name, and is nobody in the list; what others said is as it was."""
+        admin = self.server.admin_token()
+        path = "/api/v1/recordings/%s/transcript" % self.recording(meeting)["id"]
+        text = self.data(path + "?format=text")["text"]
+        self.assertIn("李娜(00:00:", text)
+        identity = [i for i in self.data("/api/v1/platform-identities?limit=100") if i["displayName"] == "李娜"][0]
+        self.call("PUT", "/api/v1/platform-identities/%s/user" % identity["id"], {"userId": user["id"]}, token=admin, status=204)
+        self.call("DELETE", "/api/v1/users/%s?erase=true" % user["id"], token=admin)
+        self.assertEqual(self.data(path + "?format=text")["text"], text.replace("李娜(", "已删除用户("))
+        speaker = [s for s in self.data(path)["speakers"] if s["id"] == identity["id"]][0]
+        self.assertEqual((speaker["name"], speaker["erased"]), (None, True))
+        listed = [e for e in self.kept("participant.listed", meeting) if e.get("person", {}).get("user_name") == "李娜"]
+        self.assertEqual(listed, [])
+
     @with_clock
-    def test_what_nobody_told_of_is_found(self):
+    def test_limits_are_kept_and_what_nobody_told_of_is_found(self):
         self.start(kind=LaterServer)
+        self.sim.fault("tencent", "limit", op="participants", count=1)
         # Its completion is never delivered.
         meeting = self.sim.command("tencent", "meeting")
         self.tell(meeting, "meeting.end", meeting_end_type=0)
-        self.server.later(61)
+        row = eventually(lambda: self.effects(state="WAITING"))[0]
+        self.assertEqual((row["class"], row["status"]), ("retry", 190310))
+        self.server.later(61) # the next minute
         told = eventually(lambda: self.kept("recording.completed"))
         self.assertEqual(told[0]["vendor_event"], "records.list")
         self.settled()
