@@ -151,7 +151,7 @@ static int translate(CURLcode code)
 
 /* Where to connect, and what to ask for there. */
 struct place {
-	char *url;                /* http:// or https://, without a path */
+	char *url;                /* http:// or https:// */
 	char *host, *port, *path; /* of curl: host as in the URL, port NULL when it is the usual one; path with its query */
 };
 
@@ -164,42 +164,46 @@ static void place_finish(struct place *p)
 	*p = (struct place){0};
 }
 
-static int place_find(struct ws_client *w, const char *url, struct place *ret)
+static int take_apart(CURLU *parts, struct place *p)
 {
-	struct slice rest = slice_str(url), tail;
-	CURLU *parts = curl_url();
 	char *user = NULL, *path = NULL, *query = NULL;
-	bool secure = slice_starts_with(rest, SLICE("wss://"));
-	int rc = ERR_NOMEM;
+	int rc = ERR_INVALID;
 
-	w->plain = !secure;
-	if (!secure && !slice_starts_with(rest, SLICE("ws://"))) {
-		curl_url_cleanup(parts);
-		return ERR_DENIED;
-	}
-	for (const char *c = url; *c != '\0'; c++) {
-		if (*c <= ' ' || *c > '~') {
-			curl_url_cleanup(parts);
-			return ERR_INVALID;
-		}
-	}
-	tail = slice_of(url + (secure ? 6 : 5), rest.len - (secure ? 6 : 5));
-	if (parts != NULL && asprintf(&ret->url, "http%s://%.*s", secure ? "s" : "", SLICE_ARG(tail)) > 0) {
-		rc = ERR_INVALID;
-		if (curl_url_set(parts, CURLUPART_URL, ret->url, 0) == CURLUE_OK &&
-		    curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_NO_USER &&
-		    curl_url_get(parts, CURLUPART_HOST, &ret->host, 0) == CURLUE_OK &&
-		    curl_url_get(parts, CURLUPART_PATH, &path, 0) == CURLUE_OK) {
-			(void)curl_url_get(parts, CURLUPART_PORT, &ret->port, 0);
-			(void)curl_url_get(parts, CURLUPART_QUERY, &query, 0);
-			rc = asprintf(&ret->path, "%s%s%s", path, query == NULL ? "" : "?", query == NULL ? "" : query) > 0 ? 0 : ERR_NOMEM;
-		}
-	} else {
-		ret->url = NULL;
+	if (curl_url_set(parts, CURLUPART_URL, p->url, 0) == CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_NO_USER &&
+	    curl_url_get(parts, CURLUPART_HOST, &p->host, 0) == CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_PATH, &path, 0) == CURLUE_OK) {
+		(void)curl_url_get(parts, CURLUPART_PORT, &p->port, 0);
+		(void)curl_url_get(parts, CURLUPART_QUERY, &query, 0);
+		rc = asprintf(&p->path, "%s%s%s", path, query == NULL ? "" : "?", query == NULL ? "" : query) < 0 ? ERR_NOMEM : 0;
+		if (rc != 0)
+			p->path = NULL;
 	}
 	curl_free(user);
 	curl_free(path);
 	curl_free(query);
+	return rc;
+}
+
+/* To curl it is http or https. */
+static int place_find(struct ws_client *w, struct slice url, struct place *ret)
+{
+	bool secure = slice_starts_with(url, SLICE("wss://"));
+	CURLU *parts;
+	int rc;
+
+	if (!secure && !slice_starts_with(url, SLICE("ws://")))
+		return ERR_DENIED;
+	for (size_t i = 0; i < url.len; i++)
+		if (url.ptr[i] <= ' ' || url.ptr[i] > '~')
+			return ERR_INVALID;
+	w->plain = !secure;
+	if (asprintf(&ret->url, "http%s", url.ptr + 2) < 0) { /* wss:// -> https:// */
+		ret->url = NULL;
+		return ERR_NOMEM;
+	}
+	parts = curl_url();
+	rc = parts == NULL ? ERR_NOMEM : take_apart(parts, ret);
 	curl_url_cleanup(parts);
 	return rc;
 }
@@ -405,7 +409,8 @@ static void on_message(wslay_event_context_ptr frames, const struct wslay_event_
 		return;
 	}
 	message->len = m->msg_length;
-	memcpy(message->bytes, m->msg, m->msg_length);
+	if (m->msg_length > 0)
+		memcpy(message->bytes, m->msg, m->msg_length);
 	list_append(&w->messages, &message->link);
 }
 
@@ -520,7 +525,7 @@ int ws_open(struct ws_client **ret, const struct ws_call *call, struct http_resu
 	list_init(&w->messages);
 	w->curl = curl_easy_init();
 	if (w->curl != NULL)
-		rc = place_find(w, call->url, &place);
+		rc = place_find(w, slice_str(call->url), &place);
 	if (rc == 0)
 		rc = connect_to(w, &place, answer);
 	if (rc == 0)
