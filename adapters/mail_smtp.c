@@ -154,6 +154,7 @@ static void set_up(CURL *curl, const struct smtp_server *s, struct dialogue *d)
 		curl_easy_setopt(curl, CURLOPT_USERNAME, s->user);
 		curl_easy_setopt(curl, CURLOPT_PASSWORD, s->password);
 	}
+	curl_easy_setopt(curl, CURLOPT_SASL_IR, 1L);
 	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
 	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
 	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, d);
