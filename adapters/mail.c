@@ -5,6 +5,7 @@
  *     user.registered        -> mail.welcome
  *     user.password_set      -> mail.password_reset   that somebody set a new one, with a code
  *     login.unusual          -> mail.new_device
+ *     summary.generated      -> mail.summary          mail.requested for each who took part
  *     mail.requested         -> mail.message          one effect for each who gets it
  *
  * A mail may go out twice when nobody knows whether the first one did; both have
@@ -116,6 +117,10 @@ static const struct effect effects[] = {
 	{.name = "mail.welcome", .lane = &mail_lane, .run = mail_welcome, .wanted = mail_has_person, .host = host},
 	{.name = "mail.password_reset", .lane = &mail_lane, .run = mail_password_reset, .host = host},
 	{.name = "mail.new_device", .lane = &mail_lane, .run = mail_new_device, .host = host},
+	{.name = "mail.summary", .lane = &mail_lane, .run = mail_summary, .wanted = mail_has_summary, .off = mail_summary_off,
+	    .host = host},
+	{.name = "mail.personal_summary", .lane = &mail_lane, .run = mail_personal_summary, .wanted = mail_has_summary,
+	    .off = mail_personal_summary_off, .host = host},
 	{.name = "mail.message", .lane = &mail_lane, .run = mail_message, .wanted = mail_has_content, .host = host},
 	{0},
 };

@@ -23,10 +23,33 @@ void mail_send(struct effect_call *call, struct mail_message *m, struct slice to
 void mail_send_template(struct effect_call *call, const struct mail_template *t, struct slice to,
     const struct mail_value *values);
 
+/* ---- mail_people.c: whom ------------------------------------------------------------------------ */
+
+/* Somebody with an account; email empty: none that is known. In the call's arena. */
+struct mail_person {
+	struct slice user_id, email, name;
+	bool is_verified; /* they have shown that the address is theirs */
+};
+/* These give 0 also when there is nobody. As they stand now, which may be later than the cause. */
+int mail_account(struct effect_call *call, struct slice user_id, struct mail_person *ret);
+int mail_person_of_platform(struct effect_call *call, struct slice identity, struct mail_person *ret);
+/* Who took part and has an account with an address, each once. ERR_RANGE: there are more; the first `max` are given. */
+int mail_people_of_meeting(struct effect_call *call, struct slice meeting, struct mail_person *people, size_t max,
+    size_t *ret_n);
+
 /* ---- mail_notices.c: what people are told of their account ------------------------------------- */
+
+/* "2026-01-01 08:00:00" of China's clocks; NULL without memory. */
+const char *mail_china_time(struct arena *arena, int64_t unix_us);
 
 effect_fn mail_welcome, mail_password_reset, mail_new_device;
 effect_wanted_fn mail_has_person;
+
+/* ---- mail_summary.c -------------------------------------------------------------------------------- */
+
+effect_fn mail_summary, mail_personal_summary;
+effect_wanted_fn mail_has_summary;
+const char *mail_summary_off(void *state), *mail_personal_summary_off(void *state);
 
 /* ---- mail_order.c, mail_requests.c: what somebody asks to have sent -------------------------------- */
 

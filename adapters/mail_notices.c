@@ -2,15 +2,10 @@
 #include "adapters/mail.h"
 
 #include "base/clock.h"
-#include "base/err.h"
-#include "base/json.h"
-#include "store/query.h"
 
 #define CHINA_US (8 * INT64_C(3600000000))
-#define READ_WAIT_MS 2000
 
-/* "2026-01-01 08:00:00" of China's clocks. */
-static const char *china_time(struct arena *arena, int64_t unix_us)
+const char *mail_china_time(struct arena *arena, int64_t unix_us)
 {
 	char text[TIME_TEXT_LEN + 1];
 
@@ -25,46 +20,11 @@ static const struct mail_template *template_of(const struct mail *mail, const ch
 
 /* ---- whom ------------------------------------------------------------------------------------ */
 
-struct person {
-	struct slice email, name;
-};
-
-static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
-{
-	struct slice text = {0};
-	struct json_value v;
-
-	if (json_member(row, name, &v) && v.type == JSON_STRING)
-		json_string(v, arena, &text);
-	return text;
-}
-
-/* An account as it stands now; its address may be another than when the cause was recorded. */
-static int find_person(struct effect_call *call, struct slice user_id, struct person *ret)
-{
-	const struct mail *mail = call->state;
-	struct query q = {.def = query_find("account_by_id"), .n_params = 1, .params = {{.name = "id", .text = user_id}},
-	    .single = true, .has_min_position = true, .min_position = call->cause_position, .wait_ms = READ_WAIT_MS};
-	int rc = query_run(mail->app->queries, &q);
-	struct json_value row;
-
-	*ret = (struct person){0};
-	if (rc == 0) {
-		row = json_root(buf_slice(&q.out));
-		ret->email = text_of(row, "email", call->arena);
-		ret->name = text_of(row, "displayName", call->arena);
-		if (ret->name.len == 0)
-			ret->name = text_of(row, "username", call->arena);
-	}
-	query_finish(&q);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
 /* Sends it to who the account belongs to; values[0] is their name. */
 static void tell(struct effect_call *call, const char *template, struct slice user_id, struct mail_value *values)
 {
-	struct person person;
-	int rc = find_person(call, user_id, &person);
+	struct mail_person person;
+	int rc = mail_account(call, user_id, &person);
 
 	if (rc != 0) {
 		mail_outcome_set(call, EFFECT_RETRY, "account", "The account cannot be read at the moment.");
@@ -99,7 +59,7 @@ void mail_password_reset(struct effect_call *calls, size_t n)
 
 	(void)n;
 	tell(calls, "password_reset", what->user_id, (struct mail_value[]){{.name = "name"},
-	    {.name = "time", .value = slice_str(china_time(calls->arena, calls->cause_us))}, {0}});
+	    {.name = "time", .value = slice_str(mail_china_time(calls->arena, calls->cause_us))}, {0}});
 }
 
 void mail_new_device(struct effect_call *calls, size_t n)
@@ -109,7 +69,7 @@ void mail_new_device(struct effect_call *calls, size_t n)
 
 	(void)n;
 	tell(calls, "new_device", what->user_id, (struct mail_value[]){{.name = "name"},
-	    {.name = "time", .value = slice_str(china_time(calls->arena, calls->cause_us))},
+	    {.name = "time", .value = slice_str(mail_china_time(calls->arena, calls->cause_us))},
 	    {.name = "ip", .value = what->ip.len > 0 ? what->ip : none},
 	    {.name = "device", .value = device.len > 0 ? device : none}, {0}});
 }

@@ -4,7 +4,6 @@
  */
 #include "adapters/mail_order.h"
 
-#include "app/fact.h"
 #include "base/codec.h"
 #include "base/err.h"
 #include "domain/effect_id.h"
@@ -73,6 +72,54 @@ int mail_attachments_read(const struct request_mail_send *asked, struct arena *a
 	}
 	*ret = all;
 	return all == NULL ? ERR_NOMEM : 0;
+}
+
+/* ---- the event that asks --------------------------------------------------------------------------- */
+
+static int seal_content(struct fact *f, const struct event_subject *whose, const struct request_mail_send *asked,
+    struct event_blob *ret)
+{
+	struct buf json = BUF_INIT(MAIL_ORDER_MAX);
+	struct json_writer w = {.out = &json};
+	int rc = schema_encode(&schema_request_mail_send, asked, NULL, &w);
+
+	if (rc == 0)
+		rc = fact_blob(f, whose, MAIL_CONTENT_FIELD, buf_slice(&json), ret);
+	buf_wipe(&json);
+	return rc;
+}
+
+int mail_order_draft(struct fact *f, const struct request_mail_send *asked, const struct mail_readers *readers,
+    struct slice user_id, int64_t send_at_ms, struct slice *ret_mail_id, struct event_draft *ret)
+{
+	char *id = arena_alloc(f->arena, ID_TEXT_LEN + 1);
+	struct id mail_id = id_random(f->app->rng);
+	struct event_mail_requested data = {.recipients = (int64_t)readers->n, .send_at_ms = send_at_ms,
+	    .has_send_at_ms = send_at_ms != 0, .attachments = (int64_t)asked->attachments.n,
+	    .has_attachments = asked->attachments.n > 0, .subject = asked->subject, .has_subjects = true,
+	    .subjects = {.has_person = true}};
+	int rc;
+
+	if (id == NULL)
+		return ERR_NOMEM;
+	id_format(id, &mail_id);
+	data.mail_id = slice_of(id, ID_TEXT_LEN);
+	data.to.items = asked->to.items;
+	data.to.n = asked->to.n;
+	data.cc.items = asked->cc.items;
+	data.cc.n = asked->cc.n;
+	data.bcc.items = asked->bcc.items;
+	data.bcc.n = asked->bcc.n;
+	if (user_id.len > 0)
+		rc = fact_account(f, "person", user_id, &data.subjects.person);
+	else
+		rc = fact_subject(f, "person", SLICE("mail.address"), readers->envelope[0], &data.subjects.person);
+	if (rc == 0)
+		rc = seal_content(f, &data.subjects.person, asked, &data.content);
+	if (rc == 0)
+		rc = fact_draft(f, EVENT_MAIL_REQUESTED, &data, ret);
+	*ret_mail_id = data.mail_id;
+	return rc;
 }
 
 /* ---- sending it ---------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #define LULAB_ADAPTERS_MAIL_ORDER_H
 
 #include "adapters/mail.h"
+#include "app/fact.h"
 #include "requests.gen.h"
 
 #define MAIL_READERS_MAX 50
@@ -29,5 +30,12 @@ int mail_readers_read(const struct request_mail_send *asked, struct mail_readers
 /* Opened, in the arena. ERR_INVALID: one that could not be sent, *ret_wrong which. ERR_TOO_BIG: all together. ERR_NOMEM. */
 int mail_attachments_read(const struct request_mail_send *asked, struct arena *arena, struct mail_attachment **ret,
     size_t *ret_wrong);
+
+/*
+ * mail.requested, of a fact that has begun; what it is made of lies in the fact's arena. user_id: whose key seals it; empty:
+ * one for the first address. send_at_ms 0: at once. Errors of sealing and event_draft_make().
+ */
+int mail_order_draft(struct fact *f, const struct request_mail_send *asked, const struct mail_readers *readers,
+    struct slice user_id, int64_t send_at_ms, struct slice *ret_mail_id, struct event_draft *ret);
 
 #endif

@@ -7,7 +7,6 @@
 #include "app/accounts.h"
 #include "app/action.h"
 #include "app/api_list.h"
-#include "app/fact.h"
 #include "base/codec.h"
 #include "base/err.h"
 #include "requests.gen.h"
@@ -24,7 +23,7 @@ struct order {
 	struct mail_readers readers;
 	int64_t send_at_ms; /* 0: at once */
 	struct arena big;   /* more than a request's own may hold; until the append is over */
-	struct event_mail_requested data;
+	struct slice mail_id;
 };
 
 static bool check_readers(struct order *o)
@@ -70,72 +69,43 @@ static bool check_time(struct order *o)
 	return true;
 }
 
-/* Under whose key it is sealed: with an account its mail is erased. */
-static int name_subject(struct order *o, struct fact *f)
+/* Whose account has the address, if any has: their key seals it, with an account its mail is erased. */
+static int find_user(struct order *o, struct slice *ret)
 {
 	struct action *c = o->c;
-	struct slice address, digest, id;
+	struct slice address, digest;
 	struct json_value row;
 	struct said why;
 	int rc = account_email(o->readers.envelope[0], c->arena, &address, &why);
 
+	*ret = SLICE("");
 	if (rc == ERR_INVALID) /* one that no account can have */
-		return fact_subject(f, "person", SLICE("mail.address"), o->readers.envelope[0], &o->data.subjects.person);
-	if (rc != 0)
-		return rc;
-	digest = account_digest(c, "email", address);
-	rc = digest.ptr == NULL ? ERR_NOMEM
-	                        : action_row(c, "account_by_claim", (struct action_param[]){{"claim", digest, 0}}, 1, &row);
-	if (rc == ERR_NOT_FOUND)
-		return fact_subject(f, "person", SLICE("mail.address"), address, &o->data.subjects.person);
-	if (rc != 0)
-		return rc;
-	id = row_text(c, row, "id");
-	return id.len == 0 ? ERR_NOMEM : fact_account(f, "person", id, &o->data.subjects.person);
-}
-
-static int seal_content(struct order *o, struct fact *f)
-{
-	struct buf json = BUF_INIT(MAIL_ORDER_MAX);
-	struct json_writer w = {.out = &json};
-	int rc = schema_encode(&schema_request_mail_send, o->asked, NULL, &w);
-
+		return 0;
+	digest = rc == 0 ? account_digest(c, "email", address) : (struct slice){0};
+	if (digest.ptr == NULL)
+		return ERR_NOMEM;
+	rc = action_row(c, "account_by_claim", (struct action_param[]){{"claim", digest, 0}}, 1, &row);
 	if (rc == 0)
-		rc = fact_blob(f, &o->data.subjects.person, MAIL_CONTENT_FIELD, buf_slice(&json), &o->data.content);
-	buf_wipe(&json);
-	return rc;
+		*ret = row_text(c, row, "id");
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static int make(struct order *o, struct action_events *e)
 {
 	struct action *c = o->c;
-	struct fact *f = arena_alloc(c->arena, sizeof(*f));
-	char *id = arena_alloc(c->arena, ID_TEXT_LEN + 1);
-	struct id mail_id = id_random(c->app->rng);
-	int rc;
+	struct fact *f = arena_alloc(&o->big, sizeof(*f));
+	struct slice user, mail_id;
+	int rc = f == NULL ? ERR_NOMEM : find_user(o, &user);
 
-	if (f == NULL || id == NULL)
-		return ERR_NOMEM;
-	id_format(id, &mail_id);
+	if (rc != 0)
+		return rc;
 	fact_begin(f, c->app, c->rq->route->path, NULL, &o->big);
 	f->meta.actor = action_meta(c).actor;
-	o->data = (struct event_mail_requested){.mail_id = slice_of(id, ID_TEXT_LEN), .recipients = (int64_t)o->readers.n,
-	    .send_at_ms = o->send_at_ms, .has_send_at_ms = o->send_at_ms != 0, .attachments = (int64_t)o->asked->attachments.n,
-	    .has_attachments = o->asked->attachments.n > 0, .subject = o->asked->subject, .has_subjects = true,
-	    .subjects = {.has_person = true}};
-	o->data.to.items = o->asked->to.items;
-	o->data.to.n = o->asked->to.n;
-	o->data.cc.items = o->asked->cc.items;
-	o->data.cc.n = o->asked->cc.n;
-	o->data.bcc.items = o->asked->bcc.items;
-	o->data.bcc.n = o->asked->bcc.n;
-	rc = name_subject(o, f);
-	if (rc == 0)
-		rc = seal_content(o, f);
-	if (rc == 0)
-		rc = fact_draft(f, EVENT_MAIL_REQUESTED, &o->data, &e->drafts[0]);
+	rc = mail_order_draft(f, o->asked, &o->readers, user, o->send_at_ms, &mail_id, &e->drafts[0]);
 	e->n = rc == 0;
-	return rc;
+	if (rc == 0)
+		o->mail_id = arena_dup(c->arena, mail_id);
+	return rc == 0 && o->mail_id.ptr == NULL ? ERR_NOMEM : rc;
 }
 
 static struct mail *mail_of(struct action *c)
@@ -170,9 +140,9 @@ static void put_ids(struct order *o, struct json_writer *w)
 
 	slice_cut(o->mail->from.address, '@', &local, &domain);
 	json_name(w, "id");
-	json_put_string(w, o->data.mail_id);
+	json_put_string(w, o->mail_id);
 	json_name(w, "messageId");
-	json_put_str(w, action_made(o->c, arena_printf(o->c->arena, "<%.*s@%.*s>", SLICE_ARG(o->data.mail_id), SLICE_ARG(domain))));
+	json_put_str(w, action_made(o->c, arena_printf(o->c->arena, "<%.*s@%.*s>", SLICE_ARG(o->mail_id), SLICE_ARG(domain))));
 }
 
 static void run_send(struct action *c)

@@ -44,7 +44,7 @@ void mail_fill(struct buf *out, const char *text, const struct mail_value *value
 			buf_append_char(out, *text++);
 			continue;
 		}
-		if (in_html && !v->is_markup)
+		if (in_html)
 			markup_escape(out, v->value);
 		else
 			buf_append(out, v->value);

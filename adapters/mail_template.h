@@ -26,7 +26,6 @@ struct slice mail_word(const struct mail_template *t, struct slice word);
 struct mail_value {
 	const char *name;
 	struct slice value;
-	bool is_markup; /* of ours: put into the HTML as it is */
 };
 /* Appends the text with its values; in_html: these are escaped. Values are closed by {0}; a name without one stays as it is. */
 void mail_fill(struct buf *out, const char *text, const struct mail_value *values, bool in_html);

@@ -275,6 +275,21 @@ select effect_id(:id, 'mail.password_reset', ''), 'mail.password_reset', 'mail',
 where :how = 'RESET' and exists (select 1 from effect_switches where effect = 'mail.password_reset' and enabled = 1)
 on conflict (id) do nothing;
 
+-- on summary.generated
+/* The first version alone: who has it is not told of every change. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'mail.summary', ''), 'mail.summary', 'mail', :summary_key, :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where :kind = 'MEETING' and :version = 1 and :meeting is not null and exists (select 1 from effect_switches where effect = 'mail.summary' and enabled = 1)
+on conflict (id) do nothing;
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
+	created_at, updated_at)
+select effect_id(:id, 'mail.personal_summary', ''), 'mail.personal_summary', 'mail', :summary_key, :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where :kind = 'PARTICIPANT' and :version = 1 and :person_id is not null and exists (select 1 from effect_switches where effect = 'mail.personal_summary' and enabled = 1)
+on conflict (id) do nothing;
+
 -- on mail.requested
 insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
 	created_at, updated_at)

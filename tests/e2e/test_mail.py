@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """One-time codes by mail, through a real SMTP server: sent once as far as the world allows, and never lost."""
 
+import json
 import os
 import subprocess
 import tempfile
 import unittest
 
-from harness import Server, eventually, free_port, lulab
+from harness import Server, eventually, lulab, meeting_event
 from mail_server import MailServer, code_in, parsed
 from people import PASSWORD, People
 
@@ -237,6 +238,51 @@ class Notices(MailCase):
         text, _ = self.mail(address, "LuLab: your password was reset")
         self.assertRegex(text, r"reset at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \(Beijing time, UTC\+8\)")
         eventually(lambda: self.effects(state="DONE", effect="mail.password_reset"))
+
+
+class Summaries(MailCase):
+    """A summary that a model made, to who took part and is known."""
+
+    def test_to_who_took_part_and_is_known(self):
+        self.peer = MailServer().start()
+        self.addCleanup(self.peer.stop)
+        self.server = Server(env=mail_env(self.peer, LULAB_MAIL_SUMMARIES="meeting")).start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+        admin = self.server.admin_token()
+        people = {"mock-uuid-%d" % i: {"userid": "u%d" % i, "user_name": "人%d" % i, "uuid": "mock-uuid-%d" % i,
+                                       "instance_id": "1", "ms_open_id": "m%d" % i} for i in range(3)}
+        for trace, who in people.items():
+            self.server.post_event(meeting_event("meeting.participant-joined", trace, operator=who))
+        identities = eventually(lambda: len(rows := self.call("GET", "/api/v1/platform-identities?limit=100", token=admin)
+                                            .json["data"]) >= 3 and {i["ptUnionId"]: i["id"] for i in rows})
+        # One who showed that the address is theirs, one who did not, and one whom nobody knows.
+        self.send("ada@example.com")
+        code = code_in(eventually(lambda: self.peer.to("ada@example.com"))[0])
+        ada = self.register("ada@example.com", code, username="ada_l").json["user"]["id"]
+        eve = self.create(username="eve_l", email="eve@example.com").json["id"]
+        for trace, user in (("mock-uuid-0", ada), ("mock-uuid-1", eve)):
+            self.call("PUT", "/api/v1/platform-identities/%s/user" % identities[trace], {"userId": user}, admin, status=204)
+        meeting = eventually(lambda: self.call("GET", "/api/v1/meetings", token=admin).json["data"])[0]["id"]
+        eventually(lambda: self.call("GET", "/api/v1/platform-identities/" + identities["mock-uuid-0"], token=admin)
+                   .json["data"]["localUserId"])
+        self.assertEqual(self.server.stop(), 0)
+        summary = {"summary_id": "1" * 32, "summary_key": "2" * 32, "version": 1, "kind": "MEETING", "period": "SINGLE",
+                   "meeting": meeting, "language": "zh-CN", "model": "m", "title": "预算 <会议>", "content": "## 结论\n- 一 & 二",
+                   "period_start_ms": 1767051000000}
+        for version, key in ((1, "2" * 32), (2, "2" * 32)):
+            subprocess.run([os.environ["APPEND_EVENT"], self.server.data, "summary.generated", "summary/" + key,
+                            json.dumps({**summary, "version": version}, separators=(",", ":"), ensure_ascii=False)], check=True)
+        self.server.start()
+        mail = eventually(lambda: [m for m in map(parsed, self.peer.to("ada@example.com"))
+                                   if m["Subject"] == "会议纪要：预算 <会议>"])[0]
+        text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+        self.assertIn("## 结论\n- 一 & 二", text.replace("\r\n", "\n"))
+        self.assertIn("2025-12-30 07:30:00", text)
+        self.assertIn("- 一 &amp; 二", html)
+        asked = self.events("mail.requested")
+        self.assertEqual([e["data"]["subjects"]["person"]["id"] for e in asked], [ada])
+        self.assertEqual(self.peer.to("eve@example.com"), [])
+        self.assertEqual([e["effect"] for e in self.effects(state="DONE") if "summary" in e["effect"]], ["mail.summary"])
 
 
 class Encrypted(MailCase):
