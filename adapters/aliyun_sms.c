@@ -23,6 +23,7 @@
 #define CODE_BYTES_MAX 64
 #define CALL_BYTES_MAX ((size_t)1 << 20)
 #define ANSWER_BYTES_MAX ((size_t)1 << 20)
+#define CONNECT_MS 3000 /* integrity.md 16 */
 #define TIMEOUT_MS 10000
 #define PAGE_SIZE 50      /* more than a number may get in a day */
 #define CHINA_MS (8 * 3600000LL)
@@ -64,8 +65,8 @@ static int prepare(struct asked *a)
 static int post(struct asked *a)
 {
 	const char *headers[ALIYUN_HEADERS_MAX + 1] = {NULL};
-	struct http_call call = {.method = "POST", .headers = headers, .has_body = true, .timeout_ms = TIMEOUT_MS,
-	    .answer_max = ANSWER_BYTES_MAX, .flags = CLIENT_FRESH};
+	struct http_call call = {.method = "POST", .headers = headers, .has_body = true, .connect_ms = CONNECT_MS,
+	    .timeout_ms = TIMEOUT_MS, .answer_max = ANSWER_BYTES_MAX, .flags = CLIENT_FRESH};
 	size_t n = 0;
 
 	call.url = arena_printf(a->arena, "%.*s%.*s", SLICE_ARG(a->sms->url), SLICE_ARG(a->made.url_path_query));
@@ -234,7 +235,10 @@ static void send_code(struct effect_call *calls, size_t n)
 		call->message = "There is no template for numbers outside China: see LULAB_ALIYUN_SMS_TEMPLATE_ABROAD.";
 	} else if (rc == 0) {
 		message.template_param = slice_str(arena_printf(&arena, "{\"code\":\"%.*s\"}", SLICE_ARG(buf_slice(&code))));
-		send_message(call, &message, &arena);
+		if (message.template_param.ptr != NULL)
+			send_message(call, &message, &arena);
+		else
+			vendor_no_answer(call, ERR_NOMEM, false);
 	} else {
 		call->outcome = EFFECT_RETRY;
 		call->class = "code";

@@ -224,6 +224,7 @@ static void check_reject(struct json_value v)
 	struct slice id = t(v, "id");
 	struct effect_call call;
 	const char *line;
+	int64_t code;
 
 	if (slice_is(id, "partial-recipients")) {
 		static const char *const takes[] = {"220 x\r\n", "250 x\r\n", "250 x\r\n", "250 x\r\n", "354 x\r\n", "250 queued as FAKE1\r\n", NULL};
@@ -235,7 +236,8 @@ static void check_reject(struct json_value v)
 	}
 	line = arena_printf(&arena, "%.*s no\r\n", SLICE_ARG(t(v, "input.server_reply_code")));
 	call = refused_at(z(v, "expect.command"), line);
-	ck_assert_msg(call.status == atoi(z(v, "expect.response_code")), "%.*s: %d", SLICE_ARG(id), (int)call.status);
+	ck_assert_int_eq(slice_to_i64(t(v, "expect.response_code"), &code), 0);
+	ck_assert_msg(call.status == code, "%.*s: %d", SLICE_ARG(id), (int)call.status);
 	if (slice_is(t(v, "expect.why"), "permanent: credentials"))
 		ck_assert_int_eq(call.outcome, EFFECT_STOP);
 	else if (slice_is(t(v, "expect.why"), "permanent: mailbox"))

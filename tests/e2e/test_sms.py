@@ -25,9 +25,10 @@ class Sms(SmsEffects, PeopleOfOneService, unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.sim = Simulator(vendors=["aliyun"]).start()
+        cls.sim = Simulator(vendors=["aliyun"], options={"aliyun.templates": "SMS_271525576,SMS_300000001"}).start()
         cls.server = Server(env={**cls.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "50ms", "LULAB_EFFECTS_BREAKER": "200ms",
                                  "LULAB_ALIYUN_SMS_REPORT_KEY": KEY, "LULAB_TRUSTED_PROXIES": "127.0.0.1/32",
+                                 "ALIYUN_SMS_TEMPLATE_RESET": "SMS_300000001",
                                  "LULAB_ALIYUN_SMS_TEMPLATE_ABROAD": "SMS_900000001"}).start()
 
     @classmethod
@@ -87,6 +88,15 @@ class Sms(SmsEffects, PeopleOfOneService, unittest.TestCase):
         self.send(other)
         self.act(other)
         self.assertEqual(self.acts(nobody), [])
+
+    def test_a_new_password_by_telephone(self):
+        phone, password = "13900139010", "another long horse"
+        self.create(username="resetter", phone=phone, countryCode="+86")
+        self.send(phone, "reset_password")
+        code = self.code(phone)
+        self.assertEqual(self.act(phone)["template"], "SMS_300000001")
+        self.call("POST", "/api/auth/reset-password", {"target": phone, "code": code, "newPassword": password})
+        self.login("username_password", username="resetter", password=password)
 
     def test_a_number_abroad(self):
         self.send("2025550123", countryCode="+1")
@@ -151,7 +161,7 @@ class Sms(SmsEffects, PeopleOfOneService, unittest.TestCase):
         sent = self.act(phone)
         self.server.kill()
         self.server.start()
-        self.assertEqual(self.effect(sent["out_id"])["state"], "UNKNOWN")
+        eventually(lambda: self.effect(sent["out_id"])["state"] == "UNKNOWN")
         self.sim.command("aliyun", "arrive", biz_id=sent["biz_id"])
         eventually(lambda: self.effect(sent["out_id"])["delivery"] == "DELIVERED")
         self.assertEqual(len(self.acts(phone)), 1)
