@@ -35,7 +35,7 @@ class LarkCase(AdminCase):
         self.sim.__enter__()
         self.addCleanup(lambda: self.sim.__exit__(None, None, None))
         self.server = Server(env={**self.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20", "LULAB_EFFECTS_BREAKER": "50",
-                                  "LULAB_EFFECTS_BATCH_WAIT": "20", "LARK_CONNECTION": "false", **self.env}).start()
+                                  "LULAB_EFFECTS_BATCH_WAIT": "20", "LARK_CONNECTION": "off", **self.env}).start()
         self.addCleanup(lambda: self.server.__exit__(None, None, None))
 
     def happens(self, name, n=1, at=None, people=None, **info):
