@@ -45,6 +45,8 @@ static void ask(struct lark_sync *s, enum lark_table table, const char *method, 
 	}
 	pace(s->out, acts ? WRITE_GAP_US : READ_GAP_US);
 	lark_ask(s->out->client, s->rows[0].call, &a, ret);
+	if (ret->rc == 0 && ret->answer.code >= 1254040 && ret->answer.code <= 1254045)
+		s->out->columns[table].known = false; /* somebody changed the table */
 	if (ret->rc != 0 || ret->answer.is == ANSWER_CONFIG || ret->answer.is == ANSWER_LIMIT || ret->answer.code == 99991400) {
 		s->is_stopped = true;
 		s->stopped = *ret;

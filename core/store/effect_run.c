@@ -210,11 +210,20 @@ static int append_until_told(struct running *r, struct telling *t)
 	return rc;
 }
 
+/* Of the last one that did not go well: in a batch others may have, and the breaker moves all the same. */
+static const char *reason_of(const struct running *r)
+{
+	for (unsigned i = r->n; i-- > 0;)
+		if (r->calls[i].message != NULL || r->calls[i].class != NULL)
+			return r->calls[i].message != NULL ? r->calls[i].message : r->calls[i].class;
+	return "unspecified";
+}
+
 static void tell_outcomes(struct running *r)
 {
 	int64_t until_ms = 0, now_ms = clock_wall_ms(r->engine->clock);
 	enum breaker_move move = judge_host(r, &until_ms);
-	const char *reason = r->calls[r->n - 1].message != NULL ? r->calls[r->n - 1].message : r->calls[r->n - 1].class;
+	const char *reason = reason_of(r);
 	struct telling t;
 	int rc = telling_init(&t, r->engine, &r->arena, TELL_ROOM(r->n));
 

@@ -13,37 +13,44 @@ CHAT = "oc_simulatedChat01"
 
 
 def person(n, **more):
-    return {"userid": "user-%d" % n, "user_name": "与会者%d" % n, "uuid": "uuid-%d" % n, "instance_id": "1",
-            "ms_open_id": "ms-%d" % n, **more}
+    return {"userid": "user-%s" % n, "user_name": "与会者%s" % n, "uuid": "uuid-%s" % n, "instance_id": "1",
+            "ms_open_id": "ms-%s" % n, **more}
 
 
 class LarkCase(AdminCase):
+    """A simulator and a service for a class; each test has a meeting and people of its own, and sees what came of these."""
     options = {}
     env = {}
 
     @classmethod
     def setUpClass(cls):
-        pass
+        cls.made = 0
+        cls.sim = Simulator(vendors=["lark"], options={"lark.rates": 0, **cls.options}).start()
+        cls.server = Server(env={**cls.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20", "LULAB_EFFECTS_BREAKER": "50",
+                                 "LULAB_EFFECTS_BATCH_WAIT": "20", "LARK_CONNECTION": "off", **cls.env}).start()
 
     @classmethod
     def tearDownClass(cls):
-        pass
+        cls.server.__exit__(None, None, None)
+        cls.sim.__exit__(None, None, None)
 
     def setUp(self):
-        type(self).made = 0
-        self.sim = Simulator(vendors=["lark"], options={"lark.rates": 0, **self.options})
-        self.sim.__enter__()
-        self.addCleanup(lambda: self.sim.__exit__(None, None, None))
-        self.server = Server(env={**self.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20", "LULAB_EFFECTS_BREAKER": "50",
-                                  "LULAB_EFFECTS_BATCH_WAIT": "20", "LARK_CONNECTION": "off", **self.env}).start()
-        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+        self.me = self.name()[-2:]
+        self.meeting_id = "m-" + self.me
+        self.base = len(self.sim.told("acts", "lark"))
+        self.n_refused = len(self.sim.refused("lark"))
+        self.old = {r["id"] for path in ("/api/v1/effects", "/api/v1/lark/rows") for r in self.newest(path)}
+        self.addCleanup(self.sim.no_faults)
 
-    def happens(self, name, n=1, at=None, people=None, **info):
-        """One event of meeting m-n, by person 1 who made it."""
-        meeting = "m-%s" % n
-        event = meeting_event(name, trace_id="%s-%s-%d" % (name, n, type(self).made), meeting_id=meeting,
-                              operator=people or person(1), operate_time=at or 1767051029171,
-                              meeting_info={"creator": person(1), "subject": "第%s次会议" % n, **info})
+    def who(self, n):
+        return person("%s-%d" % (self.me, n))
+
+    def happens(self, name, at=1767051029171, who=1, n=None, **info):
+        """An event of this test's meeting, or its n-th, which person 1 made."""
+        meeting = self.meeting_id if n is None else "%s-%d" % (self.meeting_id, n)
+        event = meeting_event(name, trace_id="%s-%s-%d" % (name, meeting, type(self).made), meeting_id=meeting,
+                              operator=self.who(who), operate_time=at,
+                              meeting_info={"creator": self.who(1), "subject": "一次会议", **info})
         type(self).made += 1
         answer = self.server.post_event(event)
         self.assertEqual(answer.status, 200, answer.body)
@@ -54,7 +61,7 @@ class LarkCase(AdminCase):
                                 headers={"Lulab-Min-Position": "newest"})["data"]
 
     def effects(self, **more):
-        return self.newest("/api/v1/effects", **more)
+        return [e for e in self.newest("/api/v1/effects", **more) if e["id"] not in self.old]
 
     def until_quiet(self, lane="lark_table"):
         """All of the lane has ended, what was asked for just now included."""
@@ -63,36 +70,45 @@ class LarkCase(AdminCase):
             return rows and all(r["state"] in ("DONE", "DEAD", "FAILED", "CANCELLED") for r in rows) and rows
         return eventually(done)
 
-    def records(self, table):
-        return self.sim.command("lark", "records", table=table)
+    def attempts(self):
+        return {a["outcome"] for e in self.effects() for a in self.call("GET", "/api/v1/effects/" + e["id"])["data"]["attempts"]}
+
+    def meetings(self):
+        return [m for m in self.sim.command("lark", "records", table="MEETING")
+                if m.get("meeting_id", "").lower().startswith(self.meeting_id)]
+
+    def people(self):
+        return [p for p in self.sim.command("lark", "records", table="USER") if p.get("uuid", "").startswith("uuid-%s-" % self.me)]
 
     def rows(self, **more):
-        return self.newest("/api/v1/lark/rows", **more)
-
-    def acts(self, did, **like):
-        return self.sim.acts("lark", did=did, **like)
+        return [r for r in self.newest("/api/v1/lark/rows", **more) if r["id"] not in self.old]
 
     def conflicts(self):
-        return self.newest("/api/v1/lark/conflicts")
+        return [r for r in self.newest("/api/v1/lark/conflicts") if r["id"] not in self.old]
+
+    def acts(self, *did):
+        return [a for a in self.sim.told("acts", "lark")[self.base:] if a["did"] in did]
+
+    def refused(self):
+        return self.sim.refused("lark")[self.n_refused:]
 
 
 class Rows(LarkCase):
     def test_a_meeting_and_its_people(self):
         self.happens("meeting.started")
-        self.happens("meeting.participant-joined", people=person(2), at=1767051030000)
+        self.happens("meeting.participant-joined", who=2, at=1767051030000)
         self.until_quiet()
-        eventually(lambda: len(self.records("MEETING")[0].get("participants", [])) == 2)
-        self.until_quiet()
-        people = {p["uuid"]: p for p in self.records("USER")}
-        self.assertEqual(sorted(people), ["uuid-1", "uuid-2"])
-        one = people["uuid-1"]
-        self.assertEqual((one["userid"], one["user_name"], one["is_enterprise_user"]), ("user-1", "与会者1", True))
-        meetings = self.records("MEETING")
+        people = {p["uuid"]: p for p in self.people()}
+        self.assertEqual(sorted(people), [self.who(1)["uuid"], self.who(2)["uuid"]])
+        one = people[self.who(1)["uuid"]]
+        self.assertEqual((one["userid"], one["user_name"], one["is_enterprise_user"]),
+                         (self.who(1)["userid"], self.who(1)["user_name"], True))
+        meetings = self.meetings()
         self.assertEqual(len(meetings), 1)
         m = meetings[0]
         self.assertEqual({k: m[k] for k in ("platform", "subject", "meeting_id", "meeting_code", "start_time", "end_time",
                                             "meeting_type", "creator")},
-                         {"platform": "腾讯会议", "subject": "第1次会议", "meeting_id": "m-1", "meeting_code": "361599399",
+                         {"platform": "腾讯会议", "subject": "一次会议", "meeting_id": self.meeting_id, "meeting_code": "361599399",
                           "start_time": 1767051000000, "end_time": 1767054600000, "meeting_type": "一次性会议",
                           "creator": [one["record_id"]]})
         self.assertNotIn("sub_meeting_id", m)
@@ -105,52 +121,34 @@ class Rows(LarkCase):
             token = act["client_token"].replace("-", "")
             self.assertTrue(any(i[:12] == token[:12] and i[13:16] == token[13:16] and i[17:] == token[17:] for i in ids), token)
         self.assertEqual({(r["table"], r["state"]) for r in self.rows()}, {("MEETING", "SYNCED"), ("USER", "SYNCED")})
-        self.assertEqual(self.sim.refused("lark"), [])
-        self.assertEqual(len(self.acts("token")), 1)
+        self.assertEqual(self.refused(), [])
 
     def test_the_same_again_is_the_same_record(self):
         self.happens("meeting.started")
         self.until_quiet()
-        writes = len(self.acts("create") + self.acts("update"))
+        writes = len(self.acts("create", "update"))
         self.happens("meeting.started", at=1767051029172)
         self.until_quiet()
-        self.assertEqual(len(self.acts("create") + self.acts("update")), writes)
+        self.assertEqual(len(self.acts("create", "update")), writes)
         self.happens("meeting.end", at=1767054000000, subject="改了名")
         self.until_quiet()
-        self.assertEqual([m["subject"] for m in self.records("MEETING")], ["改了名"])
+        self.assertEqual([m["subject"] for m in self.meetings()], ["改了名"])
         self.assertEqual([sorted(a["fields"]) for a in self.acts("update")], [["subject"]])
         # One occurrence of a series is another row, whatever came first.
         self.happens("meeting.started", at=1767051029173, sub_meeting_id="sub-1")
         self.until_quiet()
-        self.assertEqual(sorted(m.get("sub_meeting_id", "") for m in self.records("MEETING")), ["", "sub-1"])
+        self.assertEqual(sorted(m.get("sub_meeting_id", "") for m in self.meetings()), ["", "sub-1"])
 
     def test_records_that_are_there_already_are_ours(self):
         mine = self.sim.command("lark", "add", table="MEETING",
-                                fields={"meeting_id": "m-1", "subject": "old", "platform": "TENCENT_MEETING"})
-        other = self.sim.command("lark", "add", table="MEETING", fields={"meeting_id": "M-1", "subject": "another"})
+                                fields={"meeting_id": self.meeting_id, "subject": "old", "platform": "TENCENT_MEETING"})
+        other = self.sim.command("lark", "add", table="MEETING", fields={"meeting_id": self.meeting_id.upper(), "subject": "another"})
         self.happens("meeting.started")
         self.until_quiet()
-        rows = {m["record_id"]: m for m in self.records("MEETING")}
+        rows = {m["record_id"]: m for m in self.meetings()}
         self.assertEqual(set(rows), {mine, other})
-        self.assertEqual((rows[mine]["subject"], rows[mine]["platform"]), ("第1次会议", "腾讯会议"))
+        self.assertEqual((rows[mine]["subject"], rows[mine]["platform"]), ("一次会议", "腾讯会议"))
         self.assertEqual(rows[other]["subject"], "another")
-
-    def test_an_answer_that_is_lost(self):
-        self.sim.fault("lark", "act_then_timeout", op="create", count=2, seconds=0)
-        self.happens("meeting.started")
-        self.until_quiet()
-        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (1, 1))
-        self.assertEqual(self.sim.calls("lark")["create"]["act_then_timeout"], 2)
-        outcomes = {a["outcome"] for e in self.effects() for a in self.call("GET", "/api/v1/effects/" + e["id"])["data"]["attempts"]}
-        self.assertEqual(outcomes - {"WAITING"}, {"UNKNOWN", "DONE"})
-
-    def test_a_vendor_that_is_not_well(self):
-        for fault, op in (("limit", "search"), ("fail", "create"), ("limit", "token"), ("fail", "fields")):
-            self.sim.fault("lark", fault, op=op, count=1)
-        self.happens("meeting.started")
-        self.until_quiet()
-        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (1, 1))
-        self.assertEqual({e["state"] for e in self.effects()}, {"DONE"})
 
     def test_a_token_that_is_over(self):
         self.happens("meeting.started")
@@ -158,28 +156,49 @@ class Rows(LarkCase):
         self.sim.command("lark", "expire_tokens")
         self.happens("meeting.end", at=1767054000000, subject="later")
         self.until_quiet()
-        self.assertEqual([m["subject"] for m in self.records("MEETING")], ["later"])
-        self.assertEqual(len(self.acts("token")), 2)
+        self.assertEqual([m["subject"] for m in self.meetings()], ["later"])
+        self.assertEqual(len(self.acts("token")), 1)
         self.assertEqual({e["attempt"] for e in self.effects()}, {1})
 
     def test_a_kill_while_it_is_written(self):
         self.sim.fault("lark", "act_then_timeout", op="create", count=1, seconds=60)
         self.happens("meeting.started")
-        eventually(lambda: self.records("USER"))
+        eventually(self.people)
         self.server.kill()
         self.server.start()
         self.until_quiet()
-        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (1, 1))
+        self.assertEqual((len(self.meetings()), len(self.people())), (1, 1))
         self.assertEqual(len(self.acts("create")), 2)
         # Nothing is sent again by a rebuild.
-        asked = self.acts("create") + self.acts("update"), self.sim.calls("lark")["search"]
+        asked = self.acts("create", "update"), self.sim.calls("lark")["search"]
         self.assertEqual(self.server.stop(), 0)
         for model in ("effects", "lark"):
             lulab("projection", "rebuild", model, "--data", self.server.data)
         self.server.start()
         self.until_quiet()
-        self.assertEqual((self.acts("create") + self.acts("update"), self.sim.calls("lark")["search"]), asked)
+        self.assertEqual((self.acts("create", "update"), self.sim.calls("lark")["search"]), asked)
         lulab("log", "verify", "--data", self.server.data)
+
+
+class Faults(LarkCase):
+    """With a service of their own: repetitions are counted against what a lane may repeat."""
+
+    def test_an_answer_that_is_lost(self):
+        self.sim.fault("lark", "act_then_timeout", op="create", count=2, seconds=0)
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.assertEqual((len(self.meetings()), len(self.people())), (1, 1))
+        self.assertEqual(self.sim.calls("lark")["create"]["act_then_timeout"], 2)
+        self.assertEqual(self.attempts() - {"WAITING"}, {"UNKNOWN", "DONE"})
+
+    def test_a_vendor_that_is_not_well(self):
+        self.sim.command("lark", "expire_tokens")
+        for fault, op in (("limit", "search"), ("fail", "create"), ("limit", "token")):
+            self.sim.fault("lark", fault, op=op, count=1)
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.assertEqual((len(self.meetings()), len(self.people())), (1, 1))
+        self.assertEqual(self.attempts(), {"WAITING", "DONE"})
 
 
 class Batches(LarkCase):
@@ -188,36 +207,36 @@ class Batches(LarkCase):
 
     def test_many_rows_go_together_and_one_writer_alone(self):
         for n in range(20):
-            self.happens("meeting.started", n)
+            self.happens("meeting.started", n=n)
         self.until_quiet()
-        self.assertEqual((len(self.records("MEETING")), len(self.records("USER"))), (20, 1))
+        self.assertEqual((len(self.meetings()), len(self.people())), (20, 1))
         for n in range(20):
-            self.happens("meeting.end", n, at=1767054000000, subject="ended %d" % n)
+            self.happens("meeting.end", n=n, at=1767054000000, subject="ended %d" % n)
         self.until_quiet()
-        self.assertEqual(sorted(m["subject"] for m in self.records("MEETING")), sorted("ended %d" % n for n in range(20)))
+        self.assertEqual(sorted(m["subject"] for m in self.meetings()), sorted("ended %d" % n for n in range(20)))
         calls = self.sim.calls("lark")
         self.assertLess(calls["search"]["200"], 12)
         self.assertLess(calls["batch_update"]["200"], 8)
         self.assertLess(calls["batch_get"]["200"], 16)
-        self.assertEqual(self.sim.refused("lark"), [])
+        self.assertEqual(self.refused(), [])
 
     def test_one_bad_row_does_not_spoil_the_others(self):
         for n in range(3):
-            self.happens("meeting.started", n)
+            self.happens("meeting.started", n=n)
         self.until_quiet()
-        gone = next(m for m in self.records("MEETING") if m["meeting_id"] == "m-1")
+        gone = next(m for m in self.meetings() if m["meeting_id"].endswith("-1"))
         self.sim.command("lark", "remove", table="MEETING", record_id=gone["record_id"])
         for n in range(3):
-            self.happens("meeting.end", n, at=1767054000000, subject="ended %d" % n)
+            self.happens("meeting.end", n=n, at=1767054000000, subject="ended %d" % n)
         self.until_quiet()
-        self.assertEqual(sorted(m["subject"] for m in self.records("MEETING")), ["ended 0", "ended 2"])
+        self.assertEqual(sorted(m["subject"] for m in self.meetings()), ["ended 0", "ended 2"])
         conflict = self.conflicts()
         self.assertEqual([(c["table"], c["reason"]) for c in conflict], [("MEETING", "DELETED")])
         # Who keeps theirs leaves it so; who keeps ours gets a record again.
         path = "/api/v1/lark/conflicts/%s" % conflict[0]["id"]
         self.call("POST", path + "/resolve", {"keep": "ours"})
         self.until_quiet()
-        self.assertEqual(sorted(m["subject"] for m in self.records("MEETING")), ["ended 0", "ended 1", "ended 2"])
+        self.assertEqual(sorted(m["subject"] for m in self.meetings()), ["ended 0", "ended 1", "ended 2"])
 
 
 class Conflicts(LarkCase):
@@ -225,10 +244,10 @@ class Conflicts(LarkCase):
         super().setUp()
         self.happens("meeting.started")
         self.until_quiet()
-        self.record = self.records("MEETING")[0]["record_id"]
+        self.record = self.meetings()[0]["record_id"]
 
     def meeting(self):
-        return self.records("MEETING")[0]
+        return self.meetings()[0]
 
     def edited(self, subject="人工修改"):
         self.sim.command("lark", "edit", table="MEETING", record_id=self.record, fields={"subject": subject})
@@ -288,13 +307,17 @@ class Conflicts(LarkCase):
         self.call("POST", "/api/v1/lark/conflicts/c000000000000000000000000/resolve", {"keep": "ours"}, status=404)
         self.call("GET", "/api/v1/lark/rows?state=SOMETHING", status=400)
 
+
+class Erased(LarkCase):
     def test_an_erased_person_is_gone_there_too(self):
-        people = self.newest("/api/v1/platform-identities")
-        user = self.person()
-        self.call("PUT", "/api/v1/platform-identities/%s/user" % people[0]["id"], {"userId": user}, status=204)
+        self.happens("meeting.started")
+        self.until_quiet()
+        identity = self.newest("/api/v1/platform-identities")[0]["id"]
+        user = AdminCase.person(self)
+        self.call("PUT", "/api/v1/platform-identities/%s/user" % identity, {"userId": user}, status=204)
         self.call("DELETE", "/api/v1/users/%s?erase=true&ground=asked" % user)
-        eventually(lambda: "uuid" not in self.records("USER")[0])
-        self.assertEqual(list(self.records("USER")[0]), ["record_id"])
+        eventually(lambda: not self.people())
+        self.assertEqual([list(p) for p in self.sim.command("lark", "records", table="USER")], [["record_id"]])
         self.until_quiet()
         self.assertEqual([r["state"] for r in self.rows(table="USER")], ["BLANKED"])
 
@@ -306,21 +329,21 @@ class Tables(LarkCase):
         self.happens("meeting.started")
         self.until_quiet()
         self.assertEqual({e["effect"] for e in self.effects()}, {"lark.meeting"})
-        self.assertEqual((len(self.records("MEETING")), self.records("USER")), (1, []))
-        self.assertNotIn("creator", self.records("MEETING")[0])
+        self.assertEqual((len(self.meetings()), self.people()), (1, []))
+        self.assertNotIn("creator", self.meetings()[0])
 
-    def test_a_table_that_lacks_a_field_waits_for_a_person(self):
+    def test_a_field_that_is_not_there_waits_for_a_person(self):
         self.sim.command("lark", "drop_field", {"table": "MEETING", "name": "meeting_code"})
         self.happens("meeting.started")
         dead = self.until_quiet()[0]
         self.assertEqual((dead["state"], dead["class"]), ("DEAD", "table"))
         self.assertIn("meeting_code", dead["message"])
-        self.assertEqual(self.records("MEETING"), [])
+        self.assertEqual(self.meetings(), [])
         self.sim.command("lark", "add_field", {"table": "MEETING", "name": "meeting_code", "type": 1})
         self.call("POST", "/api/v1/effects/%s/retry" % dead["id"])
-        eventually(lambda: self.records("MEETING"))
+        eventually(self.meetings)
 
-    def test_a_table_that_is_not_there(self):
+    def test_of_tables_one_is_not_there(self):
         self.sim.command("lark", "drop_table", table="MEETING")
         self.happens("meeting.started")
         dead = self.until_quiet()[0]
@@ -338,7 +361,7 @@ class Off(LarkCase):
 
 
 class Messages(LarkCase):
-    env = {"LULAB_LARK_CHAT": CHAT, "LARK_BITABLE_APP_TOKEN": ""}
+    env = {"LULAB_LARK_CHAT": CHAT}
 
     def send(self, to=CHAT, kind="chat_id", status=202, **more):
         return self.call("POST", "/api/v1/lark/messages", {"receive_id_type": kind, "receive_id": to, **more}, status=status)
@@ -350,7 +373,7 @@ class Messages(LarkCase):
         sent = self.acts("message")
         self.assertEqual([(m["to"], m["msg_type"]) for m in sent], [(CHAT, "interactive")])
         lines = [e["text"]["content"] for e in sent[0]["content"]["body"]["elements"]]
-        self.assertEqual(lines, ["第1次会议", "会议号：361599399", "结束时间：2025-12-30 08:00", "时长：30 分钟", "参会人数：0"])
+        self.assertEqual(lines, ["一次会议", "会议号：361599399", "结束时间：2025-12-30 08:00", "时长：30 分钟", "参会人数：0"])
         self.assertEqual(sent[0]["uuid"], self.effects(lane="lark_message")[0]["id"])
 
     def test_a_message_is_sent_once_whatever_happens(self):
@@ -359,7 +382,7 @@ class Messages(LarkCase):
         self.send(text="开会了")
         self.until_quiet("lark_message")
         self.assertEqual([m["content"] for m in self.acts("message")], [{"text": "开会了"}])
-        self.assertEqual(len([e for e in self.events("lark.message_sent")]), 1)
+        self.assertEqual(len([e for e in self.events("lark.message_sent") if e["data"]["effect_id"] not in self.old]), 1)
 
     def test_many_wait_for_one_token(self):
         self.send(text="first")
@@ -370,12 +393,12 @@ class Messages(LarkCase):
             self.send(to="ou_person%d" % n, kind="open_id", card=json.dumps({"elements": [{"tag": "hr"}]}))
         self.until_quiet("lark_message")
         self.assertEqual(len(self.acts("message")), 17)
-        self.assertEqual(len(self.acts("token")), 2)
+        self.assertEqual(len(self.acts("token")), 1)
         self.assertEqual({e["attempt"] for e in self.effects(lane="lark_message")}, {1})
 
     def test_what_the_vendor_never_takes(self):
-        self.sim.command("lark", "leave_chat", chat=CHAT)
-        self.send(text="x")
+        self.sim.command("lark", "leave_chat", chat="oc_left")
+        self.send(to="oc_left", text="x")
         dead = self.until_quiet("lark_message")[0]
         self.assertEqual((dead["state"], dead["status"]), ("DEAD", 230002))
         self.assertIn("not in the chat", dead["message"])

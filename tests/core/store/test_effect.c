@@ -42,7 +42,7 @@ static void run(struct effect_call *calls, size_t n)
 		peer.after_unknown[peer.n % SEEN_MAX] = calls[i].after_unknown;
 		calls[i].outcome = peer.n < peer.n_next ? peer.next[peer.n] : EFFECT_DONE;
 		calls[i].host_failed = peer.n < peer.n_next && peer.host_failed;
-		calls[i].class = "made_up";
+		calls[i].class = calls[i].outcome == EFFECT_DONE ? NULL : "made_up";
 		peer.n++;
 	}
 	pthread_cond_broadcast(&peer.changed);
@@ -358,6 +358,29 @@ START_TEST(a_batch_that_does_not_fill_goes_when_it_has_waited)
 }
 END_TEST
 
+START_TEST(a_batch_that_opens_the_breaker_may_end_well)
+{
+	char key[8];
+
+	for (int i = 0; i < 5; i++)
+		peer.next[i] = EFFECT_RETRY;
+	peer.n_next = 5;
+	peer.host_failed = true;
+	lane.batch_max = 6;
+	lane.batch_wait_ms = 600000; /* the six, and then those that have waited so long */
+	batch_wait_max_ms = 200;
+	lane.concurrency = 1;
+	start_engine();
+	for (int i = 0; i < 6; i++) {
+		snprintf(key, sizeof(key), "%02d", i);
+		clock_manual_set_wall(&f.clock, clock_wall_us(&clock_system));
+		want(key);
+	}
+	until_told("effect.done", 6);
+	ck_assert_uint_ge(count("breaker.opened"), 1);
+}
+END_TEST
+
 START_TEST(a_neighbour_that_fails_is_left_alone_and_tried_again)
 {
 	char key[8];
@@ -491,6 +514,7 @@ int main(void)
 	tcase_add_test(t, a_failing_one_holds_its_key_alone);
 	tcase_add_test(t, no_more_at_a_time_than_the_lane_has);
 	tcase_add_test(t, a_batch_gathers_up_to_its_size);
+	tcase_add_test(t, a_batch_that_opens_the_breaker_may_end_well);
 	tcase_add_test(t, a_batch_that_does_not_fill_goes_when_it_has_waited);
 	tcase_add_test(t, a_neighbour_that_fails_is_left_alone_and_tried_again);
 	tcase_add_test(t, nothing_is_done_twice_after_a_restart);
