@@ -330,7 +330,8 @@ static int put_record(struct json_writer *w, const struct lark_write *write)
 	}
 	json_name(w, "fields");
 	rc = lark_put_fields(w, write->fields, write->n);
-	json_end_object(w);
+	if (rc == 0) /* else there is no value for the name, and no use for the rest */
+		json_end_object(w);
 	return rc;
 }
 
@@ -352,9 +353,11 @@ int lark_body_records(struct buf *out, const struct lark_write *writes, size_t n
 	json_begin_array(&w);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = put_record(&w, &writes[i]);
+	if (rc != 0)
+		return rc;
 	json_end_array(&w);
 	json_end_object(&w);
-	return rc != 0 ? rc : out->rc;
+	return out->rc;
 }
 
 int lark_written_parse(struct json_value data, struct arena *a, struct lark_records *ret)

@@ -69,7 +69,7 @@ struct lark_write {
 	const struct lark_field *fields;
 	size_t n;
 };
-/* {"fields":{...}} of one new record. ERR_INVALID: see lark_put_fields(). */
+/* {"fields":{...}} of one new record. ERR_INVALID: see lark_put_fields(); what was begun is of no use then. */
 int lark_body_create(struct buf *out, const struct lark_write *write);
 /* {"records":[{"record_id":...,"fields":{...}},...]} */
 int lark_body_records(struct buf *out, const struct lark_write *writes, size_t n);
