@@ -31,7 +31,7 @@ static const struct story {
 	{"lark.row_synced", NULL, "Feishu has it in the table {table:line}"},
 	{"identity.linked", NULL, "an account is known to be the same person"},
 	{"effect.done", "mail.", "a mail is out ({effect})"},
-	{"effect.done", "lark.", "Feishu has taken it ({effect})"},
+	{"lark.message_sent", NULL, "Feishu has the message"},
 	{"effect.waiting", NULL, "not yet: {effect} is tried again ({class})"},
 	{"effect.unknown", NULL, "no answer: {effect} ({class})"},
 	{"effect.failed", NULL, "in vain: {effect} ({class})"},

@@ -23,8 +23,9 @@ class Demo(unittest.TestCase):
                 told = self.demo(server).stdout
                 kinds = re.findall(r"(?m)^\d\d:\d\d:\d\d  ([a-z_]+\.[a-z_]+) ", told)
                 for kind, times in (("meeting.started", 1), ("participant.joined", 3), ("meeting.ended", 1),
-                                    ("recording.completed", 1), ("transcript.stored", 1), ("identity.linked", 3 * (n == 1))):
+                                    ("recording.completed", 1), ("transcript.stored", 1), ("recording.stored", 1), ("identity.linked", 3 * (n == 1))):
                     self.assertEqual(kinds.count(kind), times, told)
+                self.assertIn("lark.row_synced", kinds)
                 self.assertIn("FULL: 会议讨论了下个季度的预算", told)
                 self.assertNotIn("given up", told)
                 self.assertIn("That is all.", told.splitlines()[-1])
