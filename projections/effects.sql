@@ -398,6 +398,34 @@ on conflict (id) do nothing;
 
 -- on object.deleted
 delete from recording_objects where object = :object_id;
+/* A language model: summaries of transcripts, of those who spoke, and what is asked for. */
+-- on transcript.stored
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
+	updated_at)
+select effect_id(:id, 'ai.meeting', ''), 'ai.meeting', 'model',
+	'meeting/' || row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :position, :type, :stream, 1,
+	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where exists (select 1 from effect_switches where effect = 'ai.meeting' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on summary.generated
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
+	updated_at)
+select effect_id(:id, 'ai.participant', speaker.value), 'ai.participant', 'model',
+	:meeting || '/' || :recording_id || '/' || speaker.value, :position, :type, :stream, 2,
+	(select coalesce(max(turn), 0) + 1 + speaker.key from effects), :time, :time, :time, :time
+from json_each(coalesce(:speakers, '[]')) as speaker
+where :kind = 'MEETING' and exists (select 1 from effect_switches where effect = 'ai.participant' and enabled = 1)
+on conflict (id) do nothing;
+
+-- on summary.requested
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
+	updated_at)
+select effect_id(:id, 'ai.asked', ''), 'ai.asked', 'model',
+	iif(:target = 'MEETING', 'meeting/' || coalesce(:meeting, ''), 'period/' || coalesce(:org_id, :person_id, 'people')),
+	:position, :type, :stream, 0, (select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+where exists (select 1 from effect_switches where effect = 'ai.asked' and enabled = 1)
+on conflict (id) do nothing;
 
 -- on task.fired
 /*
@@ -524,6 +552,9 @@ order by priority, ready_at, turn limit 256;
 -- query effects_next
 select ready_at as "readyAt:int" from effects
 where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at > :now order by ready_at limit 1;
+
+-- query effect_is_on
+select effect from effect_switches where effect = :effect and enabled = 1;
 
 -- query effects_trying
 select id, effect, lane, key, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",

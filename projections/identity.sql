@@ -761,7 +761,8 @@ from (
 	('personal:read', 'See names and contacts of people in events'), ('projections:write', 'Decide about read models'),
 	('recordings:read', 'See recordings'), ('roles:grant', 'Give and take roles'), ('roles:read', 'See roles'),
 	('roles:write', 'Change roles'), ('storage:read', 'See what is kept in the object storage'), ('tasks:read', 'See tasks'),
-	('tasks:write', 'Schedule, change and run tasks'), ('users:read', 'See accounts'), ('users:write', 'Change accounts'),
+	('tasks:write', 'Schedule, change and run tasks'), ('summaries:read', 'See summaries'),
+	('summaries:write', 'Have summaries made'), ('users:read', 'See accounts'), ('users:write', 'Change accounts'),
 	('webhooks:read', 'See deliveries')
 );
 

@@ -33,6 +33,7 @@ extern const struct route api_sessions_routes[];
 extern const struct route api_setup_routes[];
 extern const struct route api_task_changes_routes[];
 extern const struct route api_tasks_routes[];
+extern const struct route api_summaries_routes[];
 extern const struct route api_user_change_routes[];
 extern const struct route api_user_import_routes[];
 extern const struct route api_user_states_routes[];

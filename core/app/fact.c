@@ -57,6 +57,18 @@ int fact_meeting(struct fact *f, struct slice meeting_id, struct event_subject *
 	return fact_subject(f, "meeting", SLICE("tencent.meeting"), meeting_id, ret);
 }
 
+int fact_subject_known(struct fact *f, const char *name, struct slice id, struct event_subject *ret)
+{
+	struct id parsed;
+	int rc = f->n_subjects == FACT_SUBJECTS_MAX ? ERR_RANGE : id_parse(id, &parsed);
+
+	if (rc != 0)
+		return rc;
+	f->subjects[f->n_subjects++] = (struct seal_subject){name, parsed};
+	*ret = (struct event_subject){.id = id};
+	return 0;
+}
+
 static int seal(struct fact *f, const struct event_subject *subject, const char *field, struct slice plain,
     struct slice *ret)
 {

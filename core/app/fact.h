@@ -36,6 +36,9 @@ int fact_account(struct fact *f, const char *name, struct slice user_id, struct 
 /* The subject of a meeting, as deliveries of the platform name it. */
 int fact_meeting(struct fact *f, struct slice meeting_id, struct event_subject *ret);
 
+/* Somebody an event named, by their subject id. What is sealed for who was erased gives ERR_ERASED. */
+int fact_subject_known(struct fact *f, const char *name, struct slice id, struct event_subject *ret);
+
 /* A text sealed by hand into an open field, base64url: under this subject's key, bound to the event and `field`. */
 int fact_seal(struct fact *f, const struct event_subject *subject, const char *field, struct slice plain,
     struct slice *ret_sealed);

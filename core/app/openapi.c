@@ -19,7 +19,7 @@ const struct route *const api_tables[] = {
 	api_member_permissions_routes, api_members_routes, api_orgs_routes,
 	api_password_routes, api_permissions_routes, api_platform_identities_routes, api_profile_routes,
 	api_projections_routes, api_recordings_routes, api_register_routes, api_roles_routes, api_sessions_routes,
-	api_setup_routes, api_task_changes_routes, api_tasks_routes, api_transcripts_routes, api_user_change_routes,
+	api_setup_routes, api_summaries_routes, api_task_changes_routes, api_tasks_routes, api_transcripts_routes, api_user_change_routes,
 	api_user_import_routes, api_user_states_routes, api_users_routes, api_verification_routes,
 	api_webhooks_routes, health_routes, metrics_routes, openapi_routes, NULL,
 };
@@ -57,6 +57,7 @@ static const struct {
 	{"RecordingFile", "RecordingFileList", "recording_files", NULL},
 	{"StoredObject", "StoredObjectList", "storage_objects", NULL},
 	{"TaskRun", "TaskRunList", "task_runs", NULL},
+	{"Summary", "SummaryList", "summaries", "summary_by_id"},
 	{"User", "UserList", "users", "user_by_id"},
 	{"UserImport", "UserImportList", "user_imports", NULL},
 	{"Webhook", "WebhookList", "webhooks", NULL},

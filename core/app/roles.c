@@ -14,7 +14,7 @@ static const char *const of_admins[] = {"meetings:read", "personal:read", "event
     "webhooks:read", "metrics:read", "projections:write", "users:read", "users:write", "orgs:read", "orgs:write",
     "departments:read", "departments:write", "members:read", "members:write", "roles:read", "roles:write", "roles:grant",
     "permissions:read", "identities:read", "identities:write", "api_keys:manage", "effects:read", "effects:manage",
-    "lark:read", "lark:manage", "storage:read", "mail:send", "tasks:read", "tasks:write", NULL};
+    "lark:read", "lark:manage", "storage:read", "mail:send", "tasks:read", "tasks:write", "summaries:read", "summaries:write", NULL};
 static const char *const of_members[] = {"meetings:read", "recordings:read", NULL};
 /* Events and proofs, and no names in them. */
 static const char *const of_auditors[] = {"events:read", NULL};

@@ -52,12 +52,12 @@ class Author:
     """Fills a schema with sentences of a text."""
 
     def __init__(self, text):
-        found = [line.strip() for line in re.split(r"[\n。]+", text)]
-        found = [re.sub(r"^[^\s：:]{1,40}[：:]\s*", "", line) for line in found if len(line) >= 6]
+        found = [line.strip() for line in re.split(r"[\n。]+", text) if not line.startswith("=")]
+        found = [re.sub(r"^(.{1,60}\(\d+:\d\d:\d\d\)|[^\s：:]{1,40})[：:]\s*", "", line) for line in found if len(line) >= 6]
         self.sentences = itertools.cycle(found or ["……"])
 
     def sentence(self):
-        return next(self.sentences)[:120]
+        return next(self.sentences)[:45]
 
     def value(self, schema, root):
         if "$ref" in schema:

@@ -1,0 +1,448 @@
+/* See model_ask.h. */
+#include "model_ask.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "app/app.h"
+#include "base/err.h"
+#include "model_text.h"
+#include "net/http_client.h"
+#include "vendor_call.h"
+
+#define QUESTION_BYTES_MAX ((size_t)16 << 20)
+#define STREAM_BYTES_MAX ((size_t)32 << 20) /* integrity.md 19 */
+#define EVENT_ARENA_MAX ((size_t)8 << 20)
+#define CALL_MS 600000
+#define REPEATS 2          /* of a request at once, as the vendor's own client does; then the effect waits */
+#define REPEAT_WAIT_MS_MAX 5000
+#define REPEAT_BASE_MS 500
+#define PAUSE_MS 20
+#define MESSAGES_MAX 4
+#define VALUES_MAX 12
+
+/* ---- answers of late ----------------------------------------------------------------------- */
+
+void model_memo_init(struct model_memo *memo)
+{
+	*memo = (struct model_memo){0};
+	pthread_mutex_init(&memo->lock, NULL);
+}
+
+static void forget(struct model_memo *memo, struct model_memo_entry *e)
+{
+	if (e->content == NULL)
+		return;
+	crypto_wipe(e->content, e->len);
+	free(e->content);
+	memo->bytes -= e->len;
+	*e = (struct model_memo_entry){0};
+}
+
+void model_memo_finish(struct model_memo *memo)
+{
+	for (unsigned i = 0; i < MODEL_MEMO_ANSWERS; i++)
+		forget(memo, &memo->entries[i]);
+	pthread_mutex_destroy(&memo->lock);
+}
+
+static bool recall(struct model_memo *memo, const uint8_t digest[32], struct arena *a, struct slice *ret)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&memo->lock);
+	for (unsigned i = 0; !found && i < MODEL_MEMO_ANSWERS; i++) {
+		const struct model_memo_entry *e = &memo->entries[i];
+
+		if (e->content == NULL || memcmp(e->digest, digest, sizeof(e->digest)) != 0)
+			continue;
+		*ret = arena_dup(a, slice_of(e->content, e->len));
+		found = ret->ptr != NULL;
+	}
+	pthread_mutex_unlock(&memo->lock);
+	return found;
+}
+
+static void remember(struct model_memo *memo, const uint8_t digest[32], struct slice content)
+{
+	char *copy = content.len == 0 || content.len > MODEL_MEMO_BYTES ? NULL : malloc(content.len);
+
+	if (copy == NULL)
+		return;
+	memcpy(copy, content.ptr, content.len);
+	pthread_mutex_lock(&memo->lock);
+	struct model_memo_entry *e = &memo->entries[memo->next % MODEL_MEMO_ANSWERS];
+
+	forget(memo, e);
+	memcpy(e->digest, digest, sizeof(e->digest));
+	e->content = copy;
+	e->len = content.len;
+	memo->bytes += content.len;
+	memo->next++;
+	for (unsigned i = 0; memo->bytes > MODEL_MEMO_BYTES && i < MODEL_MEMO_ANSWERS - 1; i++) /* the oldest first */
+		forget(memo, &memo->entries[(memo->next + i) % MODEL_MEMO_ANSWERS]);
+	pthread_mutex_unlock(&memo->lock);
+}
+
+/* ---- one request --------------------------------------------------------------------------------- */
+
+struct asking {
+	struct effect_call *call;
+	struct model *model;
+	const struct model_question *question;
+	struct model_use *use;
+	struct openai_message messages[MESSAGES_MAX];
+	size_t n_messages;
+	struct slice schema; /* as the vendor takes it */
+	struct buf raw;      /* of the answer at hand */
+};
+
+/* What came of it: an answer, an error the vendor told, or neither. */
+struct reply {
+	int rc; /* of the call; ERR_END: a stream without its end */
+	bool sent;
+	int status;
+	const char *vendor_id;
+	struct openai_answer answer;
+	struct openai_error error; /* of a status that is not 2xx, or within a stream */
+	bool is_error;
+};
+
+static int take_bytes(void *arg, struct slice bytes)
+{
+	struct asking *k = arg;
+
+	return atomic_load(k->call->stopping) ? ERR_CANCELLED : buf_append(&k->raw, bytes);
+}
+
+static int read_error(struct asking *k, const struct http_result *r, int status, struct slice body, struct reply *ret)
+{
+	struct openai_hints hints = {.now_s = clock_wall_us(k->call->clock) / 1000000};
+
+	http_result_header(r, "x-should-retry", &hints.should_retry);
+	http_result_header(r, "retry-after-ms", &hints.retry_after_ms);
+	http_result_header(r, "retry-after", &hints.retry_after);
+	ret->is_error = true;
+	body = arena_dup(k->call->arena, body); /* its code and words are looked at when the bytes are gone */
+	return body.ptr == NULL ? ERR_NOMEM : openai_error_parse(status, body, &hints, k->call->arena, &ret->error);
+}
+
+static int keep_answer(struct asking *k, const struct openai_answer *answer, struct reply *ret)
+{
+	ret->answer = (struct openai_answer){.finish = answer->finish, .usage = answer->usage};
+	ret->answer.content = arena_dup(k->call->arena, answer->content);
+	ret->answer.refusal = arena_dup(k->call->arena, answer->refusal);
+	return ret->answer.content.ptr == NULL || ret->answer.refusal.ptr == NULL ? ERR_NOMEM : 0;
+}
+
+static int read_stream(struct asking *k, const struct http_result *r, struct reply *ret)
+{
+	struct arena event = ARENA_INIT(EVENT_ARENA_MAX);
+	struct openai_stream stream;
+	struct openai_answer answer;
+	int rc;
+
+	openai_stream_init(&stream, &event);
+	openai_stream_feed(&stream, buf_slice(&k->raw));
+	rc = stream.failed ? read_error(k, r, 0, buf_slice(&stream.error_body), ret) : openai_stream_end(&stream, &answer);
+	if (rc == 0 && !stream.failed)
+		rc = keep_answer(k, &answer, ret);
+	openai_stream_finish(&stream);
+	arena_wipe(&event);
+	return rc == ERR_MALFORMED ? ERR_END : rc;
+}
+
+static int read_reply(struct asking *k, const struct http_result *r, struct reply *ret)
+{
+	struct openai_answer answer;
+	struct slice type, id;
+	int rc;
+
+	if (http_result_header(r, "x-request-id", &id))
+		ret->vendor_id = arena_printf(k->call->arena, "%.*s", (int)(id.len > 128 ? 128 : id.len), id.ptr);
+	if (r->status < 200 || r->status > 299)
+		return read_error(k, r, r->status, buf_slice(&k->raw), ret);
+	if (http_result_header(r, "content-type", &type) && slice_starts_with(type, SLICE("text/event-stream")))
+		return read_stream(k, r, ret);
+	rc = openai_chat_parse(buf_slice(&k->raw), k->call->arena, &answer); /* one that does not stream */
+	return rc == 0 ? keep_answer(k, &answer, ret) : rc == ERR_MALFORMED ? ERR_END : rc;
+}
+
+static void tally(struct asking *k, struct slice body, const struct http_result *r, const struct reply *reply)
+{
+	const struct openai_usage *u = &reply->answer.usage;
+
+	k->use->calls++;
+	k->use->took_ms += r->duration_us / 1000;
+	if (reply->rc != 0 || reply->is_error)
+		return;
+	/* Some compatibles do not count. */
+	k->use->prompt_tokens += u->prompt > 0 ? u->prompt : (int64_t)model_tokens(body);
+	k->use->completion_tokens += u->completion > 0 ? u->completion : (int64_t)model_tokens(reply->answer.content);
+}
+
+static void send_request(struct asking *k, struct slice body, struct reply *ret)
+{
+	struct model *m = k->model;
+	struct arena *a = k->call->arena;
+	struct slice url, authorization;
+	struct http_result r = {0};
+	int rc = openai_url(m->base, "/chat/completions", a, &url);
+
+	*ret = (struct reply){0};
+	if (rc == 0)
+		rc = openai_authorization(m->key, a, &authorization);
+	if (rc == 0) {
+		const char *header = arena_printf(a, "Authorization: %.*s", SLICE_ARG(authorization));
+		const char *headers[] = {header, "Content-Type: application/json", "Accept: text/event-stream, application/json", NULL};
+		struct http_call call = {.url = url.ptr, .headers = headers, .body = body, .timeout_ms = CALL_MS,
+		    .on_bytes = take_bytes, .arg = k};
+
+		k->raw = (struct buf)BUF_INIT(STREAM_BYTES_MAX);
+		rc = header == NULL ? ERR_NOMEM : http_client_call(k->call->thread, &call, &r);
+		if (k->raw.rc != 0)
+			rc = k->raw.rc;
+		ret->sent = r.sent;
+		ret->status = r.status;
+		if (rc == 0)
+			rc = read_reply(k, &r, ret);
+	}
+	ret->rc = rc;
+	tally(k, body, &r, ret);
+	http_result_finish(&r);
+	buf_wipe(&k->raw);
+}
+
+/* ---- what it means ----------------------------------------------------------------------------------- */
+
+static bool has(struct slice text, const char *part)
+{
+	return text.len > 0 && memmem(text.ptr, text.len, part, strlen(part)) != NULL;
+}
+
+/* Compatibles have codes of their own for it, and say it in words. */
+static bool is_too_long(const struct reply *r)
+{
+	return r->is_error && (r->status == 400 || r->status == 413) &&
+	    (slice_is(r->error.code, "context_length_exceeded") || has(r->error.message, "context length") ||
+	        has(r->error.message, "context_length") || has(r->error.message, "maximum context"));
+}
+
+static bool is_of_the_moment(const struct reply *r)
+{
+	return r->is_error ? r->error.is == ANSWER_RETRY || r->error.is == ANSWER_LIMIT :
+	    r->rc == ERR_NETWORK || r->rc == ERR_TIMEOUT || r->rc == ERR_END;
+}
+
+static void judge(struct effect_call *call, const struct reply *r)
+{
+	if (r->is_error) {
+		vendor_answer(call, r->error.is, r->status,
+		    r->error.is == ANSWER_CONFIG ? "The model's service does not take our key or knows no such model, or the account has no credit." :
+		    r->error.is == ANSWER_REFUSED ? "The model's service refuses the request as it is." :
+		    "The model's service cannot take it at the moment.");
+		call->retry_after_ms = r->error.retry_after_ms > 0 ? r->error.retry_after_ms : 0;
+	} else if (r->rc == ERR_END) {
+		call->outcome = EFFECT_RETRY;
+		call->class = "broken_stream";
+		call->message = "The model's answer broke off.";
+		call->host_failed = true;
+	} else {
+		vendor_no_answer(call, r->rc, false); /* asking again harms nobody */
+	}
+	call->vendor_id = r->vendor_id;
+}
+
+/* How long until it is asked again at once; 0: not at once. */
+static int64_t repeat_wait_ms(const struct asking *k, const struct reply *r, unsigned repeats)
+{
+	int64_t base_max = k->model->app->config->effects_retry_base, told = r->is_error ? r->error.retry_after_ms : 0;
+	int64_t wait = (base_max < REPEAT_BASE_MS ? base_max : REPEAT_BASE_MS) << repeats;
+
+	if (repeats >= REPEATS || !is_of_the_moment(r) || told > REPEAT_WAIT_MS_MAX)
+		return 0;
+	wait -= (int64_t)rng_below(k->call->rng, (uint64_t)wait / 4 + 1);
+	return wait < told ? told : wait < 1 ? 1 : wait;
+}
+
+static bool pause_ms(const struct effect_call *call, int64_t ms)
+{
+	for (; ms > 0 && !atomic_load(call->stopping); ms -= PAUSE_MS) {
+		struct timespec t = {.tv_nsec = (ms < PAUSE_MS ? ms : PAUSE_MS) * 1000000};
+
+		nanosleep(&t, NULL);
+	}
+	return !atomic_load(call->stopping);
+}
+
+/* The model's answer to the messages so far. Errors as model_ask(). */
+static int answer_to(struct asking *k, struct slice body, struct openai_answer *ret)
+{
+	struct reply r;
+
+	for (unsigned repeats = 0;; repeats++) {
+		int64_t wait;
+
+		send_request(k, body, &r);
+		if (r.rc == 0 && !r.is_error) {
+			*ret = r.answer;
+			k->call->status = r.status;
+			k->call->vendor_id = r.vendor_id;
+			return 0;
+		}
+		if (is_too_long(&r))
+			return ERR_TOO_BIG;
+		wait = repeat_wait_ms(k, &r, repeats);
+		if (wait == 0 || !pause_ms(k->call, wait))
+			break;
+	}
+	judge(k->call, &r);
+	return ERR_CANCELLED;
+}
+
+/* ---- question and answer ---------------------------------------------------------------------------------- */
+
+static int out_of_memory(struct effect_call *call)
+{
+	vendor_no_answer(call, ERR_NOMEM, false);
+	return ERR_CANCELLED;
+}
+
+/* Text with its values, in the arena. */
+static bool filled(struct arena *a, const char *text, const struct model_value *values, struct slice *ret)
+{
+	struct buf out = BUF_INIT(QUESTION_BYTES_MAX);
+
+	model_fill(&out, text, values);
+	*ret = out.rc == 0 ? arena_dup(a, buf_slice(&out)) : (struct slice){0};
+	buf_wipe(&out);
+	return ret->ptr != NULL;
+}
+
+static bool schema_text(const struct schema *s, bool with_limits, struct arena *a, struct slice *ret)
+{
+	struct buf out = BUF_INIT(65536);
+	struct json_writer w = JSON_WRITER(&out);
+
+	model_schema_write(s, with_limits, &w);
+	*ret = out.rc == 0 ? arena_dup(a, buf_slice(&out)) : (struct slice){0};
+	buf_finish(&out);
+	return ret->ptr != NULL;
+}
+
+static bool begin(struct asking *k)
+{
+	const struct model_question *q = k->question;
+	const struct model_prompt *format = model_prompt_find("format", slice_str(q->prompt->language));
+	struct arena *a = k->call->arena;
+	struct model_value values[VALUES_MAX] = {{0}};
+	struct slice schema, format_text;
+	size_t n = 0;
+
+	for (; q->values[n].name != NULL && n < VALUES_MAX - 2; n++)
+		values[n] = q->values[n];
+	if (!schema_text(q->schema, false, a, &k->schema) || !schema_text(q->schema, true, a, &schema) ||
+	    !filled(a, format->system, (struct model_value[]){{"schema", schema}, {0}}, &format_text))
+		return false;
+	values[n] = (struct model_value){"format", format_text};
+	k->messages[0].role = "system";
+	k->messages[1].role = "user";
+	k->n_messages = 2;
+	return filled(a, q->prompt->system, values, &k->messages[0].content) &&
+	    filled(a, q->prompt->user, values, &k->messages[1].content);
+}
+
+static int body_of(struct asking *k, struct buf *body)
+{
+	const struct model *m = k->model;
+	struct openai_chat chat = {.model = m->name, .messages = k->messages, .n_messages = k->n_messages,
+	    .has_temperature = true, .temperature = m->temperature, .max_tokens = (int64_t)m->answer_tokens,
+	    .old_max_tokens = !m->strict, .format = m->strict ? OPENAI_JSON_SCHEMA : OPENAI_JSON_OBJECT,
+	    .schema_name = k->question->schema_name, .schema = k->schema, .stream = true};
+
+	return openai_body_chat(body, &chat);
+}
+
+/* Why an answer is of no use, for the model to read; NULL: it is good, and in *ret. "" : it is as long as answers may be. */
+static const char *judge_answer(struct asking *k, const struct openai_answer *answer, void *ret)
+{
+	struct problems problems = PROBLEMS_INIT(k->call->arena);
+	const char *why;
+
+	openai_answer_check(answer, OPENAI_JSON_OBJECT, &why);
+	if (why != NULL)
+		return strcmp(why, "length") == 0 ? "" : why;
+	if (schema_decode(k->question->schema, answer->content, k->call->arena, ret, &problems) == 0)
+		return NULL;
+	why = problems.n == 0 ? "not_json" : arena_printf(k->call->arena, "%s: %s", problems.items[0].path, problems.items[0].message);
+	return why == NULL ? "not_json" : why;
+}
+
+/* Its own answer and what is wrong with it. */
+static bool complain(struct asking *k, const struct openai_answer *answer, const char *why)
+{
+	const struct model_prompt *format = model_prompt_find("format", slice_str(k->question->prompt->language));
+	struct openai_message *m = &k->messages[k->n_messages];
+
+	m[0] = (struct openai_message){"assistant", answer->content.len > 0 ? answer->content : answer->refusal};
+	m[1].role = "user";
+	k->n_messages += 2;
+	return filled(k->call->arena, format->user, (struct model_value[]){{"problem", slice_str(why)}, {0}}, &m[1].content);
+}
+
+/* Twice unusable. */
+static int give_up(struct effect_call *call, const char *why)
+{
+	bool refused = strcmp(why, "refusal") == 0 || strcmp(why, "filtered") == 0;
+
+	call->outcome = refused ? EFFECT_REFUSED : EFFECT_RETRY;
+	call->class = refused ? "refusal" : "malformed";
+	call->message = refused ? "The model refuses to write about this text." : "The model's answer is not in the form it was asked for.";
+	return ERR_CANCELLED;
+}
+
+static int ask(struct asking *k, void *ret)
+{
+	struct buf body = BUF_INIT(2 * QUESTION_BYTES_MAX);
+	struct openai_answer answer = {0};
+	uint8_t digest[32];
+	const char *why = "not_json";
+	int rc = 0;
+
+	if (!begin(k))
+		return out_of_memory(k->call);
+	while (rc == 0 && why != NULL && k->n_messages <= MESSAGES_MAX) {
+		buf_clear(&body);
+		rc = body_of(k, &body);
+		if (rc != 0) {
+			vendor_no_answer(k->call, rc, false);
+			rc = ERR_CANCELLED;
+			break;
+		}
+		blake2b(digest, sizeof(digest), (struct slice){0}, (struct slice[]){slice_str(k->call->id), buf_slice(&body)}, 2);
+		if (recall(&k->model->memo, digest, k->call->arena, &answer.content))
+			answer.finish = OPENAI_STOP;
+		else
+			rc = answer_to(k, buf_slice(&body), &answer);
+		why = rc == 0 ? judge_answer(k, &answer, ret) : why;
+		if (rc == 0 && why != NULL && why[0] == '\0')
+			rc = ERR_TOO_BIG;
+		else if (rc == 0 && why == NULL)
+			remember(&k->model->memo, digest, answer.content);
+		else if (rc == 0 && k->n_messages == MESSAGES_MAX)
+			rc = give_up(k->call, why);
+		else if (rc == 0 && !complain(k, &answer, why))
+			rc = out_of_memory(k->call);
+	}
+	buf_wipe(&body);
+	return rc;
+}
+
+int model_ask(struct effect_call *call, struct model *m, const struct model_question *q, struct model_use *use, void *ret)
+{
+	struct asking k = {.call = call, .model = m, .question = q, .use = use};
+
+	if (call->thread == NULL)
+		return out_of_memory(call);
+	return ask(&k, ret);
+}
