@@ -150,8 +150,7 @@ class OpenAI(frame.Vendor):
 
     def settings(self):
         return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.url + "/v1", "OPENAI_MODEL": "sim-chat",
-                "LULAB_AI_DIALECT": "openai", "LULAB_AI_TRANSCRIBE_MODEL": "sim-transcribe",
-                "LULAB_AI_PRICE_IN": "4", "LULAB_AI_PRICE_OUT": "16"}
+                "LULAB_AI_DIALECT": "openai", "LULAB_AI_PRICE_IN": "4", "LULAB_AI_PRICE_OUT": "16"}
 
     # ---- commands ----
 
