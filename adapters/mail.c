@@ -170,6 +170,7 @@ const struct adapter adapter_mail = {
 	.name = "mail",
 	.routes = mail_routes,
 	.effects = effects,
+	.task_kinds = mail_task_kinds,
 	.start = start,
 	.stop = free,
 	.unready = unready,

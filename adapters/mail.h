@@ -6,6 +6,7 @@
 #include "adapters/mail_outcome.h"
 #include "adapters/mail_template.h"
 #include "app/app.h"
+#include "app/tasks.h"
 
 struct mail {
 	struct app *app;
@@ -56,5 +57,9 @@ const char *mail_summary_off(void *state), *mail_personal_summary_off(void *stat
 effect_fn mail_message;
 effect_wanted_fn mail_has_content;
 extern const struct route mail_routes[];
+
+/* ---- mail_task.c: mails as tasks ------------------------------------------------------------------- */
+
+extern const struct task_kind mail_task_kinds[];
 
 #endif

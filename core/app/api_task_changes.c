@@ -8,6 +8,7 @@
 #include "app/api.h"
 #include "app/api_admin.h"
 #include "app/api_tasks.h"
+#include "app/rights.h"
 #include "app/tasks.h"
 #include "base/err.h"
 #include "domain/task_plan.h"
@@ -203,6 +204,8 @@ static bool put_kind(struct action *c, struct draft *d, const struct wish *w)
 	kind = task_kind_find(c->app, said, &state);
 	if (kind == NULL)
 		return fail_kind(c, w->kind.len > 0);
+	if (kind->permission != NULL && !rights_in(c, kind->permission, (struct slice){0}, NULL))
+		return false;
 	d->kind = slice_str(kind->name);
 	return without_original_name(c, &d->payload) && check_payload(c, kind, d->payload);
 }

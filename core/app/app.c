@@ -497,6 +497,12 @@ static int start_adapters(struct app *app, struct buf *problem)
 	return 0;
 }
 
+/* A command on a stopped directory has no adapters: it only appends, and what that asks for is done by the next start. */
+static bool serves(const struct app *app)
+{
+	return app->adapters[0] != NULL;
+}
+
 /* Before anything is accepted: what is asked for from here on is wanted. */
 static int start_effects(struct app *app, struct buf *problem)
 {
@@ -519,7 +525,7 @@ static int start_effects(struct app *app, struct buf *problem)
 				entries[o.n_entries++] = (struct effect_entry){e, state, why == NULL, why};
 		}
 	}
-	for (const struct effect *e = task_effects; rc == 0 && e->name != NULL; e++) {
+	for (const struct effect *e = task_effects; rc == 0 && serves(app) && e->name != NULL; e++) {
 		rc = o.n_entries < EFFECTS_MAX ? 0 : ERR_RANGE;
 		if (rc == 0)
 			entries[o.n_entries++] = (struct effect_entry){.effect = e, .state = app, .enabled = true};
@@ -535,7 +541,7 @@ static int start_tasks(struct app *app, struct buf *problem)
 {
 	struct task_scheduler_options o = {.log = app->log, .queries = app->queries, .sealer = app->sealer,
 	    .keyring = app->keyring, .clock = app->clock, .rng = app->rng};
-	int rc = task_scheduler_start(&app->task_scheduler, &o);
+	int rc = serves(app) ? task_scheduler_start(&app->task_scheduler, &o) : 0;
 
 	if (rc != 0)
 		buf_printf(problem, "tasks cannot be attended to: %s", err_text(rc));

@@ -27,12 +27,12 @@ static void clean_up(struct task_run *run)
 /* One request a run, however often it is tried; whoever makes summaries takes it from there. */
 static void ask_for_summary(struct task_run *run, struct event_summary_requested *data)
 {
-	const char *result = arena_printf(run->arena, "{\"requestId\":\"%s\"}", run->call->id);
+	const char *result = arena_printf(run->arena, "{\"requestId\":\"%s\"}", run->id);
 	struct event_draft draft;
 	struct fact fact;
 	int rc = result == NULL ? ERR_NOMEM : 0;
 
-	data->request_id = slice_str(run->call->id);
+	data->request_id = slice_str(run->id);
 	data->task_id = run->fired->task_id;
 	fact_begin(&fact, run->app, "/tasks", run->cause, run->arena);
 	fact_once(&fact, "task-summary", data->request_id);

@@ -158,7 +158,7 @@ static void conclude(struct task_run *run)
 static void run_task(struct effect_call *calls, size_t n)
 {
 	struct effect_call *call = &calls[0];
-	struct task_run run = {.app = call->state, .call = call, .cause = call->cause, .fired = call->cause->data,
+	struct task_run run = {.id = call->id, .app = call->state, .call = call, .cause = call->cause, .fired = call->cause->data,
 	    .arena = call->arena};
 
 	(void)n;

@@ -22,12 +22,14 @@ struct task_kind {
 	const char *name;              /* "cleanupExpiredData" */
 	const char *summary;           /* for people: what it does */
 	const struct schema *payload;  /* what it wants to know; NULL = nothing */
+	const char *permission;        /* that whoever schedules it needs besides tasks:write; NULL = none */
 	task_fn *run;
 	/* Why it would come to nothing at the moment, static text for people, or NULL; may be NULL itself. */
 	const char *(*unready)(struct app *app);
 };
 
 struct task_run {
+	const char *id;               /* of the run: always the same, however often it is tried */
 	struct app *app;
 	void *state;                  /* of the adapter whose kind it is; NULL = of the program's own */
 	const void *payload;          /* the struct of its schema; NULL when the kind has none */

@@ -8,6 +8,7 @@ import unittest
 
 from admin_case import AdminCase
 from harness import WRONG_CLOCK_SO, Server, eventually, lulab
+from mail_server import MailServer, parsed
 
 NOBODY = "0" * 32
 CLEAN = {"name": "clean up", "kind": "cleanupExpiredData"}
@@ -208,6 +209,28 @@ class Tasks(AdminCase):
                 self.call(method, path, body, token=None, status=401)
                 self.call(method, path, body, token=member, status=403)
 
+    # ---- the command ---------------------------------------------------------------------------------
+
+    def command(self, *args, status=0):
+        done = lulab("tasks", *args, "--data", self.server.data, check=False, env={"PORT": str(self.server.port)})
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_the_command(self):
+        id = self.make({**CLEAN, "name": self.name(), "cron": "0 0 1 1 *"})["id"]
+        self.assertIn(id, self.command("list", "--kind", "cleanupExpiredData"))
+        self.assertEqual(json.loads(self.command("show", id))["id"], id)
+        run = self.command("run", id).strip()
+        self.ended(id)
+        self.assertIn(run, self.command("runs", id))
+        self.command("pause", id)
+        self.assertEqual(self.task(id)["status"], "PAUSED")
+        self.command("resume", id)
+        self.assertEqual(self.task(id)["status"], "SCHEDULED")
+        self.command("delete", id)
+        self.command("show", id, status=3)
+        self.command("delete", "*", status=2)
+
     # ---- all of them -----------------------------------------------------------------------------------------
 
     def test_all_may_be_paused(self):
@@ -230,6 +253,42 @@ class Tasks(AdminCase):
         self.assertIn("aaaa", scheduled()["payload"])
         self.call("DELETE", "/api/v1/tasks/" + made["id"], status=204)
         self.assertIsNone(scheduled().get("payload"))
+
+
+class Mails(AdminCase):
+    """What a task leaves behind is another lane's work."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.peer = MailServer().start()
+        cls.server = Server(env={"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(cls.peer.port), "SMTP_FROM": "tasks@example.org",
+                                 "LULAB_EFFECTS_RETRY_BASE": "50ms"}).start()
+        cls.made = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.peer.stop()
+
+    def test_a_mail_at_its_time(self):
+        body = {"name": "sendEmail", "delayMs": 0, "payload": {"to": ["Li <li@example.com>"], "bcc": ["wang@example.com"],
+                                                               "subject": "提醒", "text": "明天见"}}
+        self.call("POST", "/api/v1/tasks", body, status=201)
+        mails = eventually(lambda: len(self.peer.mails) == 2 and self.peer.mails)
+        self.assertEqual({str(parsed(m)["Subject"]) for m in mails}, {"提醒"})
+        self.assertEqual(len(self.peer.to("li@example.com")), 1)
+        answer = self.call("POST", "/api/v1/tasks", {**body, "payload": {"to": ["li@example.com"], "subject": "x"}}, status=400)
+        self.assertEqual(answer["errors"][0]["path"], "/payload/text")
+
+    def test_what_does_not_work_is_tried_as_often_as_the_task_says(self):
+        id = self.call("POST", "/api/v1/tasks", {"name": "sendEmail", "delayMs": 0, "payload": {
+            "to": ["nobody at all"], "subject": "x", "text": "y"}}, status=201)["data"]["id"]
+        task = eventually(lambda: [t for t in [self.call("GET", "/api/v1/tasks/" + id)["data"]] if t["status"] == "FAILED"])[0]
+        self.assertIn("address", task["lastError"])
+        run = self.call("GET", "/api/v1/tasks/%s/runs" % id)["data"][0]
+        self.assertEqual((run["state"], run["class"], run["attempt"]), ("FAILED", "payload", 1))
+        dead = eventually(lambda: self.call("GET", "/api/v1/effects?state=DEAD&lane=tasks")["data"])
+        self.assertEqual([e["id"] for e in dead], [run["id"]])
 
 
 class Clocks(unittest.TestCase):
@@ -262,6 +321,10 @@ class Clocks(unittest.TestCase):
     def runs(self, id):
         runs = self.call("GET", "/api/v1/tasks/%s/runs?sort=dueAt&limit=100" % id)["data"]
         return [(r["dueAt"][5:16], r["trigger"], r["state"]) for r in runs]
+
+    def listed(self, id):
+        told = lulab("tasks", "runs", id, "--json", "--data", self.server.data, env=self.server.env).stdout
+        return [(r["trigger"], r["state"]) for r in json.loads(told)]
 
     def until(self, id, n):
         eventually(lambda: len([r for r in self.runs(id) if r[2] == "DONE"]) >= n)
@@ -297,6 +360,11 @@ class Clocks(unittest.TestCase):
         self.set("2027-03-28T01:30:00Z")
         self.assertEqual(self.until(berlin, 1)[-1], ("03-28T01:30", "MISSED", "DONE"))
         self.server.stop()
+        # A command on the stopped directory fires nothing, and runs nothing.
+        self.set("2027-06-01T00:00:00Z")
+        before = self.listed(newest)
+        lulab("tasks", "run", newest, "--data", self.server.data, env=self.server.env)
+        self.assertEqual(self.listed(newest), [("MANUAL", "WAITING")] + before)
         lulab("projection", "verify", "tasks", "--data", self.server.data)
         lulab("log", "verify", "--data", self.server.data)
 
