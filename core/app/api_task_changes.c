@@ -59,13 +59,13 @@ static bool open_zone(struct action *c, struct slice name, struct zone **ret)
 	return action_ok(c, rc);
 }
 
-bool task_cron_read(struct action *c, struct slice text, struct slice timezone, struct task_cron *ret)
+bool task_cron_read(struct action *c, struct slice text, struct slice zone_name, struct task_cron *ret)
 {
 	struct cron_problem p;
 
 	ret->zone = NULL;
 	if (cron_parse(text, &ret->cron, &p) == 0)
-		return open_zone(c, timezone, &ret->zone);
+		return open_zone(c, zone_name, &ret->zone);
 	if (strcmp(p.field, "cron") == 0)
 		return task_fail_field(c, "cron", action_made(c, arena_printf(c->arena, "%s.", p.says)), p.says_zh);
 	return task_fail_field(c, "cron", action_made(c, arena_printf(c->arena, "the %s %s.", p.field, p.says)),

@@ -35,7 +35,7 @@ struct task_cron {
 	struct cron cron;
 	struct zone *zone;
 };
-bool task_cron_read(struct action *c, struct slice text, struct slice timezone, struct task_cron *ret);
+bool task_cron_read(struct action *c, struct slice text, struct slice zone_name, struct task_cron *ret);
 
 /* 409: it was changed meanwhile. */
 bool task_fail_conflict(struct action *c);
