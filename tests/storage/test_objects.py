@@ -431,8 +431,9 @@ class Signatures(Case):
     def test_all_requests_of_all_kinds(self):
         content = distinct(3 * self.part + 99)
         path = self.file(content)
-        for provider, judge in (("S3", signatures.s3), ("OSS", signatures.oss), ("COS", signatures.cos)):
-            for token in ("", "a+token/=="):
+        for provider, judge, tokens in (("S3", signatures.s3, ("", "a+token/==")), ("OSS", signatures.oss, ("a+token/==",)),
+                                        ("COS", signatures.cos, ("a+token/==",))):
+            for token in tokens:
                 store = self.kind_of(provider, judge)
                 self.env["LULAB_STORAGE_SESSION_TOKEN"] = token
                 self.run_it("put", "a/b-c_d.mp4", "put-1", path)
