@@ -55,11 +55,14 @@ struct request {
 	size_t n_headers;
 	struct slice body;
 	bool has_body;
-	int (*on_bytes)(void *arg, struct slice bytes);
+	int (*on_bytes)(void *arg, struct slice bytes); /* of a success alone: what an error says stays in `answer` */
 	void *arg;
+	bool from_middle; /* only a part was asked for */
 
 	struct arena arena; /* of one try */
 	struct http_result answer;
+	int status;         /* once the head is there */
+	struct buf refusal; /* what an error says while on_bytes is set */
 };
 
 static void add_header(struct request *rq, const char *name, struct slice value)
@@ -209,13 +212,13 @@ static void note(struct object_call *o, struct request *rq, const struct object_
 static int judge(struct object_call *o, struct request *rq, int rc, struct object_answer *ret_xml)
 {
 	struct object_answer xml = {.kind = OBJECT_COMPLETED, .code = {"", 0}};
+	struct slice body = rq->on_bytes != NULL ? buf_slice(&rq->refusal) : buf_slice(&rq->answer.body);
 	int status = rq->answer.status;
 
 	if (rc != 0)
 		return object_fail(o, rc_of_silence(rc), rc == ERR_BAD_SIGNATURE ? "The object store's certificate is not to be trusted." :
 		    rc == ERR_DENIED ? "Plain http to an object store is only allowed on this machine." : "The object store did not answer.");
-	if (rq->on_bytes == NULL && rq->answer.body.len > 0 &&
-	    object_answer_parse(buf_slice(&rq->answer.body), &rq->arena, &xml) != 0)
+	if (body.len > 0 && object_answer_parse(body, &rq->arena, &xml) != 0)
 		xml = (struct object_answer){.kind = OBJECT_COMPLETED, .code = {"", 0}};
 	if (ret_xml != NULL)
 		*ret_xml = xml;
@@ -234,8 +237,24 @@ static int judge(struct object_call *o, struct request *rq, int rc, struct objec
 	return rc;
 }
 
+static int on_head(void *arg, const struct http_result *so_far)
+{
+	struct request *rq = arg;
+
+	rq->status = so_far->status;
+	return rq->status == 200 && rq->from_middle; /* the whole, in the place of its middle */
+}
+
+static int on_piece(void *arg, struct slice bytes)
+{
+	struct request *rq = arg;
+
+	return rq->status < 300 ? rq->on_bytes(rq->arg, bytes) : buf_append(&rq->refusal, bytes);
+}
+
 static void request_finish(struct request *rq)
 {
+	buf_finish(&rq->refusal);
 	http_result_finish(&rq->answer);
 	arena_finish(&rq->arena);
 }
@@ -247,13 +266,14 @@ static int run(struct object_call *o, struct request *rq, struct object_answer *
 	enum dialect d = dialect_of(o);
 	struct http_call call = {.method = rq->method, .body = rq->body, .has_body = rq->has_body, .timeout_ms = REQUEST_MS,
 	    .connect_ms = CONNECT_MS, .slow_bytes_per_s = SLOW_BYTES_PER_S, .slow_s = SLOW_S, .stopping = o->stopping,
-	    .ca_file = store->ca_file, .answer_max = OBJECT_XML_MAX, .on_bytes = rq->on_bytes, .arg = rq->arg};
+	    .ca_file = store->ca_file, .answer_max = OBJECT_XML_MAX};
 	const char *lines[HEADERS_MAX + 2];
 	struct slice path, authorization = {0};
 	int rc;
 
 	rq->arena = (struct arena)ARENA_INIT(SCRATCH_MAX);
 	rq->answer = (struct http_result){0};
+	rq->refusal = (struct buf)BUF_INIT(OBJECT_XML_MAX);
 	add_header(rq, "host", slice_str(store->host));
 	if (store->keys.session_token.len > 0)
 		add_header(rq, words[d].token, store->keys.session_token);
@@ -267,9 +287,15 @@ static int run(struct object_call *o, struct request *rq, struct object_answer *
 	if (rc != 0)
 		return object_fail(o, rc, "The request to the object store could not be signed.");
 	call.headers = lines;
-	if (rq->on_bytes != NULL)
+	if (rq->on_bytes != NULL) {
 		call.timeout_ms = GET_MS;
+		call.on_head = on_head;
+		call.on_bytes = on_piece;
+		call.arg = rq;
+	}
 	rc = http_client_call(o->http, &call, &rq->answer);
+	if (rc == ERR_CANCELLED && rq->status == 200 && rq->from_middle)
+		return object_fail(o, ERR_DENIED, "The object store does not give parts of objects.");
 	return judge(o, rq, rc, ret_xml);
 }
 
@@ -499,7 +525,7 @@ static int abandon(struct object_call *o, struct slice key, struct slice id)
 static int get(struct object_call *o, struct slice key, uint64_t from, uint64_t len,
     int (*on_bytes)(void *arg, struct slice bytes), void *arg)
 {
-	struct request rq = {.method = "GET", .key = key, .on_bytes = on_bytes, .arg = arg};
+	struct request rq = {.method = "GET", .key = key, .on_bytes = on_bytes, .arg = arg, .from_middle = from > 0};
 	char range[64];
 	int rc;
 

@@ -118,7 +118,7 @@ class Store(Peer):
 
     def __init__(self):
         self.objects, self.uploads, self.faults, self.count = {}, {}, [], 0
-        self.lists = True
+        self.lists = self.ranges = True
         super().__init__()
 
     def error(self, rq, status, code):
@@ -170,7 +170,13 @@ class Store(Peer):
         elif path not in self.objects:
             self.error(rq, 404, "NoSuchKey")
         else:
-            rq.reply(200, self.objects[path], {"Content-Length": str(len(self.objects[path]))})
+            content = self.objects[path]
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", rq.headers.get("Range", ""))
+            if asked and self.ranges:
+                start, end = int(asked.group(1)), min(int(asked.group(2) or len(content)) + 1, len(content))
+                rq.reply(206, content[start:end], {"Content-Length": str(end - start)})
+            else:
+                rq.reply(200, content, {"Content-Length": str(len(content))})
 
     @staticmethod
     def etag(body):

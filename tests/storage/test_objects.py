@@ -386,6 +386,32 @@ class Faults(Case):
         self.assertEqual(self.left_over(), [])
         self.assertEqual(os.listdir(os.path.join(self.data, "uploads")), ["put-2"])
 
+    def test_read_through_faults(self):
+        """What an error says is no part of what is read, and what was cut goes on where it was."""
+        def half(store, rq, path, query, body):
+            content = store.objects[path]
+            rq.send_response(200 if "Range" not in rq.headers else 206)
+            rq.send_header("Content-Length", str(len(content)))
+            rq.end_headers()
+            rq.wfile.write(content[:len(content) // 2])
+            rq.cut()
+
+        self.put()
+        out = os.path.join(self.data, "out")
+        for faults in ([busy], [cut], [half], [busy, half, busy, cut]):
+            self.store.faults = [("GET", fault) for fault in faults]
+            self.run_it("get", "a/b.mp4", out)
+            with open(out, "rb") as f:
+                self.assertTrue(f.read() == self.content, [fault.__name__ for fault in faults])
+        self.run_it("get", "a/b.mp4", out, 1000, 70000)
+        with open(out, "rb") as f:
+            self.assertTrue(f.read() == self.content[1000:71000])
+        self.run_it("get", "a/none", out, rc="ERR_NOT_FOUND")
+        self.assertEqual(os.path.getsize(out), 0)
+        self.store.ranges = False
+        self.run_it("get", "a/b.mp4", out, 1000, 70000, rc="ERR_DENIED")
+        self.assertEqual(os.path.getsize(out), 0)
+
     def test_refused_for_good(self):
         for status, code, rc in ((403, "AccessDenied", "ERR_CONFIG"), (403, "SignatureDoesNotMatch", "ERR_CONFIG"),
                                  (404, "NoSuchBucket", "ERR_CONFIG"), (400, "InvalidArgument", "ERR_DENIED")):
