@@ -84,7 +84,7 @@ END_TEST
 START_TEST(what_is_none_is_refused)
 {
 	const char *const texts[] = {"ffconcat version 1.0\nfile /etc/passwd\n", "#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n", "",
-	    "\x00\x00\x00\x18" "ftypmp42"};
+	    "\x00\x00\x00\x18\x66typmp42"};
 	char dir[TEMP_DIR_LEN], path[TEMP_DIR_LEN + 32];
 	struct media_info info;
 
