@@ -147,7 +147,7 @@ static void remove_object(struct effect_call *calls, size_t n)
 
 static const struct effect effects[] = {
 	{.name = "storage.remove", .lane = &lane, .run = remove_object, .thread_open = vendor_thread_open,
-	    .thread_close = vendor_thread_close},
+	    .thread_close = vendor_thread_close, .built_in = true},
 	{0},
 };
 

@@ -88,7 +88,8 @@ create table effect_switches (
 	since integer not null
 ) strict, without rowid;
 /* What the program does itself needs nobody's settings. */
-insert into effect_switches (effect, enabled, since) values ('task.run', 1, 0), ('task.run_low', 1, 0);
+insert into effect_switches (effect, enabled, since) values
+	('task.run', 1, 0), ('task.run_low', 1, 0), ('storage.remove', 1, 0);
 
 create table lane_pauses (
 	lane text primary key,

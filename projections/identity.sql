@@ -755,7 +755,7 @@ from (
 	('effects:manage', 'Try effects again, drop them, hold lanes'), ('effects:read', 'See effects'), ('events:read', 'Read the log and its proofs'),
 	('lark:manage', 'Decide about rows of Feishu, send messages there'), ('lark:read', 'See rows of Feishu'),
 	('identities:read', 'See platform identities'), ('identities:write', 'Link platform identities'),
-	('meetings:read', 'See meetings'), ('members:read', 'See members'), ('members:write', 'Change memberships'),
+	('mail:send', 'Have mails sent'), ('meetings:read', 'See meetings'), ('members:read', 'See members'), ('members:write', 'Change memberships'),
 	('metrics:read', 'See measurements'), ('orgs:read', 'See organisations'), ('orgs:write', 'Change organisations'),
 	('permissions:read', 'See permissions'), ('permissions:write', 'Change permissions'),
 	('personal:read', 'See names and contacts of people in events'), ('projections:write', 'Decide about read models'),

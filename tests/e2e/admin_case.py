@@ -9,9 +9,11 @@ PASSWORD = "correct horse battery"
 
 
 class AdminCase(unittest.TestCase):
+    env = {}  # settings of the service
+
     @classmethod
     def setUpClass(cls):
-        cls.server = Server().start()
+        cls.server = Server(env=cls.env).start()
         cls.made = 0
 
     @classmethod

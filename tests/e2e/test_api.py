@@ -379,7 +379,7 @@ class Api(unittest.TestCase):
             for method, operation in operations.items():
                 self.assertIn(method, ("get", "post", "put", "patch", "delete"), path)
                 self.assertTrue(operation["summary"], path)
-                self.assertTrue({"200", "201", "202", "204"} & set(operation["responses"]), path)
+                self.assertTrue({"200", "201", "202", "204", "302"} & set(operation["responses"]), path)
                 given = [(p["name"], p["in"]) for p in operation["parameters"]]
                 self.assertEqual(len(given), len(set(given)), path)
                 self.assertEqual([n for n, where in given if where == "path"], names, path)
@@ -399,7 +399,7 @@ class Api(unittest.TestCase):
         for part in ("log", "readModels", "memory", "disk"):
             self.assertIn(part, health["checks"])
         self.assertEqual(sorted(health["checks"]["readModels"]), ["attendance", "effects", "identity", "lark", "meetings", "platform_identities", "recordings",
-                                                                     "storage", "tasks", "webhooks"])
+                                                                     "storage", "summaries", "tasks", "webhooks"])
         self.assertIn("[ok] log", self.server.get("/readyz?verbose", token=None).body.decode())
         self.assertIn(b"Welcome to LULAB", self.server.get("/", token=None).body)
 

@@ -13,6 +13,10 @@ NOBODY = "0" * 32
 class Hostile(AdminCase):
     """As who may do everything: whatever comes, the answer is a refusal or the work, never a failure."""
 
+    # What is not configured answers 503, and looks at nothing. Nobody listens there.
+    env = {"LARK_EVENT_ENCRYPT_KEY": "key", "LARK_EVENT_VERIFICATION_TOKEN": "token", "ARK_API_KEY": "key",
+           "OPENAI_BASE_URL": "http://127.0.0.1:9", "OPENAI_MODEL": "model", "LULAB_ALIYUN_SMS_REPORT_KEY": "0123456789abcdef0123456789abcdef"}
+
     bodies = (b"", b"[", b"{", b"null", b'"text"', b"[]", b"7", b'{"a":1,"a":2}', b'{"\xff":1}', b"[" * 2000, b'{"a":' * 600,
               b'{"name":"\\u0000","code":"\\ud800"}', b'{"id":"' + b"9" * 5000 + b'"}')
     segments = ("%00", "%2e%2e", "x'%20or%201=1--", "%E5%BC%A0%F0%9F%98%80", "%ff%fe", "9" * 2000, "-1", "*", "%7Bid%7D")
