@@ -316,7 +316,8 @@ struct http_options {
  * Listens and starts the loop threads. ERR_INVALID (address, route table),
  * ERR_TAKEN (port in use), ERR_DENIED, ERR_CONFIG (certificate), ERR_NOMEM;
  * *ret_detail (may be NULL) then tells more, static text. From here on the
- * process ignores SIGPIPE.
+ * process ignores SIGPIPE. *ret_server is set before the first handler or hook
+ * runs, which may be before this returns; NULL after a failure.
  */
 int http_server_start(struct http_server **ret_server, const struct http_options *options,
     const char **ret_detail);

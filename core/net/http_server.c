@@ -245,16 +245,16 @@ int http_server_start(struct http_server **ret_server, const struct http_options
 			fail(ret_detail, rc, rc == ERR_TAKEN ? "the port is in use" : "cannot listen on that address");
 	}
 	if (rc == 0) {
+		*ret_server = server; /* a request may come, and its handler ask for it, before this has returned */
 		rc = start_threads(server);
 		if (rc != 0)
 			fail(ret_detail, rc, "a loop could not start");
 	}
 	if (rc != 0) {
 		http_server_close(server);
-		return rc;
+		*ret_server = NULL;
 	}
-	*ret_server = server;
-	return 0;
+	return rc;
 }
 
 const char *http_server_address(const struct http_server *server)

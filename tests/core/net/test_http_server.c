@@ -36,6 +36,31 @@ START_TEST(what_is_in_flight_is_finished_before_the_end)
 }
 END_TEST
 
+static struct http_server *starting;
+static _Atomic bool seen_before_it_was_there;
+
+static void *look_for_server(void *app, struct uv_loop_s *loop, unsigned index)
+{
+	(void)app;
+	(void)index;
+	if (starting == NULL)
+		seen_before_it_was_there = true;
+	return loop; /* anything */
+}
+
+START_TEST(a_request_may_come_before_the_start_returns)
+{
+	struct http_options options = rig_options();
+
+	options.on_loop_start = look_for_server;
+	options.on_loop_stop = NULL;
+	ck_assert_int_eq(http_server_start(&starting, &options, NULL), 0);
+	http_server_stop(starting, 0);
+	http_server_close(starting);
+	ck_assert(!seen_before_it_was_there);
+}
+END_TEST
+
 START_TEST(a_taken_port_is_told)
 {
 	struct http_options options = rig_options();
@@ -130,6 +155,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, what_is_in_flight_is_finished_before_the_end);
 	tcase_add_test(tc, a_taken_port_is_told);
+	tcase_add_test(tc, a_request_may_come_before_the_start_returns);
 	tcase_add_test(tc, a_wrong_option_is_told);
 	tcase_add_test(tc, several_loops_serve_several_threads);
 	suite_add_tcase(suite, tc);
