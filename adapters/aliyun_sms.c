@@ -269,14 +269,17 @@ static const char *china_day(struct arena *arena, int64_t unix_ms)
 static bool query(struct asked *a, struct slice number, const char *day, struct aliyun_receipts *ret)
 {
 	struct aliyun_answer answer;
+	struct slice body = {0}; /* receipts borrow from it */
 	int rc = day == NULL ? ERR_NOMEM : prepare(a);
 
 	if (rc == 0)
 		rc = aliyun_make_query(&a->sms->keys, &a->with, number, slice_str(day), SLICE(""), 1, PAGE_SIZE, a->arena, &a->made);
 	if (rc == 0)
 		rc = post(a);
-	if (rc == 0)
-		rc = aliyun_answer_parse(a->result.status, buf_slice(&a->result.body), a->arena, &answer);
+	if (rc == 0) {
+		body = arena_dup(a->arena, buf_slice(&a->result.body));
+		rc = body.ptr == NULL ? ERR_NOMEM : aliyun_answer_parse(a->result.status, body, a->arena, &answer);
+	}
 	if (rc != 0) {
 		vendor_no_answer(a->call, rc, false);
 	} else {
@@ -284,7 +287,7 @@ static bool query(struct asked *a, struct slice number, const char *day, struct 
 		/* What may have happened may happen again: it is a question. */
 		if (a->call->outcome == EFFECT_IS_UNKNOWN)
 			a->call->outcome = EFFECT_RETRY;
-		rc = a->call->outcome == EFFECT_DONE ? aliyun_details_parse(buf_slice(&a->result.body), a->arena, ret) : ERR_DENIED;
+		rc = a->call->outcome == EFFECT_DONE ? aliyun_details_parse(body, a->arena, ret) : ERR_DENIED;
 		if (a->call->outcome == EFFECT_DONE && rc != 0) {
 			a->call->outcome = EFFECT_RETRY;
 			a->call->class = "malformed";
