@@ -95,7 +95,7 @@ static int connect_writer(sqlite3 **ret, const char *path, struct buf *problem)
 		return fail(problem, *ret, code, "cannot open the file");
 	return run(*ret,
 	    "pragma journal_mode = wal; pragma synchronous = normal; pragma mmap_size = 0;"
-	    "pragma cache_size = -32768; pragma temp_store = memory; pragma wal_autocheckpoint = 16000;"
+	    "pragma cache_size = -32768; pragma temp_store = memory; pragma wal_autocheckpoint = 4000;"
 	    "pragma secure_delete = on; pragma foreign_keys = off; pragma recursive_triggers = off",
 	    problem, "cannot set up the file");
 }

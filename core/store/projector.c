@@ -124,23 +124,14 @@ static void choose_serving(struct model *m)
 
 void model_close(struct model *m)
 {
-	uv_mutex_lock(&m->file_lock);
-	m->is_open = false;
 	projection_file_close(m->fold.file);
 	m->fold.file = NULL;
-	uv_mutex_unlock(&m->file_lock);
 }
 
 static int open_once(struct model *m)
 {
-	int rc;
-
 	buf_clear(&m->problem);
-	uv_mutex_lock(&m->file_lock);
-	rc = projection_file_open(&m->fold.file, m->def, m->path.ptr, &m->problem);
-	m->is_open = rc == 0;
-	uv_mutex_unlock(&m->file_lock);
-	return rc;
+	return projection_file_open(&m->fold.file, m->def, m->path.ptr, &m->problem);
 }
 
 /* ---- the thread ------------------------------------------------------------------ */
@@ -380,7 +371,6 @@ static int start_model(struct projector *p, struct model *m, const struct projec
 	m->problem = (struct buf)BUF_INIT(PROBLEM_BYTES_MAX);
 	m->status.model = def;
 	m->fold = (struct fold){.model = def, .log = p->options.log, .sealer = p->options.sealer, .problem = &m->problem};
-	uv_mutex_init(&m->file_lock);
 	feed_reader_init(&m->fold.reader, p->feed, def);
 	return projection_path(&m->path, p->options.dir, def);
 }
@@ -400,7 +390,6 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 	uv_mutex_init(&p->watch_lock);
 	uv_cond_init(&p->changed);
 	uv_cond_init(&p->hurry);
-	uv_cond_init(&p->flush_due);
 	rc = buf_printf(&dir, "%s/read", options->dir);
 	if (rc == 0)
 		rc = dir_create(dir.ptr, 0700);
@@ -422,8 +411,6 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 		else
 			p->models[i].running = true;
 	}
-	if (rc == 0)
-		rc = projector_flush_start(p);
 	buf_finish(&dir);
 	if (rc == 0)
 		*ret = p;
@@ -438,7 +425,6 @@ void projector_interrupt(struct projector *p)
 	p->stopping = true;
 	uv_cond_broadcast(&p->changed);
 	uv_cond_broadcast(&p->hurry);
-	uv_cond_broadcast(&p->flush_due);
 	uv_mutex_unlock(&p->lock);
 }
 
@@ -447,7 +433,6 @@ void projector_stop(struct projector *p)
 	if (p == NULL)
 		return;
 	projector_interrupt(p);
-	projector_flush_stop(p);
 	for (unsigned i = 0; i < p->n_models; i++) {
 		struct model *m = &p->models[i];
 
@@ -456,14 +441,12 @@ void projector_stop(struct projector *p)
 		model_close(m);
 		feed_reader_finish(&m->fold.reader);
 		fold_finish(&m->fold);
-		uv_mutex_destroy(&m->file_lock);
 		buf_finish(&m->path);
 		buf_finish(&m->serving);
 		buf_finish(&m->problem);
 	}
 	free(p->models);
 	event_feed_close(p->feed);
-	uv_cond_destroy(&p->flush_due);
 	uv_cond_destroy(&p->hurry);
 	uv_cond_destroy(&p->changed);
 	uv_mutex_destroy(&p->watch_lock);

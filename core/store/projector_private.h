@@ -25,11 +25,6 @@ struct model {
 	int64_t fold_us;   /* time spent folding and events folded while catching up */
 	uint64_t fold_events;
 
-	/* Held where the file is opened, closed or replaced, by the thread; and while it is flushed. */
-	uv_mutex_t file_lock;
-	bool is_open;
-	uint64_t flushed_at; /* position; the flusher's alone */
-
 	/* Behind the lock. */
 	struct projection_status status;
 	struct buf serving; /* path; empty = none */
@@ -46,9 +41,6 @@ struct projector {
 	uv_cond_t changed;
 	uv_cond_t hurry; /* a model became awaited, or it stops */
 	bool stopping;
-	uv_thread_t flusher;
-	bool flushes; /* it runs */
-	uv_cond_t flush_due; /* signalled by a stop alone: it goes by the time */
 	uv_mutex_t watch_lock; /* guards these two; held while the callback runs */
 	projector_watch_cb *watch;
 	void *watch_arg;
@@ -71,12 +63,5 @@ void model_remove_old_files(struct model *m);
 bool model_is_renewed(struct model *m);
 /* The model's thread: puts the fresh file in the place of its own. */
 void model_take_renewed(struct model *m);
-
-/* ---- projector_flush.c ----------------------------------------------------- */
-
-/* A thread that writes what the WAL files of live models hold into the files themselves. ERR_NOMEM. */
-int projector_flush_start(struct projector *p);
-/* After projector_interrupt(), before the files are closed. */
-void projector_flush_stop(struct projector *p);
 
 #endif

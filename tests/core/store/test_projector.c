@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "projection_fixture.h"
-#include "store/projection_file.h"
 
 static struct projection_fixture f;
 static struct projector *projector;
@@ -319,39 +318,6 @@ START_TEST(renewed_it_is_another_file_of_the_same_rows)
 	ck_assert_uint_eq(after.position, 2);
 	created("b", "three");
 	tally_is("[{\"meeting\":\"a\",\"events\":1},{\"meeting\":\"b\",\"events\":2}]");
-}
-END_TEST
-
-/* What the file itself says, without its WAL; 0 while it is being written. */
-static uint64_t position_in_file(const char *path)
-{
-	char uri[4200];
-	sqlite3 *db = NULL;
-	uint64_t position = 0;
-
-	snprintf(uri, sizeof(uri), "file:%s?immutable=1", path);
-	if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK ||
-	    projection_read_position(db, &position) != 0)
-		position = 0;
-	sqlite3_close(db);
-	return position;
-}
-
-START_TEST(rows_reach_the_file_while_the_fold_goes_on)
-{
-	start(only_tally);
-	created("a", "one");
-	tally_is("[{\"meeting\":\"a\",\"events\":1}]");
-	wait_for_state(PROJECTION_LIVE);
-	for (int i = 0; i < 1100; i++) /* far fewer than what makes a fold write it by itself */
-		created("a", "one");
-	while (position_in_file(file_of(&tally, "")) < 1024)
-		eventlog_wait(f.log, eventlog_size(f.log), 10);
-	created("a", "one");
-	tally_is("[{\"meeting\":\"a\",\"events\":1102}]");
-	stop();
-	start(only_tally);
-	tally_is("[{\"meeting\":\"a\",\"events\":1102}]");
 }
 END_TEST
 
@@ -670,7 +636,6 @@ int main(void)
 	tcase_add_test(engine, events_become_rows_as_they_come);
 	tcase_add_loop_test(engine, it_answers_though_memory_was_short_at_its_start, 0, FRESH_BUFFERS);
 	tcase_add_test(engine, a_restart_goes_on_where_it_stood);
-	tcase_add_test(engine, rows_reach_the_file_while_the_fold_goes_on);
 	tcase_add_test(engine, an_event_that_cannot_be_applied_stops_it_until_a_person_says_so);
 	tcase_add_test(engine, it_says_whether_it_still_stands_where_it_answered);
 	tcase_add_test(engine, renewed_it_is_another_file_of_the_same_rows);
