@@ -251,6 +251,16 @@ START_TEST(an_interrupted_turn_is_finished_at_the_next_start)
 }
 END_TEST
 
+/* Until nothing is being made: keys under way when time is moved are as old as their making. */
+static void await_stock(enum key_kind kind)
+{
+	struct keyring_stats stats;
+
+	do
+		ck_assert_int_eq(keyring_stats(kr, &stats), 0);
+	while (stats.stock[kind] <= STOCK / 2);
+}
+
 START_TEST(raw_bodies_end_with_their_age)
 {
 	struct id old = take(KEY_DELIVERY), young, subject = take(KEY_SUBJECT);
@@ -258,12 +268,14 @@ START_TEST(raw_bodies_end_with_their_age)
 	uint64_t n;
 
 	ck_assert_int_eq(keyring_get(kr, &old, key), 0);
+	await_stock(KEY_DELIVERY);
 	clock_manual_advance(&now, 29 * DAY_US);
 	ck_assert_int_eq(keyring_sweep(kr, &n), 0);
 	ck_assert_uint_eq(n, 0);
 	ck_assert_int_eq(keyring_get(kr, &old, key), 0);
 	/* One taken now is not of the old stock, so it has its whole time before it. */
 	young = take(KEY_DELIVERY);
+	await_stock(KEY_DELIVERY);
 	clock_manual_advance(&now, 2 * DAY_US);
 	ck_assert_int_eq(keyring_sweep(kr, &n), 0); /* n may be 0: the keyring's own thread sweeps too */
 	for (int i = 0; i < 2; i++) {
@@ -310,16 +322,6 @@ START_TEST(codes_end_without_a_trace)
 }
 END_TEST
 
-/* Until nothing is being made: keys under way when time is moved are as old as their making. */
-static void await_codes(void)
-{
-	struct keyring_stats stats;
-
-	do
-		ck_assert_int_eq(keyring_stats(kr, &stats), 0);
-	while (stats.stock[KEY_CODE] <= STOCK / 2);
-}
-
 /* A copy of the keyring from before brings none back for longer than some hours: by its age it does not open. */
 START_TEST(a_code_nobody_erased_ends_with_its_age)
 {
@@ -327,10 +329,10 @@ START_TEST(a_code_nobody_erased_ends_with_its_age)
 	uint8_t key[KEYRING_KEY_LEN];
 	uint64_t n;
 
-	await_codes();
+	await_stock(KEY_CODE);
 	clock_manual_advance(&now, DAY_US / 24 * (KEYRING_CODE_HOURS - 1));
 	ck_assert(!keyring_is_erased(kr, &old));
-	await_codes();
+	await_stock(KEY_CODE);
 	clock_manual_advance(&now, DAY_US / 24 / 2);
 	young = take(KEY_CODE); /* not of the stock there was */
 	ck_assert_int_eq(keyring_get(kr, &old, key), 0);
