@@ -16,7 +16,7 @@
 
 struct entry {
 	uint8_t key[SIPHASH_LEN];
-	uint64_t generation, position; /* of the file that gave it; position 0: empty */
+	uint64_t generation, rows; /* of the file that gave it, where its rows stood; 0: empty */
 	char etag[HTTP_ETAG_LEN + 1];
 	char *body; /* NULL: only the tag is remembered */
 	size_t body_len;
@@ -90,6 +90,7 @@ static struct entry *entry_of(const struct http_request *rq, enum query_format f
 bool known_answer(struct http_request *rq, const struct projection *model, enum query_format format)
 {
 	struct buf body = BUF_INIT(BODY_LEN_MAX);
+	struct projector_stand stand;
 	const struct entry *e;
 	struct slice wanted;
 	uint8_t key[SIPHASH_LEN];
@@ -98,16 +99,16 @@ bool known_answer(struct http_request *rq, const struct projection *model, enum 
 	if (rq->method != HTTP_GET)
 		return false;
 	e = entry_of(rq, format, key);
-	if (e->position == 0 || memcmp(e->key, key, SIPHASH_LEN) != 0)
+	if (e->rows == 0 || memcmp(e->key, key, SIPHASH_LEN) != 0)
 		return false;
 	has_it = http_request_field(rq, "if-none-match", &wanted) && http_etag_matches(wanted, slice_str(e->etag));
 	if ((!has_it && e->body == NULL) ||
-	    !projector_stands_at(app_of(rq)->projector, model, e->generation, e->position))
+	    !projector_stand(app_of(rq)->projector, model, e->generation, &stand) || stand.rows != e->rows)
 		return false;
 	if (!has_it && buf_append(&body, slice_of(e->body, e->body_len)) != 0)
 		return false;
 	http_header(rq, "ETag", slice_str(e->etag));
-	answer_position(rq, e->position);
+	answer_position(rq, stand.position);
 	if (has_it)
 		http_respond(rq, 304, NULL, NULL);
 	else
@@ -138,12 +139,12 @@ void known_note(struct http_request *rq, const struct query *q, struct slice bod
 
 	http_etag(etag, body);
 	http_header(rq, "ETag", slice_str(etag));
-	if (q->stale || q->position == 0)
+	if (q->stale || q->rows_position == 0)
 		return;
 	e = entry_of(rq, q->format, key);
-	asked_again = e->position != 0 && memcmp(e->key, key, SIPHASH_LEN) == 0;
+	asked_again = e->rows != 0 && memcmp(e->key, key, SIPHASH_LEN) == 0;
 	drop_body(k, e);
-	*e = (struct entry){.generation = q->generation, .position = q->position};
+	*e = (struct entry){.generation = q->generation, .rows = q->rows_position};
 	memcpy(e->key, key, SIPHASH_LEN);
 	memcpy(e->etag, etag, sizeof(e->etag));
 	/* The headers of other forms tell more than these do. */

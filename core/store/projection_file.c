@@ -22,7 +22,9 @@ static const char state_ddl[] =
 struct projection_file {
 	const struct projection *model;
 	sqlite3 *db;
-	uint64_t position, committed;
+	uint64_t position;
+	uint64_t began; /* where the transaction at hand began */
+	uint64_t saved; /* what is in the file */
 	uint8_t last_hash[SHA256_LEN];
 	struct projection_applier *applier;
 	bool singly; /* nothing is gathered over several events */
@@ -148,7 +150,7 @@ static int read_state(struct projection_file *f, bool *ret_clean, struct buf *pr
 			buf_append_str(problem, "it belongs to another read model or version");
 		rc = ERR_CORRUPT;
 	} else {
-		f->position = f->committed = (uint64_t)sqlite3_column_int64(stmt, 2);
+		f->position = f->saved = (uint64_t)sqlite3_column_int64(stmt, 2);
 		memcpy(f->last_hash, sqlite3_column_blob(stmt, 3), SHA256_LEN);
 		*ret_clean = sqlite3_column_int(stmt, 4) == 1;
 	}
@@ -299,6 +301,7 @@ static int run_plain(sqlite3_stmt *stmt)
 
 int projection_file_begin(struct projection_file *f)
 {
+	f->began = f->position;
 	return run_plain(f->begin);
 }
 
@@ -318,7 +321,7 @@ int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SH
 		rc = run_plain(f->commit);
 	if (rc != 0)
 		return rc;
-	f->committed = f->position;
+	f->saved = f->position;
 	memcpy(f->last_hash, last_hash, SHA256_LEN);
 	return 0;
 }
@@ -328,7 +331,7 @@ void projection_file_rollback(struct projection_file *f)
 	if (!sqlite3_get_autocommit(f->db))
 		run_plain(f->rollback);
 	projection_applier_forget(f->applier);
-	f->position = f->committed;
+	f->position = f->began;
 }
 
 void projection_file_note(struct projection_file *f, struct slice problem)
@@ -345,6 +348,11 @@ void projection_file_note(struct projection_file *f, struct slice problem)
 uint64_t projection_file_position(const struct projection_file *f)
 {
 	return f->position;
+}
+
+uint64_t projection_file_saved(const struct projection_file *f)
+{
+	return f->saved;
 }
 
 void projection_file_last_hash(const struct projection_file *f, uint8_t ret[SHA256_LEN])

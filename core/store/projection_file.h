@@ -36,6 +36,8 @@ void projection_file_close(struct projection_file *f);
 
 /* The place of the next event; inside a transaction after those not yet committed. */
 uint64_t projection_file_position(const struct projection_file *f);
+/* The same as the file itself has it: behind, while events were passed over outside of a transaction. */
+uint64_t projection_file_saved(const struct projection_file *f);
 /* Zeros before the first event. */
 void projection_file_last_hash(const struct projection_file *f, uint8_t ret[SHA256_LEN]);
 
@@ -48,12 +50,12 @@ int projection_file_begin(struct projection_file *f);
 int projection_file_apply(struct projection_file *f, const struct fed_event *event, struct buf *problem);
 /* From now on the rows of each event are written with it, so that errors tell which event it was; slower. */
 void projection_file_singly(struct projection_file *f, bool singly);
-/* Passes over the event there. */
+/* Passes over the event there; outside of a transaction the next commit writes that down. */
 void projection_file_skip(struct projection_file *f);
 /* From the end of one log to the beginning of the next. */
 void projection_file_move(struct projection_file *f, uint64_t place);
 int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN], struct buf *problem);
-/* Back to the position of the last commit. */
+/* Back to where the transaction began. */
 void projection_file_rollback(struct projection_file *f);
 
 /* Leaves word of why it stopped; the next commit takes it back. */

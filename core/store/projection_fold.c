@@ -59,11 +59,19 @@ static bool place_before(const struct fold *f, uint64_t place, uint64_t *ret)
 	return true;
 }
 
+static uint64_t in_the_log(uint64_t place)
+{
+	return LOG_PLACE_LOG(place) > 0 ? 0 : place;
+}
+
 uint64_t fold_position(const struct fold *f)
 {
-	uint64_t place = projection_file_position(f->file);
+	return in_the_log(projection_file_position(f->file));
+}
 
-	return LOG_PLACE_LOG(place) > 0 ? 0 : place;
+uint64_t fold_saved(const struct fold *f)
+{
+	return in_the_log(projection_file_saved(f->file));
 }
 
 static bool is_new(const struct fold *f)
@@ -191,6 +199,26 @@ static int is_skipped(struct fold *f, uint64_t place, bool *ret)
 	return rc == 0 && !*ret && n > 0 ? is_skipped_in(f, f->log, 0, place, ret) : rc;
 }
 
+/* Up to `until` or the first event that concerns the model. No row changes: readers need not hear of it by a transaction. */
+static int pass(struct fold *f, uint64_t until)
+{
+	uint64_t first = projection_file_position(f->file);
+	const struct fed_event *event;
+	struct feed_reader *reader;
+	int rc = reader_of(f, until, &reader);
+
+	while (rc == 0 && projection_file_position(f->file) < until) {
+		rc = feed_reader_at(reader, LOG_PLACE_POSITION(projection_file_position(f->file)), &event);
+		if (rc == 0 && projection_handler_of(f->model, event->type) != NULL)
+			break;
+		if (rc == 0 && projection_file_position(f->file) == first)
+			f->oldest_us = event->time_us;
+		if (rc == 0)
+			projection_file_skip(f->file);
+	}
+	return log_error(f, rc);
+}
+
 /* Applies up to `until`; the position of the event that failed is left in the file. */
 static int apply_some(struct fold *f, uint64_t until)
 {
@@ -258,41 +286,8 @@ static int transact(struct fold *f, uint64_t until)
 	return rc;
 }
 
-static int pass_over(struct fold *f)
-{
-	int rc = projection_file_begin(f->file);
-
-	if (rc != 0)
-		return rc;
-	projection_file_skip(f->file);
-	rc = commit(f);
-	if (rc != 0)
-		projection_file_rollback(f->file);
-	return rc;
-}
-
-/* What came before the event that failed is worth keeping; then either a person has said to pass over it, or this is the end. */
-static int settle(struct fold *f, int failed)
-{
-	uint64_t at = f->err_position;
-	bool skipped;
-	int rc = 0;
-
-	if (at > projection_file_position(f->file))
-		rc = transact(f, at);
-	if (rc == 0)
-		rc = is_skipped(f, at, &skipped);
-	if (rc != 0)
-		return rc;
-	f->err_position = at;
-	if (!skipped)
-		return failed;
-	buf_clear(f->problem);
-	return pass_over(f);
-}
-
-/* All of a log before was applied: on to the next one, a new file to the first. */
-static int go_on(struct fold *f, uint64_t place)
+/* On to a place, without an event. */
+static int move_to(struct fold *f, uint64_t place)
 {
 	int rc = projection_file_begin(f->file);
 
@@ -305,6 +300,33 @@ static int go_on(struct fold *f, uint64_t place)
 	return rc;
 }
 
+int fold_save(struct fold *f)
+{
+	uint64_t place = projection_file_position(f->file);
+
+	return place == projection_file_saved(f->file) ? 0 : move_to(f, place);
+}
+
+/* What came before the event that failed is worth keeping; then either a person has said to pass over it, or this is the end. */
+static int settle(struct fold *f, int failed)
+{
+	uint64_t at = f->err_position;
+	bool skipped;
+	int rc = 0;
+
+	if (at > projection_file_saved(f->file))
+		rc = transact(f, at);
+	if (rc == 0)
+		rc = is_skipped(f, at, &skipped);
+	if (rc != 0)
+		return rc;
+	f->err_position = at;
+	if (!skipped)
+		return failed;
+	buf_clear(f->problem);
+	return move_to(f, at + 1);
+}
+
 int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied)
 {
 	uint64_t start = projection_file_position(f->file), end = start + FOLD_BATCH, size;
@@ -315,14 +337,15 @@ int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied)
 	f->log_failed = false;
 	if (start == until)
 		return 0;
+	/* All of a log before was applied: on to the next one, a new file to the first. */
 	if (n == 0 && n_before > 0 && is_new(f)) {
 		*ret_applied = 1;
-		return go_on(f, LOG_PLACE(1, 0));
+		return move_to(f, LOG_PLACE(1, 0));
 	}
 	size = LOG_PLACE(n, eventlog_size(eventlog_before(f->log, n)));
 	if (n > 0 && start == size) {
 		*ret_applied = 1;
-		return go_on(f, LOG_PLACE(n == n_before ? 0 : n + 1, 0));
+		return move_to(f, LOG_PLACE(n == n_before ? 0 : n + 1, 0));
 	}
 	/* What is to be read up to may lie in another log. */
 	if (LOG_PLACE_LOG(until) == n || until == UINT64_MAX)
@@ -330,7 +353,12 @@ int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied)
 	end = end < size ? end : size;
 	if (end <= start)
 		return 0;
-	rc = transact(f, end);
+	rc = pass(f, end);
+	f->err_position = projection_file_position(f->file);
+	if (rc == 0 && f->err_position < end)
+		rc = transact(f, end);
+	else if (rc == 0 && end - projection_file_saved(f->file) >= FOLD_UNSAVED_MAX)
+		rc = fold_save(f);
 	if (rc != 0 && !f->log_failed && fold_is_event_error(rc))
 		rc = settle(f, rc);
 	*ret_applied = projection_file_position(f->file) - start;

@@ -13,6 +13,9 @@ struct eventlog;
 /* Events of one transaction at most. Bigger ones rewrite hot pages less often while catching up, and readers
  * see them later; at the end of the log a batch is whatever has come since, so one event when it is quiet. */
 #define FOLD_BATCH 8192
+/* Events that are none of a model's business are passed over without a transaction; so many are looked at again, at
+ * most, after a crash. */
+#define FOLD_UNSAVED_MAX 65536
 
 struct fold {
 	struct projection_file *file;
@@ -37,16 +40,21 @@ void fold_finish(struct fold *f);
 
 /* How many events of the log are in the file: 0 while it reads the logs before. */
 uint64_t fold_position(const struct fold *f);
+/* The same as the file itself has it: where it stood when rows were last written, or fold_save() was called. */
+uint64_t fold_saved(const struct fold *f);
 
 /*
  * Applies events from the file's position up to `until` (a place), the end of the log or
- * FOLD_BATCH of them, in one transaction. *ret_applied counts them, and the step from one log to the next. A new
+ * FOLD_BATCH of them, in one transaction, or in none when no event of them concerns the model. *ret_applied counts them, and the step from one log to the next. A new
  * file begins with the oldest of the logs before. When an
  * event cannot be applied, those before it are committed and its error is given,
  * unless a projection.skipped event for it is in the log: then it is passed over.
  * ERR_* of the file: nothing was committed, see projection_file_is_lost().
  */
 int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied);
+
+/* Writes down how far the file was read, when fold_batch() only passed events over since; else does nothing. Errors are the file's. */
+int fold_save(struct fold *f);
 
 /* Whether a file can be carried on with this log: 0, ERR_CORRUPT when it is ahead of it or was read from another. */
 int fold_check(struct fold *f);

@@ -72,6 +72,8 @@ int projection_build(const struct projector_options *options, const struct proje
 		if (rc == 0 && progress != NULL && !progress(arg, fold_position(&fold), LOG_PLACE_LOG(until) > 0 ? size : until))
 			rc = ERR_CANCELLED;
 	}
+	if (rc == 0)
+		rc = fold_save(&fold);
 	if (rc != 0 && fold.file != NULL && problem != NULL && rc != ERR_CANCELLED)
 		buf_printf(problem, "position %llu: ", (unsigned long long)fold.err_position);
 	if (problem != NULL)

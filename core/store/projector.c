@@ -112,7 +112,7 @@ static void choose_serving(struct model *m)
 	uv_mutex_lock(&m->p->lock);
 	model_serve(m, buf_slice(old ? &path : &m->path), old);
 	m->status.position = position;
-	m->status.serving_position = old ? old_position : position;
+	m->status.serving_position = m->status.rows_position = old ? old_position : position;
 	m->status.err = 0;
 	m->status.problem[0] = '\0';
 	m->status.state = PROJECTION_BUILDING;
@@ -146,7 +146,7 @@ static void set_aside(struct model *m)
 	uv_mutex_lock(&m->p->lock);
 	model_serve(m, SLICE(""), false);
 	m->status.rebuilds++;
-	m->status.position = m->status.serving_position = 0;
+	m->status.position = m->status.serving_position = m->status.rows_position = 0;
 	m->status.state = PROJECTION_BUILDING;
 	uv_mutex_unlock(&m->p->lock);
 	if (buf_printf(&bad, "%s.bad", m->path.ptr) == 0)
@@ -190,11 +190,16 @@ static void pause_ms(struct projector *p, unsigned ms)
 	uv_mutex_unlock(&p->lock);
 }
 
-static void wait_for_events(struct model *m, uint64_t size)
+/* Whether none came for a while. */
+static bool wait_for_events(struct model *m, uint64_t size)
 {
+	int rc;
+
 	feed_reader_pause(&m->fold.reader);
-	if (eventlog_wait(m->p->options.log, size, WAIT_MS) == ERR_CANCELLED)
+	rc = eventlog_wait(m->p->options.log, size, WAIT_MS);
+	if (rc == ERR_CANCELLED)
 		pause_ms(m->p, WAIT_MS);
+	return rc == ERR_TIMEOUT;
 }
 
 /* First time at the end of the log: this file answers from now on, older ones go. Without memory for that: later. */
@@ -212,6 +217,7 @@ static void come_alive(struct model *m)
 	}
 	m->status.state = PROJECTION_LIVE;
 	m->status.serving_position = m->status.position;
+	m->status.rows_position = fold_saved(&m->fold);
 	uv_cond_broadcast(&m->p->changed);
 	uv_mutex_unlock(&m->p->lock);
 	if (swapped)
@@ -252,8 +258,10 @@ static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
 	s->err = 0;
 	s->problem[0] = '\0';
 	s->position = position;
-	if (s->serving && !s->serving_old)
+	if (s->serving && !s->serving_old) {
 		s->serving_position = position;
+		s->rows_position = fold_saved(&m->fold);
+	}
 	s->applied += applied;
 	s->applied_at_us = clock_wall_us(m->p->options.clock);
 	if (s->state == PROJECTION_LIVE)
@@ -310,6 +318,21 @@ static void keep_pace(struct model *m)
 	uv_mutex_unlock(&p->lock);
 }
 
+/* A quiet moment: those who look at the file itself see what was passed over. */
+static void save(struct model *m)
+{
+	int rc;
+
+	buf_clear(&m->problem);
+	rc = fold_save(&m->fold);
+	uv_mutex_lock(&m->p->lock);
+	if (rc == 0 && !m->status.serving_old)
+		m->status.rows_position = fold_saved(&m->fold);
+	uv_mutex_unlock(&m->p->lock);
+	if (rc != 0)
+		on_fold_error(m, rc, eventlog_size(m->p->options.log));
+}
+
 static void fold_once(struct model *m)
 {
 	const struct clock *clock = m->p->options.clock;
@@ -339,7 +362,8 @@ static void fold_once(struct model *m)
 		return;
 	if (m->status.state != PROJECTION_LIVE)
 		come_alive(m);
-	wait_for_events(m, size);
+	if (wait_for_events(m, size))
+		save(m);
 }
 
 static void run(void *arg)
@@ -358,6 +382,8 @@ static void run(void *arg)
 		else
 			fold_once(m);
 	}
+	if (m->fold.file != NULL)
+		fold_save(&m->fold);
 	/* The file stays open until projector_stop(): the last to close it writes what its WAL holds, and readers do not. */
 }
 
@@ -493,7 +519,7 @@ int projector_status_of(struct projector *p, const char *name, struct projection
 	return m != NULL && projector_status(p, (unsigned)(m - p->models), ret) ? 0 : ERR_NOT_FOUND;
 }
 
-bool projector_stands_at(struct projector *p, const struct projection *model, uint64_t generation, uint64_t position)
+bool projector_stand(struct projector *p, const struct projection *model, uint64_t generation, struct projector_stand *ret)
 {
 	bool stands = false;
 
@@ -501,8 +527,11 @@ bool projector_stands_at(struct projector *p, const struct projection *model, ui
 	for (unsigned i = 0; i < p->n_models; i++) {
 		const struct projection_status *s = &p->models[i].status;
 
-		if (p->models[i].def == model)
-			stands = s->serving && s->generation == generation && s->serving_position == position;
+		if (p->models[i].def != model)
+			continue;
+		stands = s->serving && s->generation == generation;
+		if (stands)
+			*ret = (struct projector_stand){.rows = s->rows_position, .position = s->serving_position};
 	}
 	uv_mutex_unlock(&p->lock);
 	return stands;

@@ -66,6 +66,7 @@ struct projection_status {
 	uint64_t target;   /* events in the log */
 	uint64_t lag;      /* target - position */
 	uint64_t serving_position; /* of the file that answers queries */
+	uint64_t rows_position;    /* of its newest commit: what was passed over since concerns none of its rows */
 	uint64_t generation;       /* changes when another file answers */
 	bool serving;              /* there is such a file */
 	bool serving_old;          /* and it is one of an older version */
@@ -86,9 +87,16 @@ bool projector_status(struct projector *p, unsigned i, struct projection_status 
 /* By name; ERR_NOT_FOUND. */
 int projector_status_of(struct projector *p, const char *name, struct projection_status *ret);
 
-/* Whether a file answers for this model, of this generation and at this position: whatever it was asked then, it would
- * say again. One of options.models itself. For every request: nothing is copied. Any thread. */
-bool projector_stands_at(struct projector *p, const struct projection *model, uint64_t generation, uint64_t position);
+/*
+ * Where the file of this generation stands, if it is the one that answers for the model. While `rows` is the same
+ * whatever it was asked it would say again, and it holds all that concerns it of the events up to `position`.
+ * One of options.models itself. For every request: cheap. Any thread.
+ */
+struct projector_stand {
+	uint64_t rows;     /* projection_status.rows_position */
+	uint64_t position; /* projection_status.serving_position */
+};
+bool projector_stand(struct projector *p, const struct projection *model, uint64_t generation, struct projector_stand *ret);
 
 /*
  * Makes every read model anew beside the file that answers, from the log as it can be opened now, and puts it in its

@@ -341,7 +341,7 @@ static int enqueue(struct query_pool *pool, struct query *q)
 
 	assert((q->def != NULL) != (q->list != NULL));
 	q->rc = 0;
-	q->rows = q->total = q->position = 0;
+	q->rows = q->total = q->position = q->rows_position = 0;
 	q->more = q->stale = q->done = false;
 	uv_mutex_lock(&pool->lock);
 	if (pool->stopping || pool->n_queued >= pool->options.queue_max) {

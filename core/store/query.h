@@ -135,6 +135,7 @@ struct query {
 	int rc; /* ERR_BUSY, ERR_TIMEOUT, ERR_UNAVAILABLE (no file, or being rebuilt), ERR_TOO_BIG, ERR_CANCELLED, ... */
 	uint64_t rows;
 	uint64_t position; /* events folded into what was read: the newest is position - 1 */
+	uint64_t rows_position; /* of the newest commit to the file; until there is another the answer stays the same */
 	uint64_t generation; /* of the file, as projection_status has it */
 	bool stale;        /* answered by the file of an older version, which no longer advances */
 	uint64_t total;    /* when want_total */

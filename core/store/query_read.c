@@ -242,7 +242,7 @@ static int count_rows(struct reader *r, struct connection *c, struct query *q)
 	buf_clear(&r->key);
 	if (rc == 0)
 		rc = count_key(&r->key, q->list);
-	if (rc == 0 && s->total_position == q->position && slice_eq(buf_slice(&s->total_of), buf_slice(&r->key))) {
+	if (rc == 0 && s->total_position == q->rows_position && slice_eq(buf_slice(&s->total_of), buf_slice(&r->key))) {
 		q->total = s->total;
 		return 0;
 	}
@@ -256,7 +256,7 @@ static int count_rows(struct reader *r, struct connection *c, struct query *q)
 		s->total_of.max = KEY_BYTES_MAX;
 		buf_clear(&s->total_of);
 		buf_append(&s->total_of, buf_slice(&r->key));
-		s->total_position = s->total_of.rc == 0 ? q->position : 0;
+		s->total_position = s->total_of.rc == 0 ? q->rows_position : 0;
 	}
 	done_with(stmt);
 	return projection_sqlite_err(code);
@@ -356,10 +356,15 @@ static int read_position(struct connection *c, uint64_t *ret)
 /* Position, total and rows of one moment: one read transaction. */
 static int read_moment(struct reader *r, struct connection *c, struct query *q)
 {
-	int rc = run(c->begin);
+	struct projector_stand stand = {0};
+	int rc;
 
+	/* Before the transaction: all that came since then and concerns these rows is seen by the file's own position. */
+	projector_stand(r->projector, c->model, c->generation, &stand);
+	rc = run(c->begin);
 	if (rc == 0)
-		rc = read_position(c, &q->position);
+		rc = read_position(c, &q->rows_position);
+	q->position = q->rows_position > stand.position ? q->rows_position : stand.position;
 	if (rc == 0 && q->has_min_position && q->position <= q->min_position)
 		rc = ERR_TIMEOUT;
 	if (rc == 0)

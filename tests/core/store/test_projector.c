@@ -258,20 +258,89 @@ END_TEST
 
 START_TEST(it_says_whether_it_still_stands_where_it_answered)
 {
+	struct projector_stand stand;
 	struct projection_status s;
 
 	start(only_tally);
 	created("a", "one");
 	tally_is("[{\"meeting\":\"a\",\"events\":1}]");
 	s = wait_for_state(PROJECTION_LIVE);
-	ck_assert(projector_stands_at(projector, &tally, s.generation, 1));
-	ck_assert(!projector_stands_at(projector, &tally, s.generation + 1, 1));
-	ck_assert(!projector_stands_at(projector, &tally, s.generation, 2));
-	ck_assert(!projector_stands_at(projector, &tally_doubled, s.generation, 1));
+	ck_assert(projector_stand(projector, &tally, s.generation, &stand));
+	ck_assert_uint_eq(stand.rows, 1);
+	ck_assert_uint_eq(stand.position, 1);
+	ck_assert(!projector_stand(projector, &tally, s.generation + 1, &stand));
+	ck_assert(!projector_stand(projector, &tally_doubled, s.generation, &stand));
 	created("a", "two");
 	tally_is("[{\"meeting\":\"a\",\"events\":2}]");
-	ck_assert(!projector_stands_at(projector, &tally, s.generation, 1));
-	ck_assert(projector_stands_at(projector, &tally, s.generation, 2));
+	ck_assert(projector_stand(projector, &tally, s.generation, &stand));
+	ck_assert_uint_eq(stand.rows, 2);
+}
+END_TEST
+
+static uint64_t position_in_the_file(void)
+{
+	struct projection_status s;
+
+	ck_assert_int_eq(projection_inspect(f.dir, &tally, &s), 0);
+	return s.position;
+}
+
+START_TEST(what_does_not_concern_it_is_passed_without_writing)
+{
+	struct query q = {.def = &tally_query, .has_min_position = true, .min_position = 299, .wait_ms = 20000};
+	struct projector_stand stand;
+	uint64_t generation;
+
+	start(only_tally);
+	created("a", "one");
+	tally_is("[{\"meeting\":\"a\",\"events\":1}]");
+	generation = wait_for_state(PROJECTION_LIVE).generation;
+	for (unsigned i = 1; i < 300; i++)
+		give(&f, "projection.skipped", "{\"projection\":\"other\",\"position\":1,\"reason\":\"no\"}");
+	/* It is up to date, and its rows are those that they were. */
+	ck_assert_int_eq(query_run(pool, &q), 0);
+	ck_assert_uint_eq(q.position, 300);
+	query_finish(&q);
+	ck_assert_int_eq(projector_wait(projector, "tally", 299, 60000), 0);
+	ck_assert(projector_stand(projector, &tally, generation, &stand));
+	ck_assert_uint_eq(stand.position, 300);
+	/* Stopped, it leaves word of how far it was. */
+	stop();
+	ck_assert_uint_eq(position_in_the_file(), 300);
+	start(only_tally);
+	created("a", "two");
+	tally_is("[{\"meeting\":\"a\",\"events\":2}]");
+	ck_assert_uint_eq(status_now().rebuilds, 0);
+}
+END_TEST
+
+START_TEST(what_it_passed_is_written_in_a_quiet_moment)
+{
+	start(only_tally);
+	created("a", "one");
+	tally_is("[{\"meeting\":\"a\",\"events\":1}]");
+	give(&f, "projection.skipped", "{\"projection\":\"other\",\"position\":1,\"reason\":\"no\"}");
+	ck_assert_int_eq(projector_wait(projector, "tally", 1, 60000), 0);
+	while (position_in_the_file() < 2) /* the test's own time limit ends this */
+		eventlog_wait(f.log, 2, 10);
+}
+END_TEST
+
+/* The file tells tools where it stopped, also when what lies before that was only passed. */
+START_TEST(stopped_behind_what_it_passed_it_says_where)
+{
+	struct projection_status s;
+
+	for (unsigned i = 0; i < 5; i++)
+		give(&f, "projection.skipped", "{\"projection\":\"other\",\"position\":1,\"reason\":\"no\"}");
+	created("a", "bad");
+	start(only_tally);
+	s = wait_for_state(PROJECTION_STOPPED);
+	ck_assert_uint_eq(s.err_position, 5);
+	stop();
+	ck_assert_int_eq(projection_inspect(f.dir, &tally, &s), 0);
+	ck_assert_int_eq(s.state, PROJECTION_STOPPED);
+	ck_assert_uint_eq(s.err_position, 5);
 }
 END_TEST
 
@@ -638,6 +707,9 @@ int main(void)
 	tcase_add_test(engine, a_restart_goes_on_where_it_stood);
 	tcase_add_test(engine, an_event_that_cannot_be_applied_stops_it_until_a_person_says_so);
 	tcase_add_test(engine, it_says_whether_it_still_stands_where_it_answered);
+	tcase_add_test(engine, what_does_not_concern_it_is_passed_without_writing);
+	tcase_add_test(engine, what_it_passed_is_written_in_a_quiet_moment);
+	tcase_add_test(engine, stopped_behind_what_it_passed_it_says_where);
 	tcase_add_test(engine, renewed_it_is_another_file_of_the_same_rows);
 	tcase_add_test(engine, one_that_stopped_stops_there_again_when_it_is_renewed);
 	tcase_add_loop_test(engine, the_event_is_found_whose_row_cannot_be_gathered, 0, sizeof(unfit) / sizeof(unfit[0]));
