@@ -119,6 +119,28 @@ create index recording_objects_of on recording_objects (recording);
 
 create table recordings_gone (recording text primary key) strict, without rowid;
 
+/*
+ * What an event wants, for the sections below to insert: it becomes a row of effects, unless its effect is switched off or
+ * there is nothing that it could be about (no key). `n` is its place among those of the same event; `cause_id` and `step`
+ * give its id. A table of Feishu is written as its row is by then, so one that waits already is enough.
+ */
+create view wanted as
+select '' as cause_id, effect, '' as step, lane, key, priority, turn as n, cause, cause_type, cause_stream, ready_at, not_after,
+	asked_at
+from effects;
+create trigger effect_wanted instead of insert on wanted
+when new.key is not null and exists (select 1 from effect_switches where effect = new.effect and enabled = 1)
+	and (new.lane <> 'lark_table' or not exists (select 1 from effects
+		where lane = new.lane and key = new.key and is_open = 1 and state in ('WANTED', 'WAITING')))
+begin
+	insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+		created_at, updated_at)
+	values (effect_id(new.cause_id, new.effect, new.step), new.effect, new.lane, new.key, new.cause, new.cause_type,
+		new.cause_stream, new.priority, (select coalesce(max(turn), 0) + 1 from effects) + new.n, new.ready_at, new.not_after,
+		new.asked_at, new.asked_at, new.asked_at)
+	on conflict (id) do nothing;
+end;
+
 -- on effect.enabled
 insert into effect_switches (effect, enabled, since) values (:effect, 1, :time)
 on conflict (effect) do update set enabled = 1, since = excluded.since;
@@ -128,318 +150,168 @@ insert into effect_switches (effect, enabled, since) values (:effect, 0, :time)
 on conflict (effect) do update set enabled = 0, since = excluded.since;
 
 -- on meeting.*
-/* Feishu's tables: a row is written as it is when its turn comes, so one that waits already is enough. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.user' as effect, :operator_subject as key union all
-		select 2, 'lark.user', :creator_subject union all
-		select 3, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+/* Feishu's tables: a row is written as it is when its turn comes (see the trigger). */
+insert into wanted select :id, want.effect, want.key, 'lark_table', want.key, 0, want.n, :position, :type, :stream, :time, null, :time
+from (select 0 as n, 'lark.user' as effect, :operator_subject as key union all
+	select 1, 'lark.user', :creator_subject union all
+	select 2, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want;
 
 -- on participant.joined
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.user' as effect, :operator_subject as key union all
-		select 2, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted select :id, want.effect, want.key, 'lark_table', want.key, 0, want.n, :position, :type, :stream, :time, null, :time
+from (select 0 as n, 'lark.user' as effect, :operator_subject as key union all
+	select 1, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want;
 
 -- on participant.listed
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.user' as effect, :person_subject as key) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted values (:id, 'lark.user', :person_subject, 'lark_table', :person_subject, 0, 0, :position, :type, :stream,
+	:time, null, :time);
 
 -- on recording.completed
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select file.key + 1 as n, 'lark.recording' as effect, row_id('file', :platform, file.value ->> 'record_file_id') as key
-		from json_each(:recording_files) as file) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted select :id, 'lark.recording', row_id('file', :platform, file.value ->> 'record_file_id'), 'lark_table',
+	row_id('file', :platform, file.value ->> 'record_file_id'), 0, file.key, :position, :type, :stream, :time, null, :time
+from json_each(:recording_files) as file;
 
 -- on transcript.stored, summary.stored
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.recording' as effect, :recording_id as key) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted values (:id, 'lark.recording', :recording_id, 'lark_table', :recording_id, 0, 0, :position, :type, :stream,
+	:time, null, :time);
 
 -- on summary.generated
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.summary' as effect, row_id('summary', :person_id, :recording_id) as key
-		where :kind = 'PARTICIPANT' and :person_id is not null and :recording_id is not null) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted select :id, 'lark.summary', row_id('summary', :person_id, :recording_id), 'lark_table',
+	row_id('summary', :person_id, :recording_id), 0, 0, :position, :type, :stream, :time, null, :time
+where :kind = 'PARTICIPANT' and :person_id is not null and :recording_id is not null;
 
 -- on privacy.erasure.completed
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.user' as effect, :subject_id as key) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted values (:id, 'lark.user', :subject_id, 'lark_table', :subject_id, 0, 0, :position, :type, :stream, :time, null,
+	:time);
 
 -- on lark.row_synced, lark.row_conflict
 /* Rows that name this one in a link, which has a record to be named by now. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select other.key + 1 as n, 'lark.' || lower(other.value ->> 'table') as effect, other.value ->> 'row' as key
-		from json_each(:dependents) as other) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted select :id, 'lark.' || lower(other.value ->> 'table'), other.value ->> 'row', 'lark_table',
+	other.value ->> 'row', 0, other.key, :position, :type, :stream, :time, null, :time
+from json_each(:dependents) as other;
 
 -- on lark.conflict_resolved
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_table', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.' || lower(:table) as effect, :row as key) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null and not exists (select 1 from effects as e
-	where e.lane = 'lark_table' and e.key = want.key and e.is_open = 1 and e.state in ('WANTED', 'WAITING'))
-on conflict (id) do nothing;
+insert into wanted values (:id, 'lark.' || lower(:table), :row, 'lark_table', :row, 0, 0, :position, :type, :stream, :time, null,
+	:time);
 
 -- on meeting.ended
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, want.effect, want.key), want.effect, 'lark_message', want.key, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) from effects) + want.n, :time, null, :time, :time, :time
-from effect_switches as s cross join (
-		select 1 as n, 'lark.meeting_card' as effect, row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) as key) as want on want.effect = s.effect
-where s.enabled = 1 and want.key is not null
-on conflict (id) do nothing;
+insert into wanted select :id, 'lark.meeting_card', want.key, 'lark_message', want.key, 0, 0, :position, :type, :stream, :time,
+	null, :time
+from (select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) as key) as want;
 
 -- on lark.message_requested
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'lark.message', ''), 'lark.message', 'lark_message', :receiver_digest, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :not_after_ms, :time, :time, :time
-where exists (select 1 from effect_switches where effect = 'lark.message' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted values (:id, 'lark.message', '', 'lark_message', :receiver_digest, 0, 0, :position, :type, :stream, :time,
+	:not_after_ms, :time);
 
 -- on verification.requested
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'mail.code', ''), 'mail.code', 'mail', :target_digest, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :expires_at_ms, :time, :time, :time
-where :channel = 'EMAIL' and :deliver and exists (select 1 from effect_switches where effect = 'mail.code' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select :id, 'mail.code', '', 'mail', :target_digest, 0, 0, :position, :type, :stream, :time, :expires_at_ms, :time
+where :channel = 'EMAIL' and :deliver;
+insert into wanted select :id, 'sms.code', '', 'sms', :target_digest, 0, 0, :position, :type, :stream, :time, :expires_at_ms, :time
+where :channel = 'SMS' and :deliver;
 
 -- on user.registered
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'mail.welcome', ''), 'mail.welcome', 'mail', :user_id, :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where :how in ('EMAIL_CODE', 'PHONE_CODE') and :email_verified and exists (select 1 from effect_switches where effect = 'mail.welcome' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select :id, 'mail.welcome', '', 'mail', :user_id, 1, 0, :position, :type, :stream, :time, null, :time
+where :how in ('EMAIL_CODE', 'PHONE_CODE') and :email_verified;
 
 -- on user.password_set
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'mail.password_reset', ''), 'mail.password_reset', 'mail', :user_id, :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where :how = 'RESET' and exists (select 1 from effect_switches where effect = 'mail.password_reset' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select :id, 'mail.password_reset', '', 'mail', :user_id, 1, 0, :position, :type, :stream, :time, null, :time
+where :how = 'RESET';
 
 -- on summary.generated
 /* The first version alone: who has it is not told of every change. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'mail.summary', ''), 'mail.summary', 'mail', :summary_key, :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where :kind = 'MEETING' and :version = 1 and :meeting is not null and exists (select 1 from effect_switches where effect = 'mail.summary' and enabled = 1)
-on conflict (id) do nothing;
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'mail.personal_summary', ''), 'mail.personal_summary', 'mail', :summary_key, :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where :kind = 'PARTICIPANT' and :version = 1 and :person_id is not null and exists (select 1 from effect_switches where effect = 'mail.personal_summary' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select :id, 'mail.summary', '', 'mail', :summary_key, 1, 0, :position, :type, :stream, :time, null, :time
+where :kind = 'MEETING' and :version = 1 and :meeting is not null;
+insert into wanted select :id, 'mail.personal_summary', '', 'mail', :summary_key, 1, 0, :position, :type, :stream, :time, null, :time
+where :kind = 'PARTICIPANT' and :version = 1 and :person_id is not null;
 
 -- on mail.requested
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
+insert into wanted
 with recursive parts (i) as (select 0 union all select i + 1 from parts where i + 1 < :recipients)
-select effect_id(:id, 'mail.message', cast(i as text)), 'mail.message', 'mail', 'mail/' || :mail_id || '/' || i, :position, :type,
-	:stream, 1, (select coalesce(max(turn), 0) + 1 from effects) + i, coalesce(:send_at_ms, :time),
-	coalesce(:send_at_ms, :time), :time, :time
-from parts where exists (select 1 from effect_switches where effect = 'mail.message' and enabled = 1)
-on conflict (id) do nothing;
+select :id, 'mail.message', cast(i as text), 'mail', 'mail/' || :mail_id || '/' || i, 1, i, :position, :type, :stream,
+	coalesce(:send_at_ms, :time), null, :time
+from parts;
 
 -- on login.unusual
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'mail.new_device', ''), 'mail.new_device', 'mail', :user_id, :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where exists (select 1 from effect_switches where effect = 'mail.new_device' and enabled = 1)
-on conflict (id) do nothing;
-
--- on verification.requested
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'sms.code', ''), 'sms.code', 'sms', :target_digest, :position, :type, :stream, 0,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :expires_at_ms, :time, :time, :time
-where :channel = 'SMS' and :deliver and exists (select 1 from effect_switches where effect = 'sms.code' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted values (:id, 'mail.new_device', '', 'mail', :user_id, 1, 0, :position, :type, :stream, :time, null, :time);
 
 -- on recording.completed
 /* Tencent Meeting: the file, and what is written about it; each by its own, for they come to be there at different times. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, w.effect, file.value ->> 'record_file_id'), w.effect, w.lane,
-	(file.value ->> 'record_file_id') || '/' || w.part, :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects) + file.key * 8 + w.n, :time, :time, :time, :time
+insert into wanted select :id, w.effect, file.value ->> 'record_file_id', w.lane,
+	(file.value ->> 'record_file_id') || '/' || w.part, 1, file.key * 8 + w.n, :position, :type, :stream, :time, null, :time
 from json_each(:recording_files) as file
 join (select 'tencent.recording' as effect, 'tencent_files' as lane, 'file' as part, 0 as n
 	union all select 'tencent.transcript', 'tencent', 'transcript', 1
 	union all select 'tencent.summary', 'tencent', 'summary', 2
 	union all select 'tencent.minutes', 'tencent', 'minutes', 3
 	union all select 'tencent.topics', 'tencent', 'topics', 4) as w
-join effect_switches as s on s.effect = w.effect and s.enabled = 1
-where :platform = 'TENCENT_MEETING' and file.value ->> 'record_file_id' is not null
-on conflict (id) do nothing;
+where :platform = 'TENCENT_MEETING';
 
 -- on transcript.ready, summary.ready, minutes.ready
 /* Tencent Meeting: one of these texts is there, unless it says that it failed. A key of its own: what waits since the
    recording was complete would hold it up. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, s.effect, file.value ->> 'record_file_id'), s.effect, 'tencent',
-	(file.value ->> 'record_file_id') || '/' || substr(s.effect, 9) || '/ready', :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects) + file.key, :time, :time, :time, :time
-from json_each(:recording_files) as file
-join effect_switches as s on s.effect = 'tencent.' || replace(:type, '.ready', '') and s.enabled = 1
-where :platform = 'TENCENT_MEETING' and file.value ->> 'record_file_id' is not null and coalesce(:data ->> 'result', 1) <> 2
-on conflict (id) do nothing;
+insert into wanted select :id, w.effect, file.value ->> 'record_file_id', 'tencent',
+	(file.value ->> 'record_file_id') || '/' || substr(w.effect, 9) || '/ready', 1, file.key, :position, :type, :stream, :time,
+	null, :time
+from json_each(:recording_files) as file, (select 'tencent.' || replace(:type, '.ready', '') as effect) as w
+where :platform = 'TENCENT_MEETING' and coalesce(:data ->> 'result', 1) <> 2;
 
 -- on meeting.ended, recording.completed
 /* Tencent Meeting: who was there. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'tencent.participants', ''), 'tencent.participants', 'tencent',
-	:meeting_id || coalesce('/' || :sub_meeting_id, ''), :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where :platform = 'TENCENT_MEETING' and :meeting_id is not null
-	and exists (select 1 from effect_switches where effect = 'tencent.participants' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select :id, 'tencent.participants', '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, ''), 1, 0,
+	:position, :type, :stream, :time, null, :time
+where :platform = 'TENCENT_MEETING';
 
 -- on meeting.ended
 /* Tencent Meeting: recordings whose completion never arrives. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'tencent.records', ''), 'tencent.records', 'tencent',
-	:meeting_id || coalesce('/' || :sub_meeting_id, '') || '/records', :position, :type, :stream, 2,
-	(select coalesce(max(turn), 0) + 1 from effects), :time + 60000, :time, :time, :time
-where :platform = 'TENCENT_MEETING'
-	and exists (select 1 from effect_switches where effect = 'tencent.records' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select :id, 'tencent.records', '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, '') || '/records',
+	2, 0, :position, :type, :stream, :time + 60000, null, :time
+where :platform = 'TENCENT_MEETING';
 
 -- on object.stored
 insert into recording_objects (object, recording, cause, position, stream)
 select :object_id, :recording_id, :id, :position, :stream where :recording_id is not null
 on conflict (object) do update set recording = excluded.recording, cause = excluded.cause, position = excluded.position;
 /* Storage. The cause is the event that stored the object, for that says where it lies. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
-	updated_at)
-select effect_id(o.cause, 'storage.remove', ''), 'storage.remove', 'storage', o.object, o.position, 'object.stored', o.stream, 0,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-from recording_objects as o
-where o.object = :object_id and o.recording in (select recording from recordings_gone)
-	and exists (select 1 from effect_switches where effect = 'storage.remove' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select o.cause, 'storage.remove', '', 'storage', o.object, 0, 0, o.position, 'object.stored', o.stream, :time,
+	null, :time
+from recording_objects as o where o.object = :object_id and o.recording in (select recording from recordings_gone);
 
 -- on recording.deleted
 insert into recordings_gone (recording)
 select row_id('file', :platform, file.value ->> 'record_file_id') from json_each(:recording_files) as file
 where file.value ->> 'record_file_id' is not null
 on conflict (recording) do nothing;
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
-	updated_at)
-select effect_id(o.cause, 'storage.remove', ''), 'storage.remove', 'storage', o.object, o.position, 'object.stored', o.stream, 0,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
+insert into wanted select o.cause, 'storage.remove', '', 'storage', o.object, 0, 0, o.position, 'object.stored', o.stream, :time,
+	null, :time
 from recording_objects as o
-where o.recording in (select row_id('file', :platform, file.value ->> 'record_file_id') from json_each(:recording_files) as file)
-	and exists (select 1 from effect_switches where effect = 'storage.remove' and enabled = 1)
-on conflict (id) do nothing;
+where o.recording in (select row_id('file', :platform, file.value ->> 'record_file_id') from json_each(:recording_files) as file);
 
 -- on object.deleted
 delete from recording_objects where object = :object_id;
-/* A language model: summaries of transcripts, of those who spoke, and what is asked for. */
+
 -- on transcript.stored
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
-	updated_at)
-select effect_id(:id, 'ai.meeting', ''), 'ai.meeting', 'model',
-	'meeting/' || row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :position, :type, :stream, 1,
-	(select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where exists (select 1 from effect_switches where effect = 'ai.meeting' and enabled = 1)
-on conflict (id) do nothing;
+/* A language model: summaries of transcripts, of those who spoke, and what is asked for. */
+insert into wanted values (:id, 'ai.meeting', '', 'model',
+	'meeting/' || row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 1, 0, :position, :type, :stream, :time,
+	null, :time);
 
 -- on summary.generated
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
-	updated_at)
-select effect_id(:id, 'ai.participant', speaker.value), 'ai.participant', 'model',
-	:meeting || '/' || :recording_id || '/' || speaker.value, :position, :type, :stream, 2,
-	(select coalesce(max(turn), 0) + 1 + speaker.key from effects), :time, :time, :time, :time
+insert into wanted select :id, 'ai.participant', speaker.value, 'model',
+	:meeting || '/' || :recording_id || '/' || speaker.value, 2, speaker.key, :position, :type, :stream, :time, null, :time
 from json_each(coalesce(:speakers, '[]')) as speaker
-where :kind = 'MEETING' and exists (select 1 from effect_switches where effect = 'ai.participant' and enabled = 1)
-on conflict (id) do nothing;
+where :kind = 'MEETING';
 
 -- on summary.requested
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
-	updated_at)
-select effect_id(:id, 'ai.asked', ''), 'ai.asked', 'model',
-	iif(:target = 'MEETING', 'meeting/' || coalesce(:meeting, ''), 'period/' || coalesce(:org_id, :person_id, 'people')),
-	:position, :type, :stream, 0, (select coalesce(max(turn), 0) + 1 from effects), :time, :time, :time, :time
-where exists (select 1 from effect_switches where effect = 'ai.asked' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted values (:id, 'ai.asked', '', 'model',
+	iif(:target = 'MEETING', 'meeting/' || coalesce(:meeting, ''), 'period/' || coalesce(:org_id, :person_id, 'people')), 0, 0,
+	:position, :type, :stream, :time, null, :time);
 
 -- on task.fired
 /*
  * Runs of one task follow each other; those of LOW priority have a lane of their own. Ready from the time it is due, which
  * is over by the clock that fired it: the log's own time stands still while a clock that was put back catches up.
  */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, asked_at, created_at,
-	updated_at)
-select effect_id(:id, r.effect, ''), r.effect, r.lane, :task_id, :position, :type, :stream, iif(:priority = 'HIGH', 0, 1),
-	(select coalesce(max(turn), 0) + 1 from effects), :due_at_ms, :time, :time, :time
-from (select iif(:priority = 'LOW', 'task.run_low', 'task.run') as effect, iif(:priority = 'LOW', 'tasks_low', 'tasks') as lane) as r
-where true
-on conflict (id) do nothing;
+insert into wanted values (:id, iif(:priority = 'LOW', 'task.run_low', 'task.run'), '', iif(:priority = 'LOW', 'tasks_low', 'tasks'),
+	:task_id, iif(:priority = 'HIGH', 0, 1), 0, :position, :type, :stream, :due_at_ms, null, :time);
 
 -- on effect.attempted
 update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time
@@ -486,13 +358,8 @@ where id = :effect_id and state = 'TRYING' and attempt = :attempt;
 
 -- on effect.unknown
 /* Whether a text message went out after all; the vendor's receipts take a moment. */
-insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
-	created_at, updated_at)
-select effect_id(:id, 'sms.look', ''), 'sms.look', 'sms_look', key, cause, cause_type, cause_stream, 0,
-	(select max(turn) + 1 from effects), :time + 2000, not_after, :time, :time, :time
-from effects where :effect = 'sms.code' and id = :effect_id and state = 'UNKNOWN' and attempt = :attempt
-	and exists (select 1 from effect_switches where effect = 'sms.look' and enabled = 1)
-on conflict (id) do nothing;
+insert into wanted select :id, 'sms.look', '', 'sms_look', key, 0, 0, cause, cause_type, cause_stream, :time + 2000, not_after, :time
+from effects where :effect = 'sms.code' and id = :effect_id and state = 'UNKNOWN' and attempt = :attempt;
 
 -- on effect.dead
 update effects set state = 'DEAD', is_open = 0, reason = :reason, updated_at = :time
