@@ -8,6 +8,10 @@
 --                                   leave twice: once admitted, once gone)
 -- The platform's own list of who was there tells each stay as well, to the second. A mark that it tells and one that
 -- a notice told are the same when they are that close.
+--
+-- Feishu tells a join to those who asked about the meeting (join_meeting_v1), to those who asked about the person
+-- (participant_meeting_joined_v1), or both, each with a time of its own. The latter is kept `beside` and counts where the
+-- former did not tell that join within a minute.
 
 -- table
 create table marks (
@@ -17,7 +21,8 @@ create table marks (
 	room text not null,
 	at integer not null,
 	leaves integer not null,
-	primary key (meeting, person, device, room, at, leaves)
+	beside integer not null default 0,
+	primary key (meeting, person, device, room, at, leaves, beside)
 ) strict, without rowid;
 
 create table listed (
@@ -72,16 +77,21 @@ create trigger mark_added after insert on marks begin
 			iif(leaves, null, at), iif(leaves, at, iif(next_leaves, next_at, null)), at
 		from (select at, leaves, lag(leaves) over marks_in_order as last_leaves,
 				lead(leaves) over marks_in_order as next_leaves, lead(at) over marks_in_order as next_at
-			from marks
+			from marks as m
 			where meeting = new.meeting and person = new.person and device = new.device and room = new.room
+				and not (beside and exists (select 1 from marks as told
+					where told.meeting = m.meeting and told.person = m.person and told.device = m.device
+					and told.room = m.room and told.at between m.at - 60000 and m.at + 60000
+					and not told.leaves and not told.beside))
 			window marks_in_order as (order by at, leaves))
 		where not leaves or (coalesce(last_leaves, 1) and new.room = 'MEETING');
 end;
 
 -- on participant.joined, participant.left
-insert or ignore into marks (meeting, person, device, room, at, leaves)
+insert or ignore into marks (meeting, person, device, room, at, leaves, beside)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
-	coalesce(:operator_instance_id, ''), 'MEETING', coalesce(:operate_at_ms, :time), :type = 'participant.left'
+	coalesce(:operator_instance_id, ''), 'MEETING', coalesce(:operate_at_ms, :time), :type = 'participant.left',
+	:vendor_event = 'vc.meeting.participant_meeting_joined_v1'
 where not exists (select 1 from listed as l
 	where l.meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
 	and l.person = coalesce(:operator_subject, 'unknown') and l.device = coalesce(:operator_instance_id, '')

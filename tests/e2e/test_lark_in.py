@@ -102,6 +102,38 @@ class Webhook(Base):
         people = until("them", lambda: self.told("/api/v1/platform-identities?platform=FEISHU"))
         self.assertIn("on_sim1", json.dumps(people))
 
+    def test_who_joined_is_counted_once_whoever_asked_for_it(self):
+        """By those who asked about the meeting, the person, or both: each tells with a time of its own, in any order."""
+        def told(meeting_id, name, at_ms, **event_more):
+            whole = event("%s-%s-%d" % (meeting_id, name, at_ms), "vc.meeting.%s_v1" % name, meeting_id=meeting_id)
+            whole["header"]["create_time"] = str(at_ms)
+            if name.endswith("joined"):
+                whole["event"]["subscriber_ids"] = [lark_push.person(1)["id"]]
+            whole["event"].update(event_more)
+            return whole
+
+        def stays(meeting_id):
+            def newest(path):
+                return self.server.json(path, headers={"Lulab-Min-Position": "newest"})["data"]
+            meeting = newest("/api/v1/meetings?platform=FEISHU&meetingId=" + meeting_id)[0]
+            rows = newest("/api/v1/meetings/%s/participants?limit=100" % meeting["id"])
+            self.assertEqual((meeting["participantCount"], len({r["ptUserId"] for r in rows})), (1, 1))
+            return sorted(((r["joinTime"] or "")[14:], (r["leftTime"] or "")[14:]) for r in rows)
+
+        t = 1760000400000
+        both = [("join_meeting", t + 1000, {}), ("participant_meeting_joined", t + 3500, {}),
+                ("leave_meeting", t + 600000, {"leave_reason": 1}),
+                ("participant_meeting_joined", t + 900000, {}), ("join_meeting", t + 900400, {}),
+                ("leave_meeting", t + 3600000, {"leave_reason": 2}), ("participant_meeting_ended", t + 3601000, {})]
+        for meeting_id, order in (("73", both), ("74", both[::-1]), ("75", both[::2] + both[1::2])):
+            for name, at, more in order:
+                self.assertEqual(self.send(told(meeting_id, name, at, **more)), (200, {}))
+            self.assertEqual(stays(meeting_id), [("00:01.000Z", "10:00.000Z"), ("15:00.400Z", "00:00.000Z")], meeting_id)
+        # Where nobody asked about the meeting, or its word was lost, the other's counts.
+        for name, at, more in both[:1] + both[3:4] + both[6:]:
+            self.assertEqual(self.send(told("76", name, at, **more)), (200, {}))
+        self.assertEqual([s[0] for s in stays("76")], ["00:01.000Z", "15:00.000Z"])
+
     def test_the_challenge(self):
         for challenge in ("plain words", '挑战 "quoted"'):
             asked = {"type": "url_verification", "challenge": challenge, "token": TOKEN}
