@@ -43,19 +43,57 @@ static struct slice at_most(struct slice text, size_t len)
 	return slice_of(text.ptr, len);
 }
 
+/* "- what — who · when" under a heading; nothing where there is none of it. */
+static void put_heading(struct buf *out, const struct mail_template *t, const char *word)
+{
+	struct slice heading = mail_word(t, slice_str(word));
+
+	buf_printf(out, "\n\n## %.*s\n", SLICE_ARG(heading));
+}
+
+static void put_line(struct buf *out, struct slice what, struct slice who, struct slice when)
+{
+	buf_printf(out, "\n- %.*s", SLICE_ARG(what));
+	if (who.len > 0)
+		buf_printf(out, " — %.*s", SLICE_ARG(who));
+	if (when.len > 0)
+		buf_printf(out, who.len > 0 ? " · %.*s" : " — %.*s", SLICE_ARG(when));
+}
+
+/* What was summed up, what was decided and what is to be done: all that who was there has to know. */
+static struct slice whole(struct arena *arena, const struct mail_template *t, const struct event_summary_generated *s)
+{
+	struct buf out = BUF_INIT(MAIL_BYTES_MAX);
+	struct slice none = {0}, kept;
+
+	buf_append(&out, slice_trim(s->content));
+	if (s->decisions.n > 0)
+		put_heading(&out, t, "DECISIONS");
+	for (size_t i = 0; i < s->decisions.n; i++)
+		put_line(&out, s->decisions.items[i].decision, s->decisions.items[i].reason, none);
+	if (s->action_items.n > 0)
+		put_heading(&out, t, "ACTION_ITEMS");
+	for (size_t i = 0; i < s->action_items.n; i++)
+		put_line(&out, s->action_items.items[i].task, s->action_items.items[i].assignee, s->action_items.items[i].due);
+	kept = out.rc != 0 ? (struct slice){0} : arena_dup(arena, buf_slice(&out));
+	buf_wipe(&out);
+	return kept;
+}
+
 static int write_order(struct effect_call *call, const struct mail_person *to, struct request_mail_send *ret)
 {
 	const struct event_summary_generated *s = call->cause->data;
 	const struct mail_template *t = template_of(s);
 	const char *time = mail_china_time(call->arena, s->has_period_start_ms ? s->period_start_ms * 1000 : call->cause_us);
-	struct mail_value values[] = {{"name", to->name.len > 0 ? to->name : to->email}, {"title", s->title.len > 0 ? at_most(s->title, 150) : SLICE("-")},
-	    {"time", slice_str(time)}, {"content", s->content}, {0}};
+	struct slice content = whole(call->arena, t, s), title = s->title.len > 0 ? at_most(s->title, 150) : SLICE("-");
+	struct mail_value values[] = {{"name", to->name.len > 0 ? to->name : to->email}, {"title", title},
+	    {"time", slice_str(time)}, {"content", content}, {0}};
 	struct slice *address = arena_calloc(call->arena, 1, sizeof(*address));
 
 	*ret = (struct request_mail_send){.subject = slice_str(filled(call->arena, t->subject, values, false)),
 	    .text = slice_str(filled(call->arena, t->text, values, false)),
 	    .html = slice_str(filled(call->arena, t->html, values, true))};
-	if (address == NULL || ret->subject.ptr == NULL || ret->text.ptr == NULL || ret->html.ptr == NULL)
+	if (address == NULL || time == NULL || content.ptr == NULL || ret->subject.ptr == NULL || ret->text.ptr == NULL || ret->html.ptr == NULL)
 		return ERR_NOMEM;
 	*address = to->email;
 	ret->to.items = address;

@@ -1,172 +1,48 @@
 /*
  * lulab demo: has the simulator beside the service play a meeting, and tells what comes of it, line by line.
  *
- *     player thread:  accounts --> the simulator plays --> waits until nothing is owed --> the end is told
+ *     player thread:  accounts --> the simulator plays until the end of the meeting --> waits until those who came are known
+ *                     --> the simulator plays the rest --> waits until nothing is owed --> the end is told
  *     main thread:    the event stream, from before the meeting to the end
  *
  * The simulator is found by DATA/simulator.json, which tools/run writes.
  */
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "demo.h"
 #include "demo_story.h"
-#include "service.h"
 
-#define ANSWER_MAX ((size_t)8 << 20)
-#define URL_LEN_MAX 4096
 #define LINE_MAX_LEN 4096
-#define BODY_MAX 8192
-#define LOOK_MS 300
 #define TOTAL_MS 3600000
 #define TIME_LEN 8 /* 10:00:00 */
 
-/* ---- the people --------------------------------------------------------------------------- */
-
-/* Those of the story who have an account here, so that they are written to. */
-static const struct person {
-	const char *userid, *name, *email, *account;
-} people[] = {
-	{"zhang.wei", "张伟", "zhang.wei@example.com", "demo_zhang_wei"},
-	{"li.na", "李娜", "li.na@example.com", "demo_li_na"},
-	{"wang.fang", "王芳", "wang.fang@example.com", "demo_wang_fang"},
-};
-#define N_PEOPLE (sizeof(people) / sizeof(people[0]))
-
-struct demo {
-	struct invocation *in;
-	struct service service;      /* the player's */
-	struct http_client *stream;  /* the main thread's */
-	struct service linker;       /* likewise: as `service`, with a client of its own */
-	char accounts[N_PEOPLE][SERVICE_USER_LEN];
-	struct buf control;          /* URL of the simulator's control port */
-	uint64_t from;               /* events before are of another day */
-	enum exit_status status;     /* of the player */
-	_Atomic uint64_t seen;       /* the position after the last event that was told */
-	_Atomic bool over;           /* the stream has nothing more to tell */
-	struct buf pending;          /* of the stream: what is no whole line yet */
-	struct buf type;             /* of the event that is being read */
-	bool colour;
-};
-
-static void rest(unsigned ms)
+void demo_rest(unsigned ms)
 {
 	const struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
 
 	nanosleep(&span, NULL);
 }
 
-static void put_member(struct json_writer *w, const char *name, const char *value)
+enum exit_status demo_no_simulator(struct demo *d, int rc)
 {
-	json_name(w, name);
-	json_put_str(w, value);
+	return command_fail(d->in, STATUS_UNAVAILABLE, "the simulator at %s does not play: %s; is tools/run still there?",
+	    d->control.ptr, rc != 0 ? err_text(rc) : "it refuses");
 }
 
-/* The member `id` of an object, as an id. */
-static bool take_id(struct json_value row, char ret[SERVICE_USER_LEN])
+int64_t demo_patience_ends_ms(const struct demo *d)
 {
-	struct arena arena = ARENA_INIT(4096);
-	struct slice id = service_text(row, "id", &arena);
-	bool good = id.len + 1 == SERVICE_USER_LEN;
-
-	if (good)
-		snprintf(ret, SERVICE_USER_LEN, "%.*s", SLICE_ARG(id));
-	arena_finish(&arena);
-	return good;
+	return clock_monotonic_us(&clock_system) / 1000 + (int64_t)option_number(d->in, "patience") * 1000;
 }
 
-/* The account of an earlier demo; *ret_id stays empty where there is none. */
-static enum exit_status find_account(struct demo *d, const struct person *p, char ret_id[SERVICE_USER_LEN])
+bool demo_is_past_ms(int64_t until_ms)
 {
-	struct buf path = BUF_INIT(URL_LEN_MAX), answer = BUF_INIT(ANSWER_MAX);
-	struct json_value rows, row;
-	struct json_reader r;
-	enum exit_status status;
-
-	buf_printf(&path, "/api/v1/users?limit=1&search=%s", p->account);
-	status = service_ask(&d->service, "GET", path.ptr, (struct slice){0}, &answer);
-	if (status == STATUS_OK && json_member(json_root(buf_slice(&answer)), "data", &rows)) {
-		json_enter(&r, rows);
-		if (json_next(&r, NULL, &row))
-			take_id(row, ret_id);
-	}
-	buf_finish(&path);
-	buf_finish(&answer);
-	return status;
-}
-
-static enum exit_status make_account(struct demo *d, const struct person *p, char ret_id[SERVICE_USER_LEN])
-{
-	struct buf body = BUF_INIT(BODY_MAX), answer = BUF_INIT(ANSWER_MAX);
-	struct json_writer w = JSON_WRITER(&body);
-	struct json_value data;
-	enum exit_status status;
-
-	json_begin_object(&w);
-	put_member(&w, "username", p->account);
-	put_member(&w, "email", p->email);
-	put_member(&w, "displayName", p->name);
-	json_end_object(&w);
-	status = service_ask(&d->service, "POST", "/api/v1/users", buf_slice(&body), &answer);
-	if (status == STATUS_OK && !take_id(json_root(buf_slice(&answer)), ret_id) &&
-	    json_member(json_root(buf_slice(&answer)), "data", &data))
-		take_id(data, ret_id);
-	buf_finish(&body);
-	buf_finish(&answer);
-	return status;
-}
-
-static enum exit_status make_accounts(struct demo *d)
-{
-	enum exit_status status = STATUS_OK;
-
-	for (size_t i = 0; status == STATUS_OK && i < N_PEOPLE; i++) {
-		status = find_account(d, &people[i], d->accounts[i]);
-		if (status == STATUS_OK && d->accounts[i][0] == '\0')
-			status = make_account(d, &people[i], d->accounts[i]);
-	}
-	return status;
-}
-
-/* The identity on the meeting platform of somebody who came, and its account: linked unless it is already. */
-static void link_account(struct demo *d, struct slice identity, const char *account)
-{
-	struct buf path = BUF_INIT(URL_LEN_MAX), answer = BUF_INIT(ANSWER_MAX), body = BUF_INIT(BODY_MAX);
-	struct json_writer w = JSON_WRITER(&body);
-	struct arena arena = ARENA_INIT(4096);
-	struct json_value data = {0};
-
-	json_begin_object(&w);
-	put_member(&w, "userId", account);
-	json_end_object(&w);
-	buf_printf(&path, "/api/v1/platform-identities/%.*s", SLICE_ARG(identity));
-	if (service_ask(&d->linker, "GET", path.ptr, (struct slice){0}, &answer) == STATUS_OK &&
-	    json_member(json_root(buf_slice(&answer)), "data", &data) &&
-	    service_text(data, "localUserId", &arena).len == 0 && buf_append_str(&path, "/user") == 0)
-		service_ask(&d->linker, "PUT", path.ptr, buf_slice(&body), NULL);
-	arena_finish(&arena);
-	buf_finish(&path);
-	buf_finish(&answer);
-	buf_finish(&body);
-}
-
-/* Somebody came in. */
-static void meet(struct demo *d, struct json_value data)
-{
-	struct arena arena = ARENA_INIT(4096);
-	struct json_value person, subjects, subject;
-
-	if (json_member(data, "operator", &person) && json_member(data, "subjects", &subjects) &&
-	    json_member(subjects, "operator", &subject))
-		for (size_t i = 0; i < N_PEOPLE; i++)
-			if (slice_is(service_text(person, "userid", &arena), people[i].userid))
-				link_account(d, service_text(subject, "id", &arena), d->accounts[i]);
-	arena_finish(&arena);
+	return clock_monotonic_us(&clock_system) / 1000 > until_ms;
 }
 
 /* ---- the player ----------------------------------------------------------------------------- */
@@ -181,7 +57,7 @@ static bool number_in(struct slice answer, const char *outer, const char *inner,
 
 static enum exit_status count_events(struct demo *d, uint64_t *ret)
 {
-	struct buf answer = BUF_INIT(ANSWER_MAX);
+	struct buf answer = BUF_INIT(DEMO_ANSWER_MAX);
 	enum exit_status status = service_ask(&d->service, "GET", "/api/v1/events?limit=1", (struct slice){0}, &answer);
 
 	if (status == STATUS_OK && !number_in(buf_slice(&answer), "pagination", "total", ret))
@@ -190,35 +66,90 @@ static enum exit_status count_events(struct demo *d, uint64_t *ret)
 	return status;
 }
 
-static enum exit_status play(struct demo *d)
+/* A command to the simulator's Tencent Meeting. What it answers in *ret_answer, empty before. */
+static enum exit_status command(struct demo *d, const char *name, struct slice body, struct buf *ret_answer)
 {
 	const char *const headers[] = {"Content-Type: application/json", NULL};
-	struct buf url = BUF_INIT(URL_LEN_MAX), body = BUF_INIT(BODY_MAX);
-	struct json_writer w = JSON_WRITER(&body);
-	struct http_call call = {.method = "POST", .headers = headers, .has_body = true, .timeout_ms = TOTAL_MS,
+	struct buf url = BUF_INIT(DEMO_URL_MAX);
+	struct http_call call = {.method = "POST", .headers = headers, .has_body = true, .body = body, .timeout_ms = TOTAL_MS,
 	    .flags = CLIENT_LOOPBACK_ONLY};
 	struct http_result result = {0};
 	enum exit_status status = STATUS_OK;
-	int rc;
+	int rc = buf_printf(&url, "%s/tencent/%s", d->control.ptr, name);
 
+	call.url = url.ptr;
+	rc = rc != 0 ? rc : http_client_call(d->service.client, &call, &result);
+	if (rc != 0 || result.status != 200 || buf_append(ret_answer, buf_slice(&result.body)) != 0)
+		status = demo_no_simulator(d, rc);
+	http_result_finish(&result);
+	buf_finish(&url);
+	return status;
+}
+
+/* Until everybody has left. *ret_meeting: which it is, for the rest. */
+static enum exit_status play_meeting(struct demo *d, struct buf *ret_meeting)
+{
+	struct buf url = BUF_INIT(DEMO_URL_MAX), body = BUF_INIT(DEMO_BODY_MAX), answer = BUF_INIT(DEMO_ANSWER_MAX);
+	struct json_writer w = JSON_WRITER(&body);
+	struct arena arena = ARENA_INIT(4096);
+	struct json_value data;
+	enum exit_status status;
+
+	buf_printf(&url, "%s/webhooks/tencent", d->service.url.ptr);
 	json_begin_object(&w);
 	json_name(&w, "webhook");
-	buf_printf(&url, "%s/webhooks/tencent", d->service.url.ptr);
 	json_put_str(&w, url.ptr);
 	json_name(&w, "pace");
 	json_put_double(&w, (double)option_number(d->in, "pace") / 1000);
+	json_name(&w, "pause");
+	json_put_str(&w, "meeting.end");
 	json_end_object(&w);
-	url.len = 0;
-	buf_printf(&url, "%s/tencent/meeting", d->control.ptr);
-	call.url = url.ptr;
-	call.body = buf_slice(&body);
-	rc = http_client_call(d->service.client, &call, &result);
-	if (rc != 0 || result.status != 200)
-		status = command_fail(d->in, STATUS_UNAVAILABLE, "the simulator at %s does not play: %s; is tools/run still there?",
-		    d->control.ptr, rc != 0 ? err_text(rc) : "it refuses");
-	http_result_finish(&result);
+	status = command(d, "meeting", buf_slice(&body), &answer);
+	if (status == STATUS_OK && json_scan(buf_slice(&answer), NULL, NULL) == 0 &&
+	    json_member(json_root(buf_slice(&answer)), "data", &data))
+		buf_append(ret_meeting, service_text(data, "meeting_id", &arena));
+	arena_finish(&arena);
 	buf_finish(&url);
 	buf_finish(&body);
+	buf_finish(&answer);
+	return status;
+}
+
+/* Whoever is to get a mail must be known by then. */
+static void wait_for_people(struct demo *d)
+{
+	int64_t until_ms = demo_patience_ends_ms(d);
+
+	while (d->met < DEMO_PEOPLE && !d->over && !command_interrupted() && !demo_is_past_ms(until_ms))
+		demo_rest(DEMO_LOOK_MS / 10);
+}
+
+static enum exit_status play_end(struct demo *d, struct slice meeting)
+{
+	struct buf body = BUF_INIT(DEMO_BODY_MAX), answer = BUF_INIT(DEMO_ANSWER_MAX);
+	struct json_writer w = JSON_WRITER(&body);
+	enum exit_status status;
+
+	json_begin_object(&w);
+	json_name(&w, "meeting_id");
+	json_put_string(&w, meeting);
+	json_end_object(&w);
+	status = command(d, "go_on", buf_slice(&body), &answer);
+	buf_finish(&body);
+	buf_finish(&answer);
+	return status;
+}
+
+static enum exit_status play(struct demo *d)
+{
+	struct buf meeting = BUF_INIT(DEMO_BODY_MAX);
+	enum exit_status status = play_meeting(d, &meeting);
+
+	if (status == STATUS_OK)
+		wait_for_people(d);
+	if (status == STATUS_OK && !command_interrupted())
+		status = play_end(d, buf_slice(&meeting));
+	buf_finish(&meeting);
 	return status;
 }
 
@@ -253,21 +184,21 @@ static bool any_owed(struct demo *d, struct slice answer)
 /* Until two looks in a row see nothing owed, or the patience is used up. */
 static enum exit_status wait_for_effects(struct demo *d)
 {
-	int64_t until_ms = clock_monotonic_us(&clock_system) / 1000 + (int64_t)option_number(d->in, "patience") * 1000;
+	int64_t until_ms = demo_patience_ends_ms(d);
 	enum exit_status status = STATUS_OK;
 	unsigned quiet = 0;
 
 	while (status == STATUS_OK && quiet < 2 && !command_interrupted()) {
-		struct buf answer = BUF_INIT(ANSWER_MAX);
+		struct buf answer = BUF_INIT(DEMO_ANSWER_MAX);
 
 		status = service_ask(&d->service, "GET", "/api/v1/effects?limit=100", (struct slice){0}, &answer);
 		quiet = status == STATUS_OK && !any_owed(d, buf_slice(&answer)) ? quiet + 1 : 0;
 		buf_finish(&answer);
-		if (quiet == 0 && clock_monotonic_us(&clock_system) / 1000 > until_ms) {
+		if (quiet == 0 && demo_is_past_ms(until_ms)) {
 			command_note(d->in, "something is still owed: lulab effects list");
 			break;
 		}
-		rest(LOOK_MS);
+		demo_rest(DEMO_LOOK_MS);
 	}
 	return status;
 }
@@ -279,7 +210,7 @@ static void end_stream(struct demo *d)
 
 	if (d->status == STATUS_OK && count_events(d, &size) == STATUS_OK)
 		for (unsigned i = 0; i < 50 && d->seen < size && !command_interrupted(); i++)
-			rest(LOOK_MS / 3);
+			demo_rest(DEMO_LOOK_MS / 3);
 	d->over = true;
 }
 
@@ -287,7 +218,9 @@ static void *run_player(void *arg)
 {
 	struct demo *d = arg;
 
-	d->status = play(d);
+	d->status = demo_people_come(d);
+	if (d->status == STATUS_OK)
+		d->status = play(d);
 	if (d->status == STATUS_OK)
 		d->status = wait_for_effects(d);
 	end_stream(d);
@@ -320,7 +253,7 @@ static void tell(struct demo *d, struct slice event)
 			fflush(stdout);
 		}
 		if (slice_is(buf_slice(&d->type), "participant.joined"))
-			meet(d, data);
+			demo_people_meet(d, data);
 	}
 	arena_finish(&arena);
 	buf_finish(&line);
@@ -358,7 +291,7 @@ static int on_bytes(void *arg, struct slice bytes)
 static enum exit_status follow(struct demo *d)
 {
 	const char *const headers[] = {d->service.authorization.ptr, NULL};
-	struct buf url = BUF_INIT(URL_LEN_MAX);
+	struct buf url = BUF_INIT(DEMO_URL_MAX);
 	struct http_call call = {.headers = headers, .on_bytes = on_bytes, .arg = d, .timeout_ms = TOTAL_MS,
 	    .answer_max = SIZE_MAX, .stopping = &d->over, .ca_file = option_text(d->in, "ca")};
 	struct http_result result = {0};
@@ -377,40 +310,11 @@ static enum exit_status follow(struct demo *d)
 	return status;
 }
 
-/* ---- what the mail server got ------------------------------------------------------------------ */
-
-/* Tells the mails after the first `told`, or none of them; how many there are, or 0. */
-static size_t tell_mails(struct demo *d, size_t told)
-{
-	struct buf url = BUF_INIT(URL_LEN_MAX);
-	struct http_call call = {.flags = CLIENT_LOOPBACK_ONLY};
-	struct http_result result = {0};
-	struct arena arena = ARENA_INIT(ANSWER_MAX);
-	struct json_value rows = {0}, mail, to;
-	struct json_reader r;
-	size_t n = 0;
-
-	buf_printf(&url, "%s/acts?vendor=mail", d->control.ptr);
-	call.url = url.ptr;
-	if (http_client_call(d->linker.client, &call, &result) == 0 && result.status == 200 &&
-	    json_scan(buf_slice(&result.body), NULL, NULL) == 0 && json_member(json_root(buf_slice(&result.body)), "data", &rows)) {
-		json_enter(&r, rows);
-		while (json_next(&r, NULL, &mail))
-			if (n++ >= told && json_member(mail, "to", &to))
-				printf("          mail to %.*s: %.*s\n", SLICE_ARG(to.text),
-				    SLICE_ARG(service_text(mail, "subject", &arena)));
-	}
-	arena_finish(&arena);
-	http_result_finish(&result);
-	buf_finish(&url);
-	return n;
-}
-
 /* ---- the command ------------------------------------------------------------------------------- */
 
 static enum exit_status find_simulator(struct demo *d)
 {
-	struct buf path = BUF_INIT(URL_LEN_MAX), text = BUF_INIT(BODY_MAX);
+	struct buf path = BUF_INIT(DEMO_URL_MAX), text = BUF_INIT(DEMO_BODY_MAX);
 	struct arena arena = ARENA_INIT(65536);
 	struct json_value v;
 	struct slice url;
@@ -443,7 +347,7 @@ static enum exit_status prepare(struct demo *d)
 	if (status == STATUS_OK && http_client_create(&d->linker.client) != 0)
 		status = command_fail(d->in, STATUS_FAILED, "the libraries do not start");
 	if (status == STATUS_OK)
-		status = make_accounts(d);
+		status = demo_mail_begin(d, d->linker.client);
 	return status == STATUS_OK ? count_events(d, &d->from) : status;
 }
 
@@ -451,7 +355,6 @@ static enum exit_status tell_story(struct demo *d)
 {
 	enum exit_status status;
 	pthread_t player;
-	size_t mails = tell_mails(d, SIZE_MAX);
 
 	(void)command_interrupted(); /* from here on it is asked */
 	if (pthread_create(&player, NULL, run_player, d) != 0)
@@ -459,13 +362,13 @@ static enum exit_status tell_story(struct demo *d)
 	status = follow(d);
 	d->over = true;
 	pthread_join(player, NULL);
-	tell_mails(d, mails);
+	demo_mail_tell(d, d->linker.client);
 	return status == STATUS_OK ? d->status : status;
 }
 
 static int run_demo(struct invocation *in)
 {
-	struct demo d = {.in = in, .control = BUF_INIT(URL_LEN_MAX), .pending = BUF_INIT(ANSWER_MAX), .type = BUF_INIT(256),
+	struct demo d = {.in = in, .control = BUF_INIT(DEMO_URL_MAX), .pending = BUF_INIT(DEMO_ANSWER_MAX), .type = BUF_INIT(256),
 	    .colour = command_colour(1)};
 	enum exit_status status = prepare(&d);
 
@@ -502,7 +405,8 @@ const struct command cmd_demo = {
 	.summary = "Play a meeting and tell what comes of it",
 	.description = "The simulator of the vendors that ./tools/run starts plays a meeting: people come and go, it ends, a "
 	    "recording is made. The service fetches and stores it, and what was said, has it summed up, keeps the tables in Feishu "
-	    "and writes to those who have an account. Each event is told as it comes in.",
+	    "and mails the summary to those who came, have an account and have shown that its address is theirs: one of them "
+	    "registers before, with a code that comes by mail. Each event is told as it comes in, and at the end the mail.",
 	.options = options,
 	.examples = examples,
 	.run = run_demo,

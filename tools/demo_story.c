@@ -14,6 +14,8 @@
 static const struct story {
 	const char *type, *of, *says;
 } stories[] = {
+	{"verification.requested", NULL, "a code is asked for, to show whose an address is: it goes there by mail"},
+	{"user.registered", NULL, "{username:line} has an account ({how})"},
 	{"meeting.started", NULL, "“{title:line}” begins; {operator.user_name:line} is the host"},
 	{"participant.joined", NULL, "{operator.user_name:line} comes in"},
 	{"participant.left", NULL, "{operator.user_name:line} leaves"},
@@ -30,6 +32,8 @@ static const struct story {
 	{"summary.generated", NULL, "the language model has written: {title:line}"},
 	{"lark.row_synced", NULL, "Feishu has it in the table {table:line}"},
 	{"identity.linked", NULL, "an account is known to be the same person"},
+	{"mail.requested", NULL, "to be mailed: {subject:line}"},
+	{"effect.done", "mail.summary", "the summary goes to who was there and has shown that their address is theirs"},
 	{"effect.done", "mail.", "a mail is out ({effect})"},
 	{"lark.message_sent", NULL, "Feishu has the message"},
 	{"effect.waiting", NULL, "not yet: {effect} is tried again ({class})"},

@@ -19,7 +19,8 @@ class Mail(frame.Vendor):
     ops = {"mail": "one mail, from MAIL FROM to the end of its text"}
 
     def settings(self):
-        return {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": self.url.rpartition(":")[2], "SMTP_FROM": "LuLab <no-reply@example.org>"}
+        return {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": self.url.rpartition(":")[2], "SMTP_FROM": "LuLab <no-reply@example.org>",
+                "LULAB_MAIL_SUMMARIES": "meeting"}
 
     def converse(self, stream):
         session = Session(self, stream)

@@ -18,6 +18,7 @@ import re
 import time
 
 import frame
+import tencent_world as world
 from frame import Answer
 
 KEY = "sk-simulated-0123456789"
@@ -290,6 +291,8 @@ class OpenAI(frame.Vendor):
             schema = schema_in("\n".join(m["content"] for m in asked["messages"])) or {"type": "object", "properties": {}}
         else:
             return Author(last).sentence()
+        if set(schema.get("properties", ())) == set(world.REPORT) and world.ABOUT in last and "参会者：" not in last:
+            return json.dumps(world.REPORT, ensure_ascii=False)
         return json.dumps(Author(last).value(schema, schema), ensure_ascii=False)
 
     def chat_request(self, request):

@@ -6,7 +6,9 @@ then each parameter. Commands:
     POST /tencent/meeting   a whole meeting, made and played. All optional: webhook (URL; without one nothing is sent),
         meeting_id, sub_meeting_id, subject, minutes, people [{userid, user_name, email, phone, visits, instance_id}],
         recordings, size (bytes of a video; without: a real, short clip), paragraphs, not_ready (how often each thing made
-        after the meeting is asked for in vain), speakers_pending, events (only these), pace (s between two), repeats_s
+        after the meeting is asked for in vain), speakers_pending, events (only these), pace (s between two), repeats_s,
+        pause (an event: it and what follows wait)
+    POST /tencent/go_on     {"meeting_id"}                 what waits since the pause
     POST /tencent/send      {"webhook", "event": {...}}    one event, signed and encrypted
     POST /tencent/check     {"webhook"}                    the check of an address
     POST /tencent/expire    {}                             all addresses handed out end now
@@ -70,7 +72,7 @@ class Tencent(Webhooks, frame.Vendor):
 
     def started(self):
         self.people = {p["userid"]: world.Person(i, **p) for i, p in enumerate(world.PEOPLE)}
-        self.meetings, self.files = {}, {}
+        self.meetings, self.files, self.rest = {}, {}, {}
         self.nonces, self.corp_calls = {}, []
         self.address_key, self.last_until, self.expired_until = b"address of the simulator", 0, 0
 

@@ -51,7 +51,7 @@ class Webhooks:
 
     def cmd_meeting(self, webhook=None, meeting_id=None, sub_meeting_id="", subject="季度预算评审会", minutes=30, people=None,
                     recordings=1, size=None, paragraphs=len(world.SAID), not_ready=0, speakers_pending=0, events=None, pace=0,
-                    repeats_s=(60, 180, 360)):
+                    repeats_s=(60, 180, 360), pause=None):
         with self.lock:
             some = [world.Person(i, **p) for i, p in enumerate(people or world.PEOPLE)]
             if not some or not some[0].userid:
@@ -68,17 +68,30 @@ class Webhooks:
                 meeting.recordings.append(r)
                 self.files[r.id] = r
             story = [e for e in self.story(meeting) if events is None or e["event"] in events]
-        deliveries = []
         if webhook is None:
             self.becomes(meeting, "recording.completed")
-        for event in self.disturbed(story, "webhook") if webhook else []:
+        told = self.disturbed(story, "webhook") if webhook else []
+        stop = next((i for i, event in enumerate(told) if event["event"] == pause), len(told))
+        self.rest[meeting.id] = (webhook, told[stop:], pace, repeats_s)
+        deliveries = self.tell(meeting, webhook, told[:stop], pace, repeats_s)
+        return {"meeting_id": meeting.id, "meeting_code": meeting.code, "meeting_record_id": record_id,
+                "record_files": [{"record_file_id": r.id, "size": r.video.size} for r in meeting.recordings],
+                "deliveries": deliveries}
+
+    def cmd_go_on(self, meeting_id):
+        """What a meeting that was asked for with a pause has not told yet."""
+        if meeting_id not in self.rest:
+            raise frame.Unfit("there is no meeting %s" % meeting_id)
+        return {"deliveries": self.tell(self.meetings[meeting_id], *self.rest.pop(meeting_id))}
+
+    def tell(self, meeting, webhook, events, pace, repeats_s):
+        deliveries = []
+        for event in events:
             if deliveries:
                 time.sleep(pace)
             self.becomes(meeting, event["event"])
             deliveries.append(self.deliver(webhook, event, repeats_s))
-        return {"meeting_id": meeting.id, "meeting_code": meeting.code, "meeting_record_id": record_id,
-                "record_files": [{"record_file_id": r.id, "size": r.video.size} for r in meeting.recordings],
-                "deliveries": deliveries}
+        return deliveries
 
     def becomes(self, meeting, event):
         with self.lock:

@@ -37,6 +37,21 @@ SUMMARY = ("会议讨论了下个季度的预算和新版本的发布时间。�
 MINUTES = ("## 会议纪要\n\n### 季度预算\n- 上季度实际使用四十二万元，低于计划\n- 下季度预算按四十五万元编制\n\n"
            "### 新版本发布\n- 三个严重问题中两个已修复\n- 发布推迟至十二月十二日")
 TODO = "- 王芳：二十八号之前给出旧录像的存储方案\n- 李娜：下周三之前发出预算表格\n- 李娜：通知市场部调整活动时间"
+# What a model makes of it that has read all of it.
+ABOUT = SAID[2][1]
+REPORT = {
+    "title": "季度预算与新版本发布",
+    "content": "## 概况\n" + SUMMARY + "\n\n## 季度预算\n上季度省下的主要是差旅费，服务器费用涨了一成，原因是录像存得多了。\n\n"
+               "## 新版本发布\n三个严重问题中两个已修复，一个等待供应商回复；市场活动随发布改期。",
+    "key_points": [{"point": "上季度共用四十二万元，比计划少百分之六", "importance": "HIGH"},
+                   {"point": "服务器费用因录像增多涨了一成", "importance": "MEDIUM"}],
+    "action_items": [{"task": "给出旧录像的存储方案", "assignee": "王芳", "due": "二十八号之前"},
+                     {"task": "把预算表格发给大家", "assignee": "李娜", "due": "下周三之前"},
+                     {"task": "请市场部改活动时间", "assignee": "李娜", "due": ""}],
+    "decisions": [{"decision": "发布推迟一周，定在十二月十二号", "reason": "还有一个严重问题等待供应商回复"},
+                  {"decision": "旧录像转到便宜的存储里", "reason": ""}],
+    "keywords": ["预算", "发布", "录像存储"],
+}
 SENTENCE_MS = 4200
 
 
