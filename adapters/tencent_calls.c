@@ -223,50 +223,53 @@ bool tencent_operator_of(struct effect_call *call, const struct tencent_rest *re
 
 /* ---- what there is one of -------------------------------------------------------------------- */
 
-bool tencent_get_addresses(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct tencent_addresses *ret)
+static int uri_of(enum tencent_thing thing, struct slice id, const struct tencent_operator *op, struct arena *a,
+    struct slice *ret)
 {
-	struct slice uri, body;
-
-	return made(call, tencent_uri_address(record_file_id, op, call->arena, &uri)) && get(call, rest, uri, true, &body) &&
-	    parsed(call, tencent_address_parse(body, call->arena, ret));
+	switch (thing) {
+	case TENCENT_ADDRESSES:
+		return tencent_uri_address(id, op, a, ret);
+	case TENCENT_SUMMARY:
+		return tencent_uri_summary(id, op, a, ret);
+	case TENCENT_MINUTES:
+		return tencent_uri_minutes(id, op, 0, a, ret);
+	case TENCENT_TOPICS:
+		return tencent_uri_topics(id, op, a, ret);
+	case TENCENT_MEETING:
+		return tencent_uri_meeting(id, op, a, ret);
+	case TENCENT_USER:
+		return tencent_uri_user(id, op, a, ret);
+	}
+	return ERR_INVALID;
 }
 
-bool tencent_get_summary(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct slice *ret_text)
+static int parse(enum tencent_thing thing, struct slice body, struct arena *a, union tencent_answer *ret)
 {
-	struct slice uri, body;
-
-	return made(call, tencent_uri_summary(record_file_id, op, call->arena, &uri)) && get(call, rest, uri, true, &body) &&
-	    parsed(call, tencent_summary_parse(body, call->arena, ret_text));
+	switch (thing) {
+	case TENCENT_ADDRESSES:
+		return tencent_address_parse(body, a, &ret->addresses);
+	case TENCENT_SUMMARY:
+		return tencent_summary_parse(body, a, &ret->summary);
+	case TENCENT_MINUTES:
+		return tencent_minutes_parse(body, a, &ret->minutes.minute, &ret->minutes.todo);
+	case TENCENT_TOPICS:
+		return tencent_topics_parse(body, a, &ret->topics);
+	case TENCENT_MEETING:
+		return tencent_meeting_parse(body, a, &ret->meeting);
+	case TENCENT_USER:
+		return tencent_user_parse(body, a, &ret->user);
+	}
+	return ERR_INVALID;
 }
 
-bool tencent_get_minutes(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct slice *ret_minute, struct slice *ret_todo)
+bool tencent_get(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    enum tencent_thing thing, struct slice id, union tencent_answer *ret)
 {
+	bool generated = thing != TENCENT_MEETING && thing != TENCENT_USER;
 	struct slice uri, body;
 
-	return made(call, tencent_uri_minutes(record_file_id, op, 0, call->arena, &uri)) &&
-	    get(call, rest, uri, true, &body) &&
-	    parsed(call, tencent_minutes_parse(body, call->arena, ret_minute, ret_todo));
-}
-
-bool tencent_get_topics(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct tencent_topics *ret)
-{
-	struct slice uri, body;
-
-	return made(call, tencent_uri_topics(record_file_id, op, call->arena, &uri)) && get(call, rest, uri, true, &body) &&
-	    parsed(call, tencent_topics_parse(body, call->arena, ret));
-}
-
-bool tencent_get_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice meeting_id, struct tencent_meeting_detail *ret)
-{
-	struct slice uri, body;
-
-	return made(call, tencent_uri_meeting(meeting_id, op, call->arena, &uri)) && get(call, rest, uri, false, &body) &&
-	    parsed(call, tencent_meeting_parse(body, call->arena, ret));
+	return made(call, uri_of(thing, id, op, call->arena, &uri)) && get(call, rest, uri, generated, &body) &&
+	    parsed(call, parse(thing, body, call->arena, ret));
 }
 
 /* ---- what comes in pages ------------------------------------------------------------------------ */

@@ -24,17 +24,21 @@ struct event_person;
 bool tencent_operator_of(struct effect_call *call, const struct tencent_rest *rest, const struct event_person *creator,
     const struct event_person *doer, struct tencent_operator *ret);
 
-bool tencent_get_addresses(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct tencent_addresses *ret);
-/* Empty when the model has nothing to say yet. */
-bool tencent_get_summary(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct slice *ret_text);
-bool tencent_get_minutes(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct slice *ret_minute, struct slice *ret_todo);
-bool tencent_get_topics(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice record_file_id, struct tencent_topics *ret);
-bool tencent_get_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    struct slice meeting_id, struct tencent_meeting_detail *ret);
+/* What there is one of an id: of a file's the first four, of a meeting's, of a userid's. */
+enum tencent_thing { TENCENT_ADDRESSES, TENCENT_SUMMARY, TENCENT_MINUTES, TENCENT_TOPICS, TENCENT_MEETING, TENCENT_USER };
+union tencent_answer {
+	struct tencent_addresses addresses;
+	struct slice summary;
+	struct {
+		struct slice minute, todo; /* either may be empty, not both */
+	} minutes;
+	struct tencent_topics topics;
+	struct tencent_meeting_detail meeting;
+	struct tencent_user user;
+};
+/* ret is of that thing. What a model makes after the meeting and has not made yet is waited for. */
+bool tencent_get(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    enum tencent_thing thing, struct slice id, union tencent_answer *ret);
 
 /* All pages as one. */
 bool tencent_get_transcript(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,

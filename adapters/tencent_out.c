@@ -26,6 +26,8 @@ static const struct effect_lane files_lane = {.name = "tencent_files", .class = 
 	(struct tencent_told){.meeting_id = (e)->meeting_id, .sub_meeting_id = (e)->sub_meeting_id, \
 	    .creator = PERSON(e, creator), .doer = PERSON(e, operator), \
 	    .creator_erased = (e)->has_subjects && (e)->subjects.has_creator && !(e)->has_creator, \
+	    .recurring = !(e)->has_meeting_type || (e)->meeting_type == TENCENT_RECURRING, \
+	    .starts_ms = (e)->has_sub_meeting_start_at_ms ? (e)->sub_meeting_start_at_ms : 0, \
 	    .meeting = (e)->has_subjects && (e)->subjects.has_meeting ? &(e)->subjects.meeting : NULL, of}
 #define FILES(e) .files = (e)->recording_files.items, .n_files = (e)->recording_files.n
 

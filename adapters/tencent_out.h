@@ -32,6 +32,8 @@ struct tencent_told {
 	struct slice meeting_id, sub_meeting_id;
 	const struct event_person *creator, *doer; /* NULL: nobody was named, or they were erased */
 	bool creator_erased;
+	bool recurring;            /* it comes again, or may: nobody said that it does not */
+	int64_t starts_ms;         /* when this occurrence was to begin; 0: not told */
 	const struct event_subject *meeting;       /* NULL: nothing is sealed for it */
 	const struct event_recording_file *files;
 	size_t n_files;
@@ -51,6 +53,18 @@ void tencent_give_up_waiting(struct effect_call *call);
 
 /* The outcome of what was made of an answer, once it is there: done, with so many results, or what rc means. */
 void tencent_store_outcome(struct effect_call *call, int rc, size_t n_results);
+
+/* ---- tencent_occurrence.c ------------------------------------------------------------------ */
+
+/*
+ * Which occurrence of a recurring meeting it is about, where the cause does not say. False, and the outcome set: that has to be
+ * waited for, or nobody can tell.
+ */
+bool tencent_find_occurrence(struct effect_call *call, const struct tencent_operator *op, struct tencent_told *told);
+/* The one that a recording begun then is of; empty: the meeting has none. */
+struct slice tencent_occurrence_at(const struct tencent_meeting_detail *meeting, int64_t at_ms);
+/* Whether a recording begun then may be of that occurrence. */
+bool tencent_is_of_occurrence(const struct tencent_told *told, int64_t at_ms);
 
 /* ---- tencent_people.c ---------------------------------------------------------------------- */
 

@@ -12,7 +12,6 @@
 
 #define PORTION 200
 #define PEOPLE_TRIES 5
-#define RECURRING 1 /* meeting_type */
 
 /* ---- facts ------------------------------------------------------------------------------ */
 
@@ -167,35 +166,14 @@ void tencent_fetch_participants(struct effect_call *calls, size_t n)
 
 /* ---- speakers ------------------------------------------------------------------------------ */
 
-/*
- * Notices of texts do not say which occurrence of a recurring meeting they are of, and its list of participants wants to
- * know: the meeting itself tells which one is under way or was last.
- */
-static bool find_occurrence(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    const struct tencent_told *told, struct slice *ret)
-{
-	struct tencent_meeting_detail detail;
-
-	*ret = told->sub_meeting_id;
-	if (ret->len > 0 || call->cause->type->id == EVENT_MEETING_ENDED || call->cause->type->id == EVENT_RECORDING_COMPLETED)
-		return true;
-	if (!tencent_get_meeting(call, rest, op, told->meeting_id, &detail))
-		return false;
-	if (detail.meeting_type == RECURRING)
-		*ret = detail.current_sub_meeting_id;
-	return true;
-}
-
 bool tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
     const struct tencent_told *told, struct tencent_people *ret)
 {
 	struct tencent_participant_list list;
-	struct slice occurrence;
 	int64_t status = call->status;
 
 	*ret = (struct tencent_people){0};
-	if (find_occurrence(call, rest, op, told, &occurrence) &&
-	    tencent_get_participants(call, rest, op, told->meeting_id, occurrence, &list))
+	if (tencent_get_participants(call, rest, op, told->meeting_id, told->sub_meeting_id, &list))
 		*ret = (struct tencent_people){list.items, list.n};
 	else if ((call->outcome == EFFECT_RETRY || call->outcome == EFFECT_STOP) && call->attempt < PEOPLE_TRIES)
 		return false;

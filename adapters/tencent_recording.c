@@ -111,12 +111,13 @@ static int put(struct keeping *k, const struct tencent_document *document)
 /* False: the outcome is set. */
 static bool fetch(struct keeping *k)
 {
-	struct tencent_addresses addresses;
+	union tencent_answer answer;
 	struct tencent_document document;
 	int rc = ERR_NOT_FOUND;
 
 	for (unsigned i = 0; rc == ERR_NOT_FOUND && i < ADDRESSES_MAX; i++) {
-		if (!tencent_get_addresses(k->call, &k->t->rest, &k->op, k->file, &addresses) || !choose(k, &addresses, &document)) {
+		if (!tencent_get(k->call, &k->t->rest, &k->op, TENCENT_ADDRESSES, k->file, &answer) ||
+		    !choose(k, &answer.addresses, &document)) {
 			tencent_give_up_waiting(k->call);
 			return false;
 		}

@@ -89,6 +89,8 @@ static int look(struct effect_call *call, const struct tencent_told *told, const
 	for (size_t i = 0; rc == 0 && i < list->n; i++) {
 		const struct tencent_record *record = &list->items[i];
 
+		if (!tencent_is_of_occurrence(told, record->start_ms))
+			continue; /* yesterday's, of the same meeting */
 		*ret_pending = *ret_pending || record->state != TENCENT_RECORDED;
 		for (size_t k = 0; rc == 0 && k < record->n_files && *ret_n < EFFECT_RESULTS_MAX; k++) {
 			bool known = false;

@@ -116,6 +116,7 @@ struct tencent_sub_meeting {
 	struct slice id, status;
 	int64_t start_ms, end_ms;
 };
+#define TENCENT_RECURRING 1 /* meeting_type */
 struct tencent_meeting_detail {
 	struct slice meeting_id, meeting_code, subject, status, join_url, current_sub_meeting_id, location;
 	int64_t meeting_type;

@@ -98,8 +98,7 @@ void tencent_fetch_transcript(struct effect_call *calls, size_t n)
 	struct slice file = tencent_file_of(call);
 	const struct event_recording_file *file_told = tencent_file_told(&told, file);
 	struct transcript_of of = {.platform = SLICE(TENCENT_PLATFORM), .record_file_id = file, .meeting_id = told.meeting_id,
-	    .sub_meeting_id = told.sub_meeting_id, .cause = call->cause,
-	    .source = slice_str(arena_printf(call->arena, "tencent-meeting:%.*s", SLICE_ARG(file)))};
+	    .cause = call->cause, .source = slice_str(arena_printf(call->arena, "tencent-meeting:%.*s", SLICE_ARG(file)))};
 	struct tencent_transcript fetched;
 	struct tencent_people people;
 	struct tencent_operator op;
@@ -107,7 +106,7 @@ void tencent_fetch_transcript(struct effect_call *calls, size_t n)
 	int rc;
 
 	(void)n;
-	if (!tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) ||
+	if (!tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) || !tencent_find_occurrence(call, &op, &told) ||
 	    !tencent_get_transcript(call, &t->rest, &op, file, told.meeting_id, &fetched)) {
 		tencent_give_up_waiting(call);
 		return;
@@ -119,6 +118,7 @@ void tencent_fetch_transcript(struct effect_call *calls, size_t n)
 	}
 	if (!tencent_people_of_meeting(call, &t->rest, &op, &told, &people))
 		return;
+	of.sub_meeting_id = told.sub_meeting_id;
 	rc = transcript_of(&fetched, &people, told.meeting_id, call->arena, &said);
 	if (rc == 0 && file_told != NULL)
 		said.language = file_told->lang;
@@ -145,18 +145,30 @@ struct text {
 	bool markdown;
 };
 
-static void keep_texts(struct effect_call *call, const struct text *texts, size_t n)
+/* Of the call's file; false: the outcome is set. */
+static bool ask(struct effect_call *call, struct tencent_told *told, struct tencent_operator *op, enum tencent_thing thing,
+    union tencent_answer *ret)
 {
 	const struct tencent_out *t = call->state;
-	struct tencent_told told = tencent_told_of(call);
+
+	if (tencent_operator_of(call, &t->rest, told->creator, told->doer, op) && tencent_find_occurrence(call, op, told) &&
+	    tencent_get(call, &t->rest, op, thing, tencent_file_of(call), ret))
+		return true;
+	tencent_give_up_waiting(call);
+	return false;
+}
+
+static void keep_texts(struct effect_call *call, const struct tencent_told *told, const struct text *texts, size_t n)
+{
+	const struct tencent_out *t = call->state;
 	struct slice file = tencent_file_of(call);
-	const struct event_recording_file *file_told = tencent_file_told(&told, file);
+	const struct event_recording_file *file_told = tencent_file_told(told, file);
 	size_t kept = 0;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		struct summary_of of = {.platform = SLICE(TENCENT_PLATFORM), .record_file_id = file, .meeting_id = told.meeting_id,
-		    .sub_meeting_id = told.sub_meeting_id, .kind = slice_str(texts[i].kind), .source = SLICE(TENCENT_AI),
+		struct summary_of of = {.platform = SLICE(TENCENT_PLATFORM), .record_file_id = file, .meeting_id = told->meeting_id,
+		    .sub_meeting_id = told->sub_meeting_id, .kind = slice_str(texts[i].kind), .source = SLICE(TENCENT_AI),
 		    .markdown = texts[i].markdown, .cause = call->cause};
 
 		if (texts[i].text.len == 0)
@@ -172,33 +184,28 @@ static void keep_texts(struct effect_call *call, const struct text *texts, size_
 void tencent_fetch_summary(struct effect_call *calls, size_t n)
 {
 	struct effect_call *call = calls;
-	const struct tencent_out *t = call->state;
 	struct tencent_told told = tencent_told_of(call);
 	struct tencent_operator op;
-	struct text full = {.kind = "FULL"};
+	union tencent_answer answer;
 
 	(void)n;
-	if (tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) &&
-	    tencent_get_summary(call, &t->rest, &op, tencent_file_of(call), &full.text))
-		keep_texts(call, &full, 1);
-	else
-		tencent_give_up_waiting(call);
+	if (ask(call, &told, &op, TENCENT_SUMMARY, &answer))
+		keep_texts(call, &told, &(struct text){.kind = "FULL", .text = answer.summary}, 1);
 }
 
 void tencent_fetch_minutes(struct effect_call *calls, size_t n)
 {
 	struct effect_call *call = calls;
-	const struct tencent_out *t = call->state;
 	struct tencent_told told = tencent_told_of(call);
 	struct tencent_operator op;
-	struct text texts[] = {{.kind = "MINUTES", .markdown = true}, {.kind = "TODO", .markdown = true}};
+	union tencent_answer answer;
 
 	(void)n;
-	if (tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) &&
-	    tencent_get_minutes(call, &t->rest, &op, tencent_file_of(call), &texts[0].text, &texts[1].text))
-		keep_texts(call, texts, 2);
-	else
-		tencent_give_up_waiting(call);
+	if (ask(call, &told, &op, TENCENT_MINUTES, &answer)) {
+		struct text texts[] = {{"MINUTES", answer.minutes.minute, true}, {"TODO", answer.minutes.todo, true}};
+
+		keep_texts(call, &told, texts, 2);
+	}
 }
 
 static void put_time(struct buf *out, int64_t ms)
@@ -243,18 +250,16 @@ static int topics_text(const struct tencent_topics *topics, struct arena *a, str
 void tencent_fetch_topics(struct effect_call *calls, size_t n)
 {
 	struct effect_call *call = calls;
-	const struct tencent_out *t = call->state;
 	struct tencent_told told = tencent_told_of(call);
 	struct tencent_operator op;
-	struct tencent_topics topics;
+	union tencent_answer answer;
 	struct text text = {.kind = "TOPIC", .markdown = true};
 
 	(void)n;
-	if (!tencent_operator_of(call, &t->rest, told.creator, told.doer, &op) ||
-	    !tencent_get_topics(call, &t->rest, &op, tencent_file_of(call), &topics))
-		tencent_give_up_waiting(call);
-	else if (topics_text(&topics, call->arena, &text.text) != 0)
+	if (!ask(call, &told, &op, TENCENT_TOPICS, &answer))
+		return;
+	if (topics_text(&answer.topics, call->arena, &text.text) != 0)
 		tencent_store_outcome(call, ERR_NOMEM, 0);
 	else
-		keep_texts(call, &text, 1);
+		keep_texts(call, &told, &text, 1);
 }

@@ -13,6 +13,7 @@ create table recordings (
 	platform text not null,
 	meeting text not null default '',
 	meeting_id text not null default '',
+	sub_meeting_id text not null default '',
 	recorder text,
 	rank integer not null,
 	title_latest text not null default '',
@@ -101,10 +102,10 @@ values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), c
 	:platform, :meeting_id, :operator_subject);
 
 -- on recording.completed, recording.failed
-insert into recordings (id, record_file_id, platform, meeting, meeting_id, recorder, rank, title_latest,
+insert into recordings (id, record_file_id, platform, meeting, meeting_id, sub_meeting_id, recorder, rank, title_latest,
 	started_at, ended_at, size_bytes, told_at, created_at, updated_at)
 select row_id('file', :platform, file.value ->> 'record_file_id'), file.value ->> 'record_file_id', :platform,
-	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :meeting_id, :operator_subject,
+	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :meeting_id, coalesce(:sub_meeting_id, ''), :operator_subject,
 	iif(:type = 'recording.completed', 3, 2), latest(at, :title),
 	coalesce(file.value ->> 'start_at_ms', :start_at_ms), coalesce(file.value ->> 'end_at_ms', :end_at_ms),
 	file.value ->> 'total_size', at, at, at
@@ -112,6 +113,7 @@ from json_each(:recording_files) as file, (select coalesce(:operate_at_ms, :time
 on conflict (id) do update set
 	meeting = max(meeting, excluded.meeting),
 	meeting_id = max(meeting_id, excluded.meeting_id),
+	sub_meeting_id = max(sub_meeting_id, excluded.sub_meeting_id),
 	recorder = max(coalesce(recorder, excluded.recorder), coalesce(excluded.recorder, recorder)),
 	rank = max(rank, excluded.rank),
 	title_latest = max(title_latest, excluded.title_latest),
@@ -192,6 +194,9 @@ update recordings set updated_at = max(updated_at, :time) where id = :recording_
 -- query recording_told
 /* Somebody told that it is complete, or that it was deleted or failed. */
 select r.id from recordings as r where r.id = :id and (r.rank > 1 or r.deleted_at is not null);
+
+-- query recording_occurrence
+select sub_meeting_id as "subMeetingId" from recordings where id = :id and rank > 1;
 
 -- query recording_is_stored
 select id from stored_files where recording = :id limit 1;

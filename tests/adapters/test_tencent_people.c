@@ -62,6 +62,26 @@ START_TEST(a_key_names_its_file)
 }
 END_TEST
 
+START_TEST(a_recording_is_of_the_nearest_occurrence)
+{
+	struct tencent_sub_meeting subs[] = {{SLICE("mon"), SLICE(""), 1000000000000, 1000003600000},
+	    {SLICE("tue"), SLICE(""), 1000086400000, 1000090000000}};
+	struct tencent_meeting_detail meeting = {.meeting_type = TENCENT_RECURRING, .subs = subs, .n_subs = 2,
+	    .current_sub_meeting_id = SLICE("wed")};
+	struct tencent_told told = {.sub_meeting_id = SLICE("tue"), .starts_ms = 1000086400000};
+
+	ck_assert_slice_eq(tencent_occurrence_at(&meeting, 1000000300000), SLICE("mon"));
+	ck_assert_slice_eq(tencent_occurrence_at(&meeting, 1000086100000), SLICE("tue")); /* somebody was early */
+	ck_assert_slice_eq(tencent_occurrence_at(&meeting, 1000172800000), SLICE("wed"));
+	meeting.meeting_type = 0;
+	ck_assert_slice_eq(tencent_occurrence_at(&meeting, 1000000300000), SLICE(""));
+	ck_assert(tencent_is_of_occurrence(&told, 1000086100000));
+	ck_assert(!tencent_is_of_occurrence(&told, 1000000300000));
+	told.sub_meeting_id = SLICE("");
+	ck_assert(tencent_is_of_occurrence(&told, 1000000300000));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tencent_people");
@@ -71,6 +91,7 @@ int main(void)
 	tcase_add_test(t, a_name_does_when_only_one_has_it);
 	tcase_add_test(t, nobody_is_made_up);
 	tcase_add_test(t, a_key_names_its_file);
+	tcase_add_test(t, a_recording_is_of_the_nearest_occurrence);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

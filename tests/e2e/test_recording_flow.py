@@ -53,6 +53,17 @@ class Recordings(OutCase):
         self.tell(meeting, "recording.deleted", recording_files=told)
         eventually(lambda: self.recording(meeting)["files"] == [])
 
+    def test_the_sample_leads_to_a_recording(self):
+        """What a newcomer types: what the samples tell of is there at the simulator."""
+        self.start()
+        for event in ("meeting.end", "recording.completed"):
+            lulab("webhook", "send", "tencent", "--event", event, "--to", self.webhook(), env=self.sim.settings)
+        recording = eventually(lambda: [r for r in self.data("/api/v1/recordings") if r["status"] == "COMPLETED"])[0]
+        recording = eventually(lambda: (lambda r: r if r["files"] and r["transcripts"] else None)(
+            self.data("/api/v1/recordings/" + recording["id"])), 10)
+        self.assertEqual(recording["externalId"], "2005979751095140353")
+        self.assertEqual(self.sim.refused("tencent"), [])
+
     def test_an_address_that_ended_is_asked_for_anew(self):
         self.start()
         self.sim.fault("tencent", "slow", op="file", seconds=1, count=1)

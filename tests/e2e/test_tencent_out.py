@@ -175,6 +175,30 @@ class Flow(OutCase):
         listed = [e for e in self.kept("participant.listed", meeting) if e.get("person", {}).get("user_name") == "李娜"]
         self.assertEqual(listed, [])
 
+    def test_every_occurrence_has_its_own(self):
+        """Notices of texts name no occurrence, and come before their recording; the vendor's list has those of yesterday too."""
+        self.start()
+        before = self.meeting(meeting_id="7700000000000000001", sub_meeting_id="1796000000", ago_s=80000, recordings=1,
+                              people=[{"userid": "zhang.wei", "user_name": "张伟"}, {"userid": "li.na", "user_name": "李娜"}],
+                              events=["meeting.end", "recording.completed"])
+        self.settled(7)
+        self.sim.fault("tencent", "reorder", op="webhook", share=1)
+        after = self.meeting(meeting_id="7700000000000000001", sub_meeting_id="1796086400")
+        self.settled()
+        rows = {}
+        for kind in ("recording.stored", "transcript.stored", "summary.stored", "participants.fetched"):
+            for data in self.kept(kind):
+                rows.setdefault(data.get("sub_meeting_id"), []).append((kind, data.get("record_file_id")))
+        self.assertEqual(set(rows), {"1796000000", "1796086400"})
+        for occurrence, meeting in (("1796000000", before), ("1796086400", after)):
+            file = meeting["record_files"][0]["record_file_id"]
+            self.assertEqual(sorted(set(rows[occurrence])), [("participants.fetched", None), ("recording.stored", file),
+                                                             ("summary.stored", file), ("transcript.stored", file)])
+            self.assertEqual(self.data("/api/v1/meetings/%s" % self.recording(meeting)["meetingId"])["subMeetingId"], occurrence)
+        people = {d["sub_meeting_id"]: d["people"] for d in self.kept("participants.fetched")}
+        self.assertEqual(people, {"1796000000": 2, "1796086400": 3})
+        self.assertEqual(self.sim.refused("tencent"), [])
+
     @with_clock
     def test_limits_are_kept_and_what_nobody_told_of_is_found(self):
         self.start(kind=LaterServer)

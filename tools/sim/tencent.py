@@ -1,12 +1,13 @@
 """Tencent Meeting: REST, the files of recordings, and the webhooks it sends (vendor-protocols 1).
 
 Every request is judged as the vendor does: the headers, the time, the nonce, the signature over the bytes as they came,
-then each parameter. Commands:
+then each parameter. What the samples of examples/webhooks tell of is there from the beginning. Commands:
 
     POST /tencent/meeting   a whole meeting, made and played. All optional: webhook (URL; without one nothing is sent),
         meeting_id, sub_meeting_id, subject, minutes, people [{userid, user_name, email, phone, visits, instance_id}],
-        recordings, size (bytes of a video; without: a real, short clip), paragraphs, not_ready (how often each thing made
-        after the meeting is asked for in vain), speakers_pending, events (only these), pace (s between two), repeats_s,
+        ago_s (how long it is over), recordings, size (bytes of a video; without: a real, short clip), paragraphs,
+        not_ready (how often each thing made after the meeting is asked for in vain), speakers_pending, events (only these),
+        pace (s between two), repeats_s,
         pause (an event: it and what follows wait)
     POST /tencent/go_on     {"meeting_id"}                 what waits since the pause
     POST /tencent/send      {"webhook", "event": {...}}    one event, signed and encrypted
@@ -71,10 +72,15 @@ class Tencent(Webhooks, frame.Vendor):
                "aes_key": "c2ltdWxhdGVkLXRlbmNlbnQtbWVldGluZy1hZXMtaz0", "paragraphs_max": "0", "limit_code": "190310"}
 
     def started(self):
-        self.people = {p["userid"]: world.Person(i, **p) for i, p in enumerate(world.PEOPLE)}
-        self.meetings, self.files, self.rest = {}, {}, {}
+        known = world.people_of_samples()
+        uuids = {p["userid"]: uuid for uuid, p in known.items()}
+        self.people = {p["userid"]: world.Person(i, **p, uuid=uuids.get(p["userid"])) for i, p in enumerate(world.PEOPLE)}
+        self.sample_people = [self.people.get(p["userid"]) or world.Person(
+            i, p["userid"], p["user_name"], instance_id=int(p["instance_id"]), uuid=uuid) for i, (uuid, p) in enumerate(known.items())]
+        self.meetings, self.occurrences, self.files, self.rest = {}, {}, {}, {}
         self.nonces, self.corp_calls = {}, []
         self.address_key, self.last_until, self.expired_until = b"address of the simulator", 0, 0
+        self.keep_samples()
 
     def settings(self):
         return {"TENCENT_MEETING_SECRET_ID": self.option["secret_id"], "TENCENT_MEETING_SECRET_KEY": self.option["secret_key"],
@@ -216,15 +222,18 @@ class Tencent(Webhooks, frame.Vendor):
     def get_meeting(self, request, meeting_id):
         self.operator(request, old=True)
         self.number(request, "instanceid", None, 0, 100)
-        return Answer(body=self.meeting(meeting_id).detail())
+        meeting = self.meeting(meeting_id)
+        return Answer(body=meeting.detail([m for (id, _), m in self.occurrences.items() if id == meeting_id]))
 
     @route("GET", r"/v1/meetings/([^/]+)/participants", "participants")
     def get_participants(self, request, meeting_id):
         who, meeting = self.operator(request, old=True), self.meeting(meeting_id)
         if who != meeting.creator.userid:
             self.no(9042, "%s is not the creator" % who)
-        if meeting.sub_meeting_id and request.arg("sub_meeting_id") != meeting.sub_meeting_id:
-            self.no(10001, "sub_meeting_id is not that of the occurrence")
+        if meeting.sub_meeting_id:
+            meeting = self.occurrences.get((meeting_id, request.arg("sub_meeting_id")))
+        if meeting is None:
+            self.no(10001, "sub_meeting_id is not that of an occurrence")
         pos, size = self.number(request, "pos", 0, 0, 1 << 31), self.number(request, "size", 20, 1, 100)
         rows = meeting.participants(self.option["secret_id"])
         more = pos + size < len(rows)
@@ -266,7 +275,7 @@ class Tencent(Webhooks, frame.Vendor):
     def get_history(self, request, userid):
         if userid not in self.people:
             self.no(20001)
-        ended = [m for m in self.meetings.values() if m.status == "MEETING_STATE_ENDED"
+        ended = [m for m in self.occurrences.values() if m.status == "MEETING_STATE_ENDED"
                  and userid in [p.userid for p in m.people]]
         rows, page, pages = self.paged(request, ended, 20, 20)
         return Answer(body={"total_count": len(ended), "current_size": len(rows), "current_page": page, "total_page": pages,

@@ -46,20 +46,39 @@ class Webhooks:
     """The part of the vendor that its commands are. What it has of the other: option, clock, rng, lock, acts, people, meetings,
     files."""
 
+    def keep(self, meeting):
+        """The newest occurrence is what there is to know of a meeting; those before are there by their own id."""
+        self.meetings[meeting.id] = self.occurrences[meeting.id, meeting.sub_meeting_id] = meeting
+
+    def keep_samples(self):
+        """What the samples of `lulab webhook send` tell of is there to be fetched: a meeting that was just over."""
+        for name, item in world.samples():
+            info = item.get("meeting_info", {})
+            key = (info.get("meeting_id"), info.get("sub_meeting_id", ""))
+            if info and key not in self.occurrences:
+                self.keep(world.Meeting(key[0], info["meeting_code"], info["subject"], self.sample_people,
+                                        int(self.clock()) - world.SAMPLE_MINUTES * 60, world.SAMPLE_MINUTES, key[1]))
+                self.becomes(self.occurrences[key], "recording.completed")
+            for told in item.get("recording_files", []) if name == "recording.completed" else []:
+                r = world.Recording(self.occurrences[key], told["record_file_id"][::-1], told["record_file_id"], len(world.SAID))
+                r.state = 3
+                self.occurrences[key].recordings.append(r)
+                self.files[r.id] = r
+
     def number_like(self, digits):
         return str(self.rng.randrange(10 ** (digits - 1), 10 ** digits))
 
     def cmd_meeting(self, webhook=None, meeting_id=None, sub_meeting_id="", subject="季度预算评审会", minutes=30, people=None,
                     recordings=1, size=None, paragraphs=len(world.SAID), not_ready=0, speakers_pending=0, events=None, pace=0,
-                    repeats_s=(60, 180, 360), pause=None):
+                    ago_s=0, repeats_s=(60, 180, 360), pause=None):
         with self.lock:
             some = [world.Person(i, **p) for i, p in enumerate(people or world.PEOPLE)]
             if not some or not some[0].userid:
                 raise frame.Unfit("the first of people creates the meeting and needs a userid")
             self.people.update({p.userid: p for p in some if p.userid})
             meeting = world.Meeting(meeting_id or self.number_like(19), self.number_like(9), subject, some,
-                                    int(self.clock()) - minutes * 60, minutes, sub_meeting_id)
-            self.meetings[meeting.id] = meeting
+                                    int(self.clock()) - minutes * 60 - ago_s, minutes, sub_meeting_id)
+            self.keep(meeting)
             record_id = self.number_like(19)
             for _ in range(recordings):
                 r = world.Recording(meeting, record_id, self.number_like(19), paragraphs, size)
@@ -106,7 +125,7 @@ class Webhooks:
         item = {"operate_time": int(at_s * 1000)}
         if operator:
             item["operator"] = operator.in_event(meeting)
-        item.update(meeting_info=meeting.in_event(), **more)
+        item.update(meeting_info=meeting.in_event(name.startswith("smart.")), **more)
         return {"event": name, "trace_id": "%032x" % self.rng.getrandbits(128), "payload": [item]}
 
     def story(self, m):

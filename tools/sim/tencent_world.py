@@ -2,10 +2,14 @@
 same for the same ids."""
 
 import base64
+import glob
 import hashlib
+import json
 import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SAMPLES = os.path.join(HERE, "..", "..", "examples", "webhooks")
+SAMPLE_MINUTES = 60
 PIECE = 1 << 20
 
 PEOPLE = [
@@ -59,13 +63,34 @@ def b64(text):
     return base64.b64encode(text.encode()).decode()
 
 
+def samples():
+    """The payload items of examples/webhooks, which `lulab webhook send` sends: (name of the event, item)."""
+    for path in sorted(glob.glob(os.path.join(SAMPLES, "*.json"))):
+        with open(path, encoding="utf-8") as f:
+            event = json.load(f)
+        for item in event["payload"]:
+            yield event["event"], item
+
+
+def people_of_samples():
+    """uuid -> how a sample names that person."""
+    found = {}
+    for _, item in samples():
+        info = item.get("meeting_info", {})
+        for person in (info.get("creator"), item.get("operator"), item.get("to_operator"), *info.get("hosts", [])):
+            if person and person.get("uuid"):
+                found.setdefault(person["uuid"], person)
+    return found
+
+
 class Person:
-    def __init__(self, number, userid=None, user_name=None, email="", phone="", job_title="", visits=1, instance_id=1):
+    def __init__(self, number, userid=None, user_name=None, email="", phone="", job_title="", visits=1, instance_id=1,
+                 uuid=None):
         self.userid = userid or ""     # empty: a guest of another enterprise
         self.user_name = user_name or "访客%d" % number
         self.email, self.phone, self.job_title = email, phone, job_title
         self.visits, self.instance_id = visits, instance_id
-        self.uuid = "SimUuid" + hashlib.sha1((self.userid or self.user_name).encode()).hexdigest()[:8]
+        self.uuid = uuid or "SimUuid" + hashlib.sha1((self.userid or self.user_name).encode()).hexdigest()[:8]
 
     def ms_open_id(self, meeting):
         return "ms-" + hashlib.sha1((meeting.id + self.uuid).encode()).hexdigest()[:12]
@@ -107,16 +132,20 @@ class Meeting:
                 first += share
         return sorted(found, key=lambda j: j[1])
 
-    def in_event(self):
+    def in_event(self, smart=False):
+        """smart: as notices of texts tell it, which name no occurrence and no uuid."""
+        creator = self.creator.in_event(self)
         info = {"meeting_id": self.id, "meeting_code": self.code, "subject": self.subject,
-                "creator": self.creator.in_event(self), "meeting_type": 1 if self.sub_meeting_id else 0,
+                "creator": {k: v for k, v in creator.items() if not smart or k != "uuid"},
+                "meeting_type": 1 if self.sub_meeting_id else 0,
                 "start_time": self.start_s, "end_time": self.end_s, "meeting_create_mode": 0, "meeting_create_from": 1,
                 "meeting_id_type": 0}
-        if self.sub_meeting_id:
+        if self.sub_meeting_id and not smart:
             info.update(sub_meeting_id=self.sub_meeting_id, sub_meeting_start_time=self.start_s, sub_meeting_end_time=self.end_s)
         return info
 
-    def detail(self):
+    def detail(self, occurrences):
+        """occurrences: all there are of a meeting that comes again; this is the last."""
         host = {"userid": self.creator.userid, "user_name": self.creator.user_name}
         info = {"subject": self.subject, "meeting_id": self.id, "meeting_code": self.code, "status": self.status, "type": 0,
                 "meeting_type": 1 if self.sub_meeting_id else 0, "join_url": "https://meeting.tencent.com/dm/sim" + self.code,
@@ -127,8 +156,8 @@ class Meeting:
         if self.sub_meeting_id:
             info.update(current_sub_meeting_id=self.sub_meeting_id, recurring_rule={"recurring_type": 1, "until_type": 1,
                                                                                   "until_count": 10},
-                        sub_meetings=[{"sub_meeting_id": self.sub_meeting_id, "status": 1 if self.status == "MEETING_STATE_ENDED"
-                                       else 0, "start_time": str(self.start_s), "end_time": str(self.end_s)}])
+                        sub_meetings=[{"sub_meeting_id": m.sub_meeting_id, "status": 1 if m.status == "MEETING_STATE_ENDED"
+                                       else 0, "start_time": str(m.start_s), "end_time": str(m.end_s)} for m in occurrences])
         return {"meeting_number": 1, "meeting_info_list": [info]}
 
     def participants(self, secret_id):
