@@ -149,6 +149,15 @@ on conflict (effect) do update set enabled = 1, since = excluded.since;
 insert into effect_switches (effect, enabled, since) values (:effect, 0, :time)
 on conflict (effect) do update set enabled = 0, since = excluded.since;
 
+-- on effect.replayed
+/* What events before the switch would have wanted, for a person asked for it (core/store/effect_replay.h). Its cause is a
+   position in the log that tells it, or a place already. */
+insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
+	created_at, updated_at)
+values (:effect_id, :effect, :lane, :key, iif(:cause >> 48, :cause, :before + :cause), :cause_type, :cause_stream, :priority,
+	(select coalesce(max(turn), 0) + 1 from effects), :ready_at_ms, :not_after_ms, :time, :time, :time)
+on conflict (id) do nothing;
+
 -- on meeting.*
 /* Feishu's tables: a row is written as it is when its turn comes (see the trigger). */
 insert into wanted select :id, want.effect, want.key, 'lark_table', want.key, 0, want.n, :position, :type, :stream, :time, null, :time
@@ -377,7 +386,7 @@ where id = :effect_id and state in ('WANTED', 'WAITING');
 -- on effect.closed
 update effects set closed = 1, updated_at = :time where id = :effect_id and state = 'DEAD';
 
--- on effect.attempted, effect.done, effect.failed, effect.waiting, effect.unknown, effect.dead, effect.redriven, effect.cancelled, effect.closed
+-- on effect.attempted, effect.done, effect.failed, effect.waiting, effect.unknown, effect.dead, effect.redriven, effect.cancelled, effect.closed, effect.replayed
 update effects set version = iif(:before = 0, :version, 0) where id = :effect_id;
 
 -- on sms.accepted
@@ -452,6 +461,20 @@ select id, effect, lane, state, attempt as "attempt:int", version as "version:in
 from effects where state = 'DEAD' and closed = 0 and (:lane = '' or lane = :lane) and (:effect = '' or effect = :effect)
 	and (:reason = '' or reason = :reason)
 order by turn limit 1000;
+
+-- query effect_switch
+select enabled as "enabled:bool" from effect_switches where effect = :effect;
+
+-- query effects_to_replay
+/* Of the file that effect_replay.c makes, where nothing but the effect in question is wanted. What the present wants goes first. */
+select id, lane, key, cause as "cause:int", cause_type as "causeType", cause_stream as "causeStream",
+	priority + 10 as "priority:int", max(ready_at, :now) as "readyAt:int", not_after as "notAfter:int",
+	coalesce(not_after <= :now, 0) as "expired:bool"
+from effects order by turn;
+
+-- query effects_known
+select one.value as id from json_each(:ids) as one
+where one.value in (select id from effects) order by one.key;
 
 -- query effect_by_id
 select id, effect, lane, state, reason, class, status as "status:int", vendor_id as "vendorId", message,

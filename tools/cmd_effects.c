@@ -156,10 +156,59 @@ static int run_resume(struct invocation *in)
 	return act(in, all ? "" : "/lanes", "/resume", false, "it goes on");
 }
 
+/* ---- replay ---------------------------------------------------------------------------------------- */
+
+/* A position, or else a time. */
+static void put_end(struct json_writer *w, const struct invocation *in, const char *option, const char *place, const char *time)
+{
+	const char *text = option_text(in, option);
+	uint64_t position;
+
+	if (text == NULL)
+		return;
+	if (slice_to_u64(slice_str(text), &position) == 0) {
+		json_name(w, place);
+		json_put_u64(w, position);
+	} else {
+		json_name(w, time);
+		json_put_str(w, text);
+	}
+}
+
+static void put_replay(struct buf *out, const struct invocation *in)
+{
+	struct json_writer w = JSON_WRITER(out);
+
+	json_begin_object(&w);
+	json_name(&w, "effect");
+	json_put_str(&w, in->arguments[0]);
+	put_end(&w, in, "from", "from", "fromTime");
+	put_end(&w, in, "until", "to", "toTime");
+	json_name(&w, "dryRun");
+	json_put_bool(&w, option_is_set(in, "dry-run"));
+	json_end_object(&w);
+}
+
+static int run_replay(struct invocation *in)
+{
+	struct buf body = BUF_INIT(BODY_MAX), answer = BUF_INIT(ANSWER_MAX);
+	struct json_value data;
+	struct service s;
+	enum exit_status status = service_open(&s, in);
+
+	put_replay(&body, in);
+	if (status == STATUS_OK)
+		status = service_ask(&s, "POST", "/api/v1/effects/replays", buf_slice(&body), &answer);
+	if (status == STATUS_OK && json_member(json_root(buf_slice(&answer)), "data", &data))
+		printf("%.*s\n", SLICE_ARG(data.text));
+	service_close(&s);
+	buf_finish(&body);
+	buf_finish(&answer);
+	return status;
+}
+
 /* ---- the commands -------------------------------------------------------------------------------------- */
 
-#define SERVICE_WHERE "A running service is asked with the admin token of its data directory; on the directory of a stopped " \
-	"one the command does the same by itself."
 #define OPTION_REASON \
 	{.name = "reason", .kind = OPTION_TEXT, .value = "TEXT", .summary = "why; kept in the log for good, so name no person"}
 #define OPTION_LANE {.name = "lane", .kind = OPTION_TEXT, .value = "LANE", .summary = "only those of this lane"}
@@ -187,6 +236,14 @@ static const struct option retry_options[] = {
 	OPTIONS_SERVICE,
 	{0},
 };
+static const struct option replay_options[] = {
+	{.name = "from", .kind = OPTION_TEXT, .value = "WHERE", .summary = "position of the first event, or a time (default: the very first)"},
+	{.name = "until", .kind = OPTION_TEXT, .value = "WHERE",
+	 .summary = "position of the first event that is left out, or a time (default: now)"},
+	{.name = "dry-run", .kind = OPTION_FLAG, .summary = "count only"},
+	OPTIONS_SERVICE,
+	{0},
+};
 static const struct option reason_options[] = {OPTION_REASON, OPTIONS_SERVICE, {0}};
 
 static const struct example list_examples[] = {
@@ -207,6 +264,12 @@ static const struct example pause_examples[] = {
 	{0},
 };
 static const struct example resume_examples[] = {{"lulab effects resume mail", "all that waited is tried now"}, {0}};
+
+static const struct example replay_examples[] = {
+	{"lulab effects replay lark.meeting --from 2026-01-01T00:00:00+08:00 --dry-run | jq .count", "how many there would be"},
+	{"lulab effects replay mail.summary --from 120000 --until 130000", "mails what was summarised before mail was set up"},
+	{0},
+};
 
 static const struct command effects_list = {
 	.name = "list",
@@ -249,6 +312,20 @@ static const struct command effects_retry = {
 	.run = run_retry,
 };
 
+static const struct command effects_replay = {
+	.name = "replay",
+	.summary = "Want of events before what an effect is for that was switched on later",
+	.description = "EFFECT is a name, as mail.summary, and is switched on now. What has been wanted before is left out, and so is what "
+		"has expired; the rest is tried after what the present wants. Prints, as JSON, how many were found, expired, known "
+		"already, and added (count). " SERVICE_WHERE,
+	.arguments = "EFFECT",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.options = replay_options,
+	.examples = replay_examples,
+	.run = run_replay,
+};
+
 static const struct command effects_drop = {
 	.name = "drop",
 	.summary = "Let a dead effect be, or cancel one that waits",
@@ -286,7 +363,7 @@ static const struct command effects_resume = {
 };
 
 static const struct command *const commands[] = {&effects_list, &effects_show, &effects_lanes, &effects_retry,
-    &effects_drop, &effects_pause, &effects_resume, NULL};
+    &effects_replay, &effects_drop, &effects_pause, &effects_resume, NULL};
 
 extern const struct command cmd_effects;
 const struct command cmd_effects = {

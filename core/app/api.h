@@ -8,6 +8,7 @@
 
 extern const struct route api_auth_routes[];
 extern const struct route api_departments_routes[];
+extern const struct route api_effect_replays_routes[];
 extern const struct route api_effects_routes[];
 extern const struct route api_event_stream_routes[];
 extern const struct route api_events_routes[];

@@ -19,6 +19,7 @@
 #include "domain/event.h"
 #include "domain/note.h"
 #include "net/peers.h"
+#include "store/effect_replay.h"
 
 #define TICK_MS 5000
 #define KEY_RATES 8192 /* API keys in use at a time whose requests are counted; the quietest makes room */
@@ -512,6 +513,7 @@ static int start_effects(struct app *app, struct buf *problem)
 	    .breaker_ms = app->config->effects_breaker, .batch_wait_max_ms = app->config->effects_batch_wait};
 	int rc = 0;
 
+	effect_replay_clear(app->data_dir);
 	for (unsigned i = 0; i < app->n_adapters_started; i++) {
 		const struct adapter *adapter = app->adapters[i];
 		void *state = app->adapter_states[i];

@@ -90,6 +90,7 @@ struct app {
 	void *adapter_states[APP_ADAPTERS_MAX];
 	unsigned n_adapters_started;
 	struct effects *effects;
+	_Atomic bool replaying; /* history into the world: one at a time */
 	struct task_scheduler *task_scheduler;
 	const struct route *routes[APP_ROUTE_TABLES_MAX + 1]; /* closed by NULL */
 	regex_t cors_patterns[APP_CORS_PATTERNS_MAX];

@@ -14,7 +14,7 @@
 
 /* Where the API's routes are found; a new api_x.c adds its line. */
 const struct route *const api_tables[] = {
-	api_effects_routes, api_event_stream_routes, api_events_routes, api_meetings_routes, api_meetings_legacy_routes,
+	api_effect_replays_routes, api_effects_routes, api_event_stream_routes, api_events_routes, api_meetings_routes, api_meetings_legacy_routes,
 	api_auth_routes, api_departments_routes, api_key_changes_routes, api_key_usage_routes, api_keys_routes, api_logins_routes,
 	api_member_permissions_routes, api_members_routes, api_orgs_routes,
 	api_password_routes, api_permissions_routes, api_platform_identities_routes, api_profile_routes,

@@ -184,6 +184,14 @@ bool effects_status(struct effects *e, unsigned i, struct effect_lane_status *re
 	return true;
 }
 
+const struct effect_entry *effects_entry(const struct effects *e, struct slice name)
+{
+	for (unsigned i = 0; e != NULL && i < e->n_entries; i++)
+		if (slice_is(name, e->entries[i].effect->name))
+			return &e->entries[i];
+	return NULL;
+}
+
 bool effects_has_lane(struct effects *e, struct slice name)
 {
 	for (unsigned i = 0; e != NULL && i < e->n_lanes; i++)

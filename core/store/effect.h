@@ -166,6 +166,8 @@ struct effect_lane_status {
 };
 /* The i-th lane; false past the last. Any thread. */
 bool effects_status(struct effects *e, unsigned i, struct effect_lane_status *ret);
+/* The effect of that name, as it was given; NULL when this program has none. */
+const struct effect_entry *effects_entry(const struct effects *e, struct slice name);
 /* A lane of that name, or "*". */
 bool effects_has_lane(struct effects *e, struct slice name);
 

@@ -51,14 +51,6 @@ static struct slice text_of(struct json_value row, const char *name, struct aren
 	return text;
 }
 
-static const struct effect_entry *entry_of(const struct effects *e, struct slice name)
-{
-	for (unsigned i = 0; i < e->n_entries; i++)
-		if (slice_is(name, e->entries[i].effect->name))
-			return &e->entries[i];
-	return NULL;
-}
-
 static enum row_state state_of(struct slice name)
 {
 	if (slice_is(name, "TRYING"))
@@ -72,7 +64,7 @@ static void read_row(const struct effects *e, struct json_value v, struct arena 
 {
 	struct slice id = text_of(v, "id", arena), key = text_of(v, "key", arena);
 
-	*ret = (struct effect_row){.entry = entry_of(e, text_of(v, "effect", arena)),
+	*ret = (struct effect_row){.entry = effects_entry(e, text_of(v, "effect", arena)),
 	    .state = state_of(text_of(v, "state", arena)), .cause = (uint64_t)integer_of(v, "cause"),
 	    .attempt = (unsigned)integer_of(v, "attempt"), .tries = (unsigned)integer_of(v, "tries"),
 	    .ends = (unsigned)integer_of(v, "ends"), .version = (uint64_t)integer_of(v, "version"),

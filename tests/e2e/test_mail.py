@@ -9,7 +9,7 @@ import unittest
 
 from harness import Server, eventually, lulab, meeting_event
 from mail_server import MailServer, code_in, parsed
-from people import PASSWORD, People
+from people import PASSWORD, DevServer, People
 
 
 def mail_env(peer, **more):
@@ -238,6 +238,70 @@ class Notices(MailCase):
         text, _ = self.mail(address, "LuLab: your password was reset")
         self.assertRegex(text, r"reset at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \(Beijing time, UTC\+8\)")
         eventually(lambda: self.effects(state="DONE", effect="mail.password_reset"))
+
+
+class History(MailCase):
+    """Who came before mail was set up is told nothing, unless a person asks."""
+
+    PEOPLE = ["one@example.com", "two@example.com", "three@example.com"]
+
+    def replay(self, status=200, **body):
+        answer = self.call("POST", "/api/v1/effects/replays", {"effect": "mail.welcome", **body}, self.server.admin_token(),
+                           status=status)
+        return answer.json.get("data", answer.json)
+
+    def by_command(self, *args):
+        done = lulab("effects", "replay", "mail.welcome", *args, "--data", self.server.data, "--to",
+                     "http://127.0.0.1:%d" % self.server.port)
+        return json.loads(done.stdout)
+
+    def welcomes(self, state):
+        return self.effects(effect="mail.welcome", state=state)
+
+    def test_on_request_history_is_replayed(self):
+        peer = MailServer().start()
+        self.addCleanup(peer.stop)
+        self.server = DevServer(env={"LULAB_TRUSTED_PROXIES": "127.0.0.1/32"}).start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+        for i, who in enumerate(self.PEOPLE):
+            self.send(who)
+            self.register(who, self.server.code(who), username="person%d" % i)
+        off = self.replay(409)
+        self.assertEqual(off["code"], "effect_off")
+        self.assertIn("SMTP_HOST", off["detail"])
+        self.server.stop()
+        self.server.env.update(mail_env(peer))
+        self.server.start()
+        self.assertEqual(self.replay(404, effect="mail.strange")["code"], "not_found")
+        for wrong in ({"from": 9, "to": 8}, {"from": 1, "fromTime": "2026-01-01T00:00:00Z"}, {"toTime": "yesterday"},
+                      {"from": 3 << 48}, {"from": -1}, {"effect": "'"}, {"strange": 1}):
+            self.replay(400, **wrong)
+        self.call("POST", "/api/v1/effects/replays", {"effect": "mail.welcome"}, status=401)
+
+        places = sorted(e["position"] for e in self.events("user.registered"))
+        self.assertEqual(self.replay(dryRun=True), {
+            "effect": "mail.welcome", "from": 0, "to": self.replay(dryRun=True)["to"], "dryRun": True, "found": 3, "expired": 0,
+            "known": 0, "count": 3})
+        self.assertEqual(self.replay(toTime="2020-01-01T00:00:00Z")["found"], 0)
+        self.assertEqual(self.by_command("--from", "2020-01-01T00:00:00Z", "--until", str(places[1]), "--dry-run")["count"], 1)
+        self.assertEqual(self.events("effect.replayed"), [])
+        self.assertEqual(self.by_command("--from", str(places[1]), "--until", str(places[2]))["count"], 1)
+        first = eventually(lambda: self.welcomes("DONE"))
+        self.assertEqual([e["cause"] for e in first], [places[1]])
+
+        done = self.replay()
+        self.assertEqual((done["found"], done["known"], done["count"]), (3, 1, 2))
+        eventually(lambda: len(self.welcomes("DONE")) == 3)
+        self.assertEqual(self.replay()["count"], 0)
+        self.assertEqual({who: len(peer.to(who)) for who in self.PEOPLE}, dict.fromkeys(self.PEOPLE, 1))
+        asked = self.events("effect.replayed")
+        self.assertEqual(len(asked), 3)
+        self.assertEqual({e["actor"] for e in asked}, {"admin"})
+        self.assertEqual(self.server.stop(), 0)
+        lulab("projection", "verify", "effects", "--data", self.server.data)
+        again = lulab("effects", "replay", "mail.welcome", "--data", self.server.data)
+        self.assertEqual(json.loads(again.stdout)["known"], 3)
+        self.assertFalse([name for name in os.listdir(os.path.join(self.server.data, "read")) if "replay" in name])
 
 
 class Summaries(MailCase):

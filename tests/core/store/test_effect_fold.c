@@ -5,6 +5,7 @@
 #include "lib/run.h"
 #include "projection_fixture.h"
 #include "domain/effect_id.h"
+#include "store/effect_replay.h"
 
 #define EFFECTS 6
 #define KEYS 2
@@ -252,6 +253,126 @@ START_TEST(wanted_is_what_comes_while_it_is_switched_on)
 }
 END_TEST
 
+/* ---- what would have been wanted -------------------------------------------------------- */
+
+/* "cause" of each wish, "!" behind those that have expired. */
+static void wishes_are(const char *effect, uint64_t from, uint64_t until, int64_t now_ms, const char *want)
+{
+	const _Atomic bool stopping = false;
+	struct effect_replay_options o = {.log = f.log, .sealer = f.sealer, .dir = f.dir, .effect = slice_str(effect), .from = from,
+	    .until = until, .now_ms = now_ms, .stopping = &stopping};
+	struct buf problem = BUF_INIT(1024), got = BUF_INIT(4096);
+	struct effect_replay *replay;
+	struct effect_wish wish;
+	int rc = effect_replay_open(&replay, &o, &problem);
+
+	ck_assert_msg(rc == 0, "%s: %s", err_name(rc), problem.len > 0 ? problem.ptr : "");
+	while ((rc = effect_replay_next(replay, &wish)) == 0) {
+		ck_assert_uint_eq(wish.id.len, EFFECT_ID_LEN);
+		ck_assert_int_ge(wish.ready_at_ms, now_ms);
+		buf_printf(&got, "%llu%s ", (unsigned long long)wish.cause, wish.expired ? "!" : "");
+	}
+	ck_assert_int_eq(rc, ERR_END);
+	ck_assert_str_eq(got.len > 0 ? got.ptr : "", want);
+	effect_replay_close(replay);
+	buf_finish(&problem);
+	buf_finish(&got);
+}
+
+static void make_read_dir(void)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), "%s/read", f.dir);
+	ck_assert_int_eq(dir_create(dir, 0700), 0);
+}
+
+START_TEST(history_says_what_would_have_been_wanted)
+{
+	fixture_init(&f);
+	make_read_dir();
+	ask_one(1, "EMAIL", true); /* at 0 */
+	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
+	ask_one(2, "EMAIL", true);
+	ask_one(3, "SMS", true);
+	give(&f, "effect.disabled", "{\"effect\":\"mail.code\",\"reason\":\"no server\"}");
+	ask_one(5, "EMAIL", true);
+	ask_one(6, "EMAIL", true);
+	wishes_are("mail.code", 0, eventlog_size(f.log), 98, "0 2 5 6 ");
+	wishes_are("mail.code", 1, 6, 98, "2 5 ");
+	wishes_are("mail.code", 1, 6, 99, "2! 5! ");
+	wishes_are("mail.code", 3, 3, 98, "");
+	wishes_are("sms.code", 0, 7, 98, "3 ");
+	wishes_are("mail.welcome", 0, 7, 98, "");
+	fixture_finish(&f);
+}
+END_TEST
+
+#define MEETING(subject) "{\"meeting_id\":\"m1\",\"meeting_code\":\"1\",\"subject\":\"" subject "\"}"
+
+/* A row of Feishu's tables is wanted once for all that came meanwhile: within the range, not before it. */
+START_TEST(what_came_before_the_range_stands_for_nothing_in_it)
+{
+	fixture_init(&f);
+	make_read_dir();
+	for (int i = 0; i < 3; i++)
+		give(&f, "meeting.started", MEETING("a"));
+	wishes_are("lark.meeting", 0, 3, 1, "0 ");
+	wishes_are("lark.meeting", 1, 3, 1, "1 ");
+	fixture_finish(&f);
+}
+END_TEST
+
+START_TEST(times_become_places)
+{
+	static const struct {
+		int64_t after_us;
+		uint64_t place;
+	} cases[] = {{-1, 0}, {0, 0}, {1, 1}, {1000, 1}, {3000, 3}, {3001, 4}, {INT64_C(1) << 40, 4}};
+	uint64_t place;
+
+	fixture_init(&f);
+	ck_assert_int_eq(effect_replay_at(f.log, FIXTURE_TIME_US, &place), 0);
+	ck_assert_uint_eq(place, 0);
+	for (int i = 0; i < 4; i++)
+		ask_one(i, "EMAIL", true);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_int_eq(effect_replay_at(f.log, FIXTURE_TIME_US + cases[i].after_us, &place), 0);
+		ck_assert_uint_eq(place, cases[i].place);
+	}
+	fixture_finish(&f);
+}
+END_TEST
+
+#define REPLAYED(cause) "{\"effect_id\":\"00000000000000000000000000000001\",\"effect\":\"mail.code\",\"lane\":\"mail\"," \
+	"\"key\":\"k\",\"cause\":" cause ",\"cause_type\":\"verification.requested\",\"cause_stream\":\"s\"," \
+	"\"priority\":10,\"ready_at_ms\":5,\"not_after_ms\":99}"
+
+START_TEST(what_is_replayed_has_a_row)
+{
+	struct projector *projector;
+	struct query_pool *pool;
+	struct query_pool_options options = {.clock = &clock_system};
+
+	fixture_init(&f);
+	ask_one(1, "EMAIL", true);
+	give(&f, "effect.replayed", REPLAYED("0"));
+	give(&f, "effect.replayed", REPLAYED("7"));
+	give(&f, "effect.attempted", "{\"effect_id\":\"00000000000000000000000000000001\",\"effect\":\"mail.code\","
+	    "\"lane\":\"mail\",\"attempt\":1}");
+	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
+	options.projector = projector;
+	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+	wait_all(&f, projector);
+	rows_are(pool, "effects", "fields=id,cause,causeType,state,attempt",
+	    "[{\"id\":\"00000000000000000000000000000001\",\"state\":\"TRYING\",\"attempt\":1,\"cause\":0,"
+	    "\"causeType\":\"verification.requested\"}]");
+	query_pool_close(pool);
+	projector_stop(projector);
+	fixture_finish(&f);
+}
+END_TEST
+
 START_TEST(an_id_is_what_the_rule_says)
 {
 	char id[EFFECT_ID_LEN + 1], other[EFFECT_ID_LEN + 1];
@@ -272,6 +393,10 @@ int main(void)
 
 	tcase_add_loop_test(t, rows_are_what_the_model_says, 0, 3);
 	tcase_add_test(t, wanted_is_what_comes_while_it_is_switched_on);
+	tcase_add_test(t, history_says_what_would_have_been_wanted);
+	tcase_add_test(t, what_came_before_the_range_stands_for_nothing_in_it);
+	tcase_add_test(t, times_become_places);
+	tcase_add_test(t, what_is_replayed_has_a_row);
 	tcase_add_test(t, an_id_is_what_the_rule_says);
 	suite_add_tcase(s, t);
 	return run_suite(s);
