@@ -146,24 +146,27 @@ static int piece_get(const struct log_once *o, MDB_txn *txn, unsigned run, uint3
 	return rc;
 }
 
-/* False: the key is not in this run. A piece that nothing was written to is not there. */
-static int may_have(const struct log_once *o, MDB_txn *txn, unsigned run, uint32_t n_pieces, const uint8_t *key, bool *ret)
+/* The part of a run's filter that tells of this key; NULL: nothing was written to its piece, so the key is not there. */
+static int block_get(const struct log_once *o, MDB_txn *txn, unsigned run, uint32_t n_pieces, const uint8_t *key,
+    const uint8_t **ret)
 {
 	const uint8_t *piece;
 	int rc = piece_get(o, txn, run, piece_of(key, n_pieces), &piece);
 
-	*ret = false;
-	if (rc != 0)
-		return rc == ERR_NOT_FOUND ? 0 : rc;
-	piece += block_of(key);
+	*ret = rc == 0 ? piece + block_of(key) : NULL;
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* False: the key is not in the run of this block. */
+static bool may_have(const uint8_t *block, const uint8_t *key)
+{
 	for (unsigned i = 0; i < KEY_BITS; i++) {
 		unsigned bit = bit_of(key, i);
 
-		if ((piece[bit / 8] >> bit % 8 & 1) == 0)
-			return 0;
+		if ((block[bit / 8] >> bit % 8 & 1) == 0)
+			return false;
 	}
-	*ret = true;
-	return 0;
+	return true;
 }
 
 /* The filter of a run while keys are added to it in their order: one piece at a time. */
@@ -328,17 +331,49 @@ void log_once_walk_end(struct log_once_walk *w)
 
 /* ---- looking up --------------------------------------------------------------- */
 
+/* A run that may have the key: by its filter, of which `block` is the part to look at; NULL: it is young and has none. */
+struct candidate {
+	unsigned run;
+	const uint8_t *block;
+};
+
+/*
+ * Of the runs that answer, those whose filter has anything there. The blocks lie all over memory: they are asked for
+ * together, so that looking at them is one wait for it and not one for each.
+ */
+static int candidates_of(const struct log_once *o, MDB_txn *txn, const uint8_t *key, struct candidate ret[ONCE_RUNS_MAX],
+    unsigned *ret_n)
+{
+	const uint8_t *list;
+	int rc = list_get(o, txn, &list);
+
+	*ret_n = 0;
+	for (unsigned i = 0; rc == 0 && i < ONCE_RUNS_MAX; i++, list += RUN_LEN) {
+		struct candidate c = {.run = i};
+		struct once_run run;
+
+		if (list[0] == RUN_NONE || list[0] == RUN_IN_WORK)
+			continue;
+		if (!run_get(&run, list))
+			return ERR_CORRUPT;
+		if (run.pieces > 0) {
+			rc = block_get(o, txn, i, run.pieces, key, &c.block);
+			if (c.block == NULL)
+				continue;
+			__builtin_prefetch(c.block);
+		}
+		ret[(*ret_n)++] = c;
+	}
+	return rc;
+}
+
 /* Looks into one run: ERR_NOT_FOUND when it is not there. */
-static int run_find(const struct log_once *o, MDB_txn *txn, unsigned i, const struct once_run *run,
-    const uint8_t key[ONCE_KEY_LEN], uint64_t *ret_place)
+static int run_find(const struct log_once *o, MDB_txn *txn, unsigned run, const uint8_t key[ONCE_KEY_LEN],
+    uint64_t *ret_place)
 {
 	MDB_val k = val_of(key, ONCE_KEY_LEN), v;
-	bool may = true;
-	int rc = run->pieces > 0 ? may_have(o, txn, i, run->pieces, key, &may) : 0;
+	int rc = mdb_err(mdb_get(txn, o->runs[run], &k, &v));
 
-	if (rc != 0 || !may)
-		return rc != 0 ? rc : ERR_NOT_FOUND;
-	rc = mdb_err(mdb_get(txn, o->runs[i], &k, &v));
 	if (rc == 0 && v.mv_size != PLACE_LEN)
 		return ERR_CORRUPT;
 	if (rc == 0)
@@ -346,20 +381,17 @@ static int run_find(const struct log_once *o, MDB_txn *txn, unsigned i, const st
 	return rc;
 }
 
-/* The writer asks for every event: the list is read where it lies, and only of runs that answer. */
+/* The writer asks for every event: the list is read where it lies. */
 int log_once_find(const struct log_once *o, MDB_txn *txn, const uint8_t key[ONCE_KEY_LEN], uint64_t *ret_place)
 {
-	const uint8_t *list;
-	int rc = list_get(o, txn, &list);
+	struct candidate candidates[ONCE_RUNS_MAX];
+	unsigned n;
+	int rc = candidates_of(o, txn, key, candidates, &n);
 
-	for (unsigned i = 0; rc == 0 && i < ONCE_RUNS_MAX; i++, list += RUN_LEN) {
-		struct once_run run;
-
-		if (list[0] == RUN_NONE || list[0] == RUN_IN_WORK)
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
+		if (candidates[i].block != NULL && !may_have(candidates[i].block, key))
 			continue;
-		if (!run_get(&run, list))
-			return ERR_CORRUPT;
-		rc = run_find(o, txn, i, &run, key, ret_place);
+		rc = run_find(o, txn, candidates[i].run, key, ret_place);
 		if (rc != ERR_NOT_FOUND)
 			return rc;
 		rc = 0;
