@@ -55,7 +55,7 @@ packages_install() {
 	fi
 }
 
-# build_dir DIR CC [MESON-OPTION...]: configures once, then builds what changed.
+# build_dir DIR CC [MESON-OPTION...]: configures once, then builds what changed; of $BUILD_TARGETS, if set.
 build_dir() {
 	dir=$1 compiler=$2
 	shift 2
@@ -63,10 +63,11 @@ build_dir() {
 		CC=$compiler meson setup "$dir" "$@" >&2 || die "meson could not configure $dir."
 	fi
 	# People watch it build; a log needs only what went wrong.
+	# shellcheck disable=SC2086  # words on purpose
 	if [ -t 2 ]; then
-		ninja -C "$dir" >&2
+		ninja -C "$dir" ${BUILD_TARGETS:-} >&2
 	else
-		ninja -C "$dir" --quiet >&2
+		ninja -C "$dir" --quiet ${BUILD_TARGETS:-} >&2
 	fi || die "The build in $dir failed."
 }
 
