@@ -84,6 +84,29 @@ create table session_marks (
 	primary key (meeting, at, mark)
 ) strict, without rowid;
 
+/* A recording as people see it. */
+create view recording_rows as
+select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
+	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
+	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
+	r.started_at as "startAt:time", r.ended_at as "endAt:time", coalesce((select max(f.duration_ms) from stored_files as f where f.recording = r.id),
+		r.ended_at - r.started_at) / 1000 as "durationSeconds:int",
+	r.size_bytes as "sizeBytes:int",
+	(select json_group_array(json_object('id', f.id, 'fileType', f.file_type, 'fileObjectId', f.object_id,
+		'sizeBytes', f.size_bytes, 'checksumSha256', f.sha256, 'contentType', f.content_type, 'format', f.format,
+		'durationMs', f.duration_ms, 'resolution', f.width || 'x' || f.height,
+		'thumbnailObjectId', f.thumbnail_object_id))
+		from stored_files as f where f.recording = r.id) as "files:json",
+	(select json_group_array(json_object('id', t.id, 'source', t.source, 'language', t.language,
+		'speakersKnown', json(iif(t.speakers_known, 'true', 'false')), 'speakers', t.speakers,
+		'paragraphs', t.paragraphs, 'words', t.words, 'characters', t.characters))
+		from transcripts as t where t.recording = r.id) as "transcripts:json",
+	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
+		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
+	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
+	r.deleted_at as "deletedAt:time"
+from recordings as r;
+
 create trigger session_mark_added after insert on session_marks begin
 	delete from recordings where meeting = new.meeting and record_file_id is null;
 	insert into recordings (id, platform, meeting, meeting_id, recorder, rank, started_at, ended_at, created_at, updated_at)
@@ -210,49 +233,12 @@ from recordings as r left join transcripts as t on t.recording = r.id
 where r.id = :id order by t.speakers_known desc, t.place desc limit 1;
 
 -- query recording_by_id
-select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
-	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
-	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
-	r.started_at as "startAt:time", r.ended_at as "endAt:time", coalesce((select max(f.duration_ms) from stored_files as f where f.recording = r.id), r.ended_at - r.started_at) / 1000
-		as "durationSeconds:int",
-	r.size_bytes as "sizeBytes:int",
-	(select json_group_array(json_object('id', f.id, 'fileType', f.file_type, 'fileObjectId', f.object_id,
-		'sizeBytes', f.size_bytes, 'checksumSha256', f.sha256, 'contentType', f.content_type, 'format', f.format,
-		'durationMs', f.duration_ms, 'resolution', f.width || 'x' || f.height,
-		'thumbnailObjectId', f.thumbnail_object_id))
-		from stored_files as f where f.recording = r.id) as "files:json",
-	(select json_group_array(json_object('id', t.id, 'source', t.source, 'language', t.language,
-		'speakersKnown', json(iif(t.speakers_known, 'true', 'false')), 'speakers', t.speakers,
-		'paragraphs', t.paragraphs, 'words', t.words, 'characters', t.characters))
-		from transcripts as t where t.recording = r.id) as "transcripts:json",
-	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
-		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
-	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
-	r.deleted_at as "deletedAt:time"
-from recordings as r where r.id = :id;
+select * from recording_rows where id = :id;
 
 -- query recordings_of
 /* Of several meetings at once: ids is a JSON array. */
-select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
-	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
-	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
-	r.started_at as "startAt:time", r.ended_at as "endAt:time", coalesce((select max(f.duration_ms) from stored_files as f where f.recording = r.id), r.ended_at - r.started_at) / 1000
-		as "durationSeconds:int",
-	r.size_bytes as "sizeBytes:int",
-	(select json_group_array(json_object('id', f.id, 'fileType', f.file_type, 'fileObjectId', f.object_id,
-		'sizeBytes', f.size_bytes, 'checksumSha256', f.sha256, 'contentType', f.content_type, 'format', f.format,
-		'durationMs', f.duration_ms, 'resolution', f.width || 'x' || f.height,
-		'thumbnailObjectId', f.thumbnail_object_id))
-		from stored_files as f where f.recording = r.id) as "files:json",
-	(select json_group_array(json_object('id', t.id, 'source', t.source, 'language', t.language,
-		'speakersKnown', json(iif(t.speakers_known, 'true', 'false')), 'speakers', t.speakers,
-		'paragraphs', t.paragraphs, 'words', t.words, 'characters', t.characters))
-		from transcripts as t where t.recording = r.id) as "transcripts:json",
-	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
-		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
-	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
-	r.deleted_at as "deletedAt:time"
-from recordings as r where r.meeting in (select value from json_each(:ids)) order by r.created_at, r.id;
+select v.* from recordings as r join recording_rows as v on v.id = r.id
+where r.meeting in (select value from json_each(:ids)) order by r.created_at, r.id;
 
 -- list recordings
 --   filter meetingId = r.meeting, externalId = r.record_file_id
@@ -262,25 +248,6 @@ from recordings as r where r.meeting in (select value from json_each(:ids)) orde
 --   range startDate..endDate = r.created_at
 --   sort -createdAt = r.created_at, -updatedAt = r.updated_at
 --   key r.id
-select r.id, r.record_file_id as "externalId", 'PLATFORM_AUTO' as "source", r.status,
-	nullif(r.meeting, '') as "meetingId", r.platform, nullif(r.meeting_id, '') as "platformMeetingId",
-	nullif(substr(r.title_latest, 17), '') as "title", r.recorder as "recorderUserId",
-	r.started_at as "startAt:time", r.ended_at as "endAt:time", coalesce((select max(f.duration_ms) from stored_files as f where f.recording = r.id), r.ended_at - r.started_at) / 1000
-		as "durationSeconds:int",
-	r.size_bytes as "sizeBytes:int",
-	(select json_group_array(json_object('id', f.id, 'fileType', f.file_type, 'fileObjectId', f.object_id,
-		'sizeBytes', f.size_bytes, 'checksumSha256', f.sha256, 'contentType', f.content_type, 'format', f.format,
-		'durationMs', f.duration_ms, 'resolution', f.width || 'x' || f.height,
-		'thumbnailObjectId', f.thumbnail_object_id))
-		from stored_files as f where f.recording = r.id) as "files:json",
-	(select json_group_array(json_object('id', t.id, 'source', t.source, 'language', t.language,
-		'speakersKnown', json(iif(t.speakers_known, 'true', 'false')), 'speakers', t.speakers,
-		'paragraphs', t.paragraphs, 'words', t.words, 'characters', t.characters))
-		from transcripts as t where t.recording = r.id) as "transcripts:json",
-	(select json_group_array(json_object('kind', t.kind, 'lang', nullif(t.lang, ''), 'failed', json(iif(t.failed, 'true', 'false'))))
-		from recording_texts as t where t.record_file_id = r.record_file_id) as "texts:json",
-	'{}' as "metadata:json", r.created_at as "createdAt:time", r.updated_at as "updatedAt:time",
-	r.deleted_at as "deletedAt:time"
-from recordings as r
+select v.* from recordings as r join recording_rows as v on v.id = r.id
 where r.record_file_id is not null or not exists (select 1 from recordings as f
 	where f.meeting = r.meeting and f.told_at >= r.started_at);
