@@ -57,6 +57,18 @@ static const char *off_summary(void *state)
 	return off_table(state, LARK_SUMMARY);
 }
 
+static const char *off_forget(void *state)
+{
+	const char *why = NULL;
+
+	for (unsigned t = 0; t < LARK_TABLES; t++) {
+		why = off_table(state, (enum lark_table)t);
+		if (why == NULL)
+			break;
+	}
+	return why;
+}
+
 static const char *off_card(void *state)
 {
 	return ((const struct lark_out *)state)->chat.len > 0 ? NULL : "LULAB_LARK_CHAT is not set: no chat is told of meetings.";
@@ -75,6 +87,7 @@ static const struct effect effects[] = {
 	{.name = "lark.meeting", ROW(meeting)},
 	{.name = "lark.recording", ROW(recording)},
 	{.name = "lark.summary", ROW(summary)},
+	{.name = "lark.forget", .lane = &lark_table_lane, .run = lark_forget, .off = off_forget},
 	{.name = "lark.message", .lane = &lark_message_lane, .run = lark_send_message, THREADS},
 	{.name = "lark.meeting_card", .lane = &lark_message_lane, .run = lark_send_card, .off = off_card, THREADS},
 	{0},

@@ -5,6 +5,7 @@
  *     lark_rows.c       what becomes of rows: filled, looked for, compared, written, told of
  *     lark_records.c    the requests for that, many rows at once
  *     lark_row_data.c   what a row is made of, out of the read models and the log
+ *     lark_forget.c     which rows name somebody who was erased
  *     lark_messages.c   messages and cards
  *     lark_api.c        rows, conflicts and messages, as a person deals with them
  */
@@ -56,6 +57,8 @@ struct lark_row {
 	struct lark_field fields[LARK_ROW_FIELDS_MAX];
 	size_t n;
 	bool is_blank;    /* the person was erased: nothing of them stays there */
+	bool is_redacted; /* somebody it names was: ours counts, whatever a person wrote there */
+	struct slice person; /* a summary: whose key seals what is told of it */
 
 	/* What was known of it before. */
 	enum lark_row_state state;
@@ -95,9 +98,13 @@ struct lark_sync {
 /* The rows of a named query, as an array in the arena. ERR_*, as queries fail. */
 int lark_ask_model(struct lark_sync *s, const char *query, const struct query_param *params, size_t n,
     struct json_value *ret_rows);
+/* The same of a query whose parameter `rows` is a list of ids. */
+int lark_ask_about(struct lark_sync *s, const char *query, const struct slice *ids, size_t n, struct json_value *ret_rows);
 /* The first of them; ERR_NOT_FOUND. */
 int lark_ask_one(struct lark_sync *s, const char *query, const char *param, struct slice value, struct json_value *ret_row);
 
+/* Which of these rows have a record; empty where there is none. *records has room for n. */
+int lark_records_of(struct lark_sync *s, enum lark_table table, const struct slice *ids, size_t n, struct slice *records);
 /* Which record a row is, told before or made by this very sync; empty: none. */
 int lark_record_of(struct lark_sync *s, enum lark_table table, struct slice row, struct slice *ret_record_id);
 
@@ -122,6 +129,6 @@ void lark_records_look(struct lark_sync *s, enum lark_table t, struct lark_row *
 /* Makes and changes records: was_created, was_written. */
 void lark_records_write(struct lark_sync *s, enum lark_table t, struct lark_row *rows, size_t n);
 
-effect_fn lark_write_rows, lark_send_message, lark_send_card;
+effect_fn lark_write_rows, lark_forget, lark_send_message, lark_send_card;
 
 #endif

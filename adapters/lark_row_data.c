@@ -62,8 +62,15 @@ static int put_ids(struct lark_sync *s, const struct slice *ids, size_t n, struc
 	return wire_keep(s->arena, &out, ret);
 }
 
-/* *ret_records has room for n; empty where there is none. */
-static int records_of(struct lark_sync *s, enum lark_table table, const struct slice *ids, size_t n, struct slice *records)
+int lark_ask_about(struct lark_sync *s, const char *query, const struct slice *ids, size_t n, struct json_value *ret_rows)
+{
+	struct query_param of = {.name = "rows"};
+	int rc = put_ids(s, ids, n, &of.text);
+
+	return rc == 0 ? lark_ask_model(s, query, &of, 1, ret_rows) : rc;
+}
+
+int lark_records_of(struct lark_sync *s, enum lark_table table, const struct slice *ids, size_t n, struct slice *records)
 {
 	struct query_param params[] = {{.name = "table", .text = slice_str(lark_tables[table].name)}, {.name = "rows"}};
 	struct json_value rows, row;
@@ -92,7 +99,7 @@ static int records_of(struct lark_sync *s, enum lark_table table, const struct s
 int lark_record_of(struct lark_sync *s, enum lark_table table, struct slice row, struct slice *ret_record_id)
 {
 	*ret_record_id = SLICE("");
-	return row.len == 0 ? 0 : records_of(s, table, &row, 1, ret_record_id);
+	return row.len == 0 ? 0 : lark_records_of(s, table, &row, 1, ret_record_id);
 }
 
 /* ---- fields ------------------------------------------------------------------------------------ */
@@ -235,7 +242,7 @@ static int add_people(struct lark_sync *s, struct lark_row *row, struct slice cr
 	json_enter(&r, people);
 	while (n <= PEOPLE_MAX && wire_next(&r, &person))
 		ids[n++] = wire_text(person, "ptUserId", s->arena);
-	rc = records_of(s, LARK_USER, ids, n, records);
+	rc = lark_records_of(s, LARK_USER, ids, n, records);
 	if (rc == 0)
 		rc = add_links(row, s->arena, "creator", records, 1);
 	return rc == 0 ? add_links(row, s->arena, "participants", records, n) : rc;
@@ -297,6 +304,7 @@ static void add_speakers(struct lark_sync *s, struct lark_row *row, const struct
 	struct slice text = SLICE("");
 
 	for (size_t i = 0; i < t->n_speakers; i++) {
+		row->is_redacted = row->is_redacted || t->speakers[i].erased;
 		if (t->speakers[i].name.len == 0)
 			continue;
 		if (names.len > 0)
@@ -330,11 +338,34 @@ static int add_transcript(struct lark_sync *s, struct lark_row *row, int64_t at)
 	return rc;
 }
 
+/* Was anybody who came, or spoke? What a model wrote about it names people in clear. */
+static int names_erased(struct lark_sync *s, struct slice meeting, bool *ret)
+{
+	struct query_param of = {.name = "id", .text = meeting};
+	struct slice *ids = arena_calloc(s->arena, PEOPLE_MAX, sizeof(*ids));
+	struct json_value people, person;
+	struct json_reader r;
+	size_t n = 0;
+	int rc = ids == NULL ? ERR_NOMEM : lark_ask_model(s, "meeting_people", &of, 1, &people);
+
+	if (rc != 0)
+		return rc;
+	json_enter(&r, people);
+	while (n < PEOPLE_MAX && wire_next(&r, &person))
+		ids[n++] = wire_text(person, "ptUserId", s->arena);
+	rc = lark_ask_about(s, "lark_erased", ids, n, &people);
+	if (rc == 0) {
+		json_enter(&r, people);
+		*ret = *ret || wire_next(&r, &person);
+	}
+	return rc;
+}
+
 static int fill_recording(struct lark_sync *s, struct lark_row *row)
 {
 	static const struct { const char *at, *field; } texts[] = {
 		{"fullAt", "fullsummary"}, {"minutesAt", "ai_minutes"}, {"todoAt", "todo"}};
-	struct slice meeting;
+	struct slice meeting, record;
 	struct json_value r;
 	int64_t at;
 	int rc = lark_ask_one(s, "lark_recording", "row", row->row, &r);
@@ -344,18 +375,23 @@ static int fill_recording(struct lark_sync *s, struct lark_row *row)
 	add_text(row, "record_file_id", wire_text(r, "recordFileId", s->arena));
 	if (row->n == 0)
 		return nothing(row);
-	rc = lark_record_of(s, LARK_MEETING, wire_text(r, "meeting", s->arena), &meeting);
+	meeting = wire_text(r, "meeting", s->arena);
+	rc = lark_record_of(s, LARK_MEETING, meeting, &record);
 	if (rc == 0)
-		rc = add_links(row, s->arena, "meet", &meeting, 1);
+		rc = add_links(row, s->arena, "meet", &record, 1);
 	add_date(row, "start_time", wire_int(r, "startedAt", 0, s->arena));
 	add_date(row, "end_time", wire_int(r, "endedAt", 0, s->arena));
-	for (size_t i = 0; rc == 0 && i < sizeof(texts) / sizeof(texts[0]); i++) {
+	at = wire_int(r, "transcriptAt", -1, s->arena);
+	if (rc == 0 && at >= 0)
+		rc = add_transcript(s, row, at);
+	if (rc == 0)
+		rc = names_erased(s, meeting, &row->is_redacted);
+	for (size_t i = 0; rc == 0 && !row->is_redacted && i < sizeof(texts) / sizeof(texts[0]); i++) {
 		at = wire_int(r, texts[i].at, -1, s->arena);
 		if (at >= 0)
 			rc = add_summary(s, row, texts[i].field, at);
 	}
-	at = wire_int(r, "transcriptAt", -1, s->arena);
-	return rc == 0 && at >= 0 ? add_transcript(s, row, at) : rc;
+	return rc;
 }
 
 /* ---- what each said ---------------------------------------------------------------------------------------- */
@@ -370,7 +406,12 @@ static int fill_summary(struct lark_sync *s, struct lark_row *row)
 
 	if (rc != 0)
 		return rc == ERR_NOT_FOUND ? nothing(row) : rc;
-	rc = lark_record_of(s, LARK_USER, wire_text(r, "person", s->arena), &person);
+	row->person = wire_text(r, "person", s->arena);
+	if (wire_bool(r, "isErased", s->arena)) {
+		row->is_blank = row->record_id.len > 0 && row->state != LARK_ROW_BLANKED;
+		return row->is_blank ? 0 : nothing(row);
+	}
+	rc = lark_record_of(s, LARK_USER, row->person, &person);
 	if (rc == 0)
 		rc = lark_record_of(s, LARK_RECORDING, wire_text(r, "recording", s->arena), &recording);
 	if (rc != 0)
@@ -430,7 +471,7 @@ static int add_dependents(struct lark_sync *s, struct dependents *d, enum lark_t
 		records[n] = SLICE("");
 		ids[n++] = wire_text(row, column, s->arena);
 	}
-	rc = written_only && n > 0 ? records_of(s, table, ids, n, records) : 0;
+	rc = written_only && n > 0 ? lark_records_of(s, table, ids, n, records) : 0;
 	for (size_t i = 0; rc == 0 && i < n && d->n < DEPENDENTS_MAX; i++)
 		if ((!written_only || records[i].len > 0) && !comes_yet(s, table, ids[i]))
 			d->items[d->n++] = (struct lark_dependent){table, ids[i]};

@@ -162,6 +162,8 @@ static enum verdict judge(const struct lark_row *row, const struct lark_entry *n
 		return TO_WRITE;
 	if (disputed && row->state == LARK_ROW_RESOLVING)
 		return TO_WRITE;
+	if (row->is_redacted && known != NULL && !slice_eq(now->ours, known->ours))
+		return TO_WRITE; /* a name may have gone out of it */
 	if (disputed && row->state == LARK_ROW_CONFLICT)
 		return IN_CONFLICT;
 	changed_there = known == NULL ? !is_empty_there
@@ -171,8 +173,23 @@ static enum verdict judge(const struct lark_row *row, const struct lark_entry *n
 	return known == NULL || !slice_eq(now->ours, known->ours) ? TO_WRITE : TO_KEEP;
 }
 
+/* What we had and have no more is to be empty there, too. */
+static void add_gone(struct lark_row *row)
+{
+	for (size_t i = 0; i < row->n_known; i++) {
+		const struct lark_column *column = lark_column_of(row->table, row->known[i].name);
+		size_t k = 0;
+
+		while (k < row->n && !slice_eq(row->fields[k].name, row->known[i].name))
+			k++;
+		if (k == row->n && k < LARK_ROW_FIELDS_MAX && column != NULL)
+			row->fields[row->n++] = (struct lark_field){.name = slice_str(column->name), .type = column->type, .clear = true};
+	}
+}
+
 static void compare(struct lark_sync *s, struct lark_row *row)
 {
+	add_gone(row);
 	for (size_t i = 0; i < row->n; i++) {
 		const struct lark_field *f = &row->fields[i];
 		struct lark_entry *now = &row->now[row->n_now];
@@ -264,15 +281,10 @@ static struct slice shortened(struct slice text)
 static int seal_for(const struct lark_row *row, struct fact *f, struct event_subject *ret)
 {
 	const char *identity = arena_printf(f->arena, "%s/%.*s", lark_tables[row->table].name, SLICE_ARG(row->row));
-	struct id id;
 
-	if (row->table != LARK_USER)
-		return identity == NULL ? ERR_NOMEM : fact_subject(f, "row", SLICE("lark.row"), slice_str(identity), ret);
-	if (id_parse(row->row, &id) != 0)
-		return ERR_INVALID;
-	f->subjects[f->n_subjects++] = (struct seal_subject){"row", id};
-	*ret = (struct event_subject){.id = row->row};
-	return 0;
+	if (row->table == LARK_USER || row->table == LARK_SUMMARY)
+		return fact_subject_known(f, "row", row->table == LARK_USER ? row->row : row->person, ret);
+	return identity == NULL ? ERR_NOMEM : fact_subject(f, "row", SLICE("lark.row"), slice_str(identity), ret);
 }
 
 _Static_assert(sizeof(struct event_lark_row_synced_fields) == sizeof(struct lark_entry), "one is cast to the other");
@@ -294,8 +306,9 @@ static int tell_conflict(struct lark_sync *s, struct lark_row *row, struct fact 
 	if (rc != 0 || data.values.items == NULL)
 		return rc != 0 ? rc : ERR_NOMEM;
 	for (size_t i = 0; i < row->n_conflicts; i++) {
-		/* Whose names these are, each under their own key, is not told here. */
-		if (row->table == LARK_RECORDING && slice_is(row->conflicts[i], "participants"))
+		/* Names of several, each under their own key, are not told here. */
+		if (row->table == LARK_RECORDING && (slice_is(row->conflicts[i], "participants") ||
+		    slice_is(row->conflicts[i], "ai_meeting_transcripts")))
 			continue;
 		data.values.items[data.values.n++] = (struct event_lark_row_conflict_values){row->conflicts[i],
 		    shortened(row->both[i][0]), shortened(row->both[i][1])};

@@ -191,6 +191,16 @@ where :kind = 'PARTICIPANT' and :person_id is not null and :recording_id is not 
 -- on privacy.erasure.completed
 insert into wanted values (:id, 'lark.user', :subject_id, 'lark_table', :subject_id, 0, 0, :position, :type, :stream, :time, null,
 	:time);
+insert into wanted values (:id, 'lark.forget', '', 'lark_table', 'forget/' || :subject_id, 0, 1, :position, :type, :stream, :time,
+	null, :time);
+
+-- on lark.person_forgotten
+insert into wanted select :id, 'lark.' || lower(other.value ->> 'table'), other.value ->> 'row', 'lark_table',
+	other.value ->> 'row', 0, other.key, :position, :type, :stream, :time, null, :time
+from json_each(:rows) as other;
+insert into wanted select :id, 'lark.forget', 'next', 'lark_table', 'forget/' || :person, 0, 500, :position, :type, :stream, :time,
+	null, :time
+where :next_list is not null;
 
 -- on lark.row_synced, lark.row_conflict
 /* Rows that name this one in a link, which has a record to be named by now. */

@@ -51,11 +51,21 @@ create table summaries (
 create index summaries_person on summaries (person);
 create index summaries_recording on summaries (recording);
 
+-- who speaks in them
+create table speakers (
+	person text not null,
+	recording text not null,
+	primary key (person, recording)
+) strict, without rowid;
+
 create table listed (
 	person text primary key,
 	phone_hash text,
 	is_enterprise_user integer
 ) strict, without rowid;
+
+-- people whose erasure was asked for
+create table erased (person text primary key) strict, without rowid;
 
 -- on participant.listed
 insert into listed (person, phone_hash, is_enterprise_user)
@@ -89,8 +99,8 @@ select row_id('file', :platform, file.value ->> 'record_file_id'), file.value ->
 	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), file.value ->> 'start_at_ms',
 	file.value ->> 'end_at_ms'
 from json_each(:recording_files) as file where true
-on conflict (id) do update set record_file_id = excluded.record_file_id, meeting = excluded.meeting,
-	started_at = excluded.started_at, ended_at = excluded.ended_at;
+on conflict (id) do update set record_file_id = excluded.record_file_id, meeting = coalesce(excluded.meeting, meeting),
+	started_at = coalesce(excluded.started_at, started_at), ended_at = coalesce(excluded.ended_at, ended_at);
 
 -- on recording.stored
 insert into recordings (id, record_file_id, meeting)
@@ -102,6 +112,8 @@ insert into recordings (id, record_file_id, meeting, transcript_at)
 values (:recording_id, :record_file_id, row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :position)
 on conflict (id) do update set transcript_at = max(coalesce(transcript_at, 0), excluded.transcript_at),
 	record_file_id = coalesce(record_file_id, excluded.record_file_id);
+insert or ignore into speakers (person, recording)
+select speaker.value ->> 'person', :recording_id from json_each(:speakers) as speaker where speaker.value ->> 'person' is not null;
 
 -- on summary.stored
 insert into recordings (id, record_file_id, meeting, full_at, minutes_at, todo_at)
@@ -118,6 +130,7 @@ where :kind = 'PARTICIPANT' and :person_id is not null and :recording_id is not 
 on conflict (id) do update set version = excluded.version, at = excluded.at where excluded.version >= version;
 
 -- on privacy.erasure.requested
+insert or ignore into erased (person) values (:subject_id);
 delete from listed where person = :subject_id;
 update rows set both = null where subject = :subject_id and both is not null;
 
@@ -129,9 +142,13 @@ from rows where tbl = :table and row = :row;
 select phone_hash as "phoneHash", is_enterprise_user as "isEnterpriseUser:bool" from listed where person = :row;
 
 -- query lark_records
-/* Which records these rows are; those that have one. */
+/* Which records these rows are; those that have one. Nothing links to somebody who was erased. */
 select row, record_id as "recordId", state from rows
-where tbl = :table and row in (select value from json_each(:rows)) and record_id <> '' and state not in ('DROPPED', 'BLANKED');
+where tbl = :table and row in (select value from json_each(:rows)) and record_id <> '' and state not in ('DROPPED', 'BLANKED')
+	and not (tbl = 'USER' and row in (select person from erased));
+
+-- query lark_erased
+select person from erased where person in (select value from json_each(:rows)) limit 1;
 
 -- query lark_recording
 select id, record_file_id as "recordFileId", meeting, started_at as "startedAt:int", ended_at as "endedAt:int",
@@ -139,7 +156,8 @@ select id, record_file_id as "recordFileId", meeting, started_at as "startedAt:i
 from recordings where id = :row;
 
 -- query lark_summary
-select s.person, s.recording, s.at as "at:int" from summaries as s where s.id = :row;
+select s.person, s.recording, s.at as "at:int", s.person in (select person from erased) as "isErased:bool"
+from summaries as s where s.id = :row;
 
 -- query lark_recordings_of
 select id as "row" from recordings where meeting = :row limit 200;
@@ -147,6 +165,15 @@ select id as "row" from recordings where meeting = :row limit 200;
 -- query lark_summaries_of
 select id as "row" from summaries where person = :row
 union all select id from summaries where recording = :row limit 200;
+
+-- query lark_spoken_in
+select recording as "row" from speakers where person = :person and recording > :after order by recording limit 100;
+
+-- query lark_summaries_by
+select id as "row" from summaries where person = :person and id > :after order by id limit 100;
+
+-- query lark_recordings_in
+select id as "row" from recordings where meeting in (select value from json_each(:rows)) limit 400;
 
 -- query lark_conflict
 select id, tbl as "table", row, record_id as "recordId", state, reason, names as "fields:json",

@@ -268,6 +268,10 @@ from meetings where id = :id;
 select person as "ptUserId", nullif(substr(name_latest, 17), '') as "displayName", joined as "joined:bool"
 from meeting_people where meeting = :id order by person;
 
+-- query meetings_with
+/* Those somebody made or came to, by id; for erasures, which are rare. */
+select meeting as "row" from meeting_people where person = :person and meeting > :after order by meeting limit 100;
+
 -- query meeting_totals
 select count(*) as "meetings:int", coalesce(sum(has_recording), 0) as "withRecording:int",
 	coalesce(sum(state = 'ENDED'), 0) as "ended:int", coalesce(sum(state = 'STARTED'), 0) as "running:int",

@@ -19,13 +19,14 @@ def person(n, **more):
 
 class LarkCase(AdminCase):
     """A simulator and a service for a class; each test has a meeting and people of its own, and sees what came of these."""
+    vendors = ["lark"]
     options = {}
     env = {}
 
     @classmethod
     def setUpClass(cls):
         cls.made = 0
-        cls.sim = Simulator(vendors=["lark"], options={"lark.rates": 0, **cls.options}).start()
+        cls.sim = Simulator(vendors=cls.vendors, options={"lark.rates": 0, **cls.options}).start()
         cls.server = Server(env={**cls.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20", "LULAB_EFFECTS_BREAKER": "50",
                                  "LULAB_EFFECTS_BATCH_WAIT": "20", "LARK_CONNECTION": "off", **cls.env}).start()
 
@@ -308,18 +309,139 @@ class Conflicts(LarkCase):
         self.call("GET", "/api/v1/lark/rows?state=SOMETHING", status=400)
 
 
-class Erased(LarkCase):
-    def test_an_erased_person_is_gone_there_too(self):
-        self.happens("meeting.started")
-        self.until_quiet()
-        identity = self.newest("/api/v1/platform-identities")[0]["id"]
+TEXTS = {"fullsummary": "会议讨论了下个季度的预算", "ai_minutes": "## 会议纪要", "todo": "- 王芳：二十八号之前",
+         "ai_meeting_transcripts": "张伟(00:00:00)：大家好，人都到齐了，我们开始今天的会议。\n\n"}
+
+
+class Recordings(LarkCase):
+    """A meeting with its recording, what is written about it, and what each said: all tables, until its people are erased."""
+    vendors = ["lark", "tencent", "openai"]
+    env = {"LULAB_FETCH_ADDRESSES": "127.0.0.1"}
+
+    def table(self, name):
+        return self.sim.command("lark", "records", table=name)
+
+    def webhook(self):
+        return "http://127.0.0.1:%d/webhooks/tencent" % self.server.port
+
+    def tell_again(self, meeting):
+        """The recording is told of once more: its row is looked at."""
+        who = {"userid": "zhang.wei", "uuid": [p["uuid"] for p in self.table("USER") if p.get("userid") == "zhang.wei"][0]}
+        item = {"operate_time": 1796000000000 + self.made, "operator": who,
+                "meeting_info": {"meeting_id": meeting["meeting_id"], "creator": who},
+                "recording_files": [{"record_file_id": f["record_file_id"]} for f in meeting["record_files"]]}
+        self.sim.command("tencent", "send", webhook=self.webhook(),
+                         event={"event": "recording.completed", "trace_id": "again-%d" % self.made, "payload": [item]})
+        type(self).made += 1
+        self.settle()
+
+    def settle(self):
+        eventually(lambda: all(e["state"] in ("DONE", "DEAD", "FAILED", "CANCELLED") for e in self.effects()
+                               if e["effect"] != "tencent.records"))
+
+    def edit(self, table, record, **fields):
+        self.sim.command("lark", "edit", table=table, record_id=record["record_id"], fields=fields)
+
+    def resolve(self, table, keep, **values):
+        """The conflict of that table is about these fields, which both sides have so."""
+        conflict = [c for c in self.conflicts() if c["table"] == table]
+        self.assertEqual([(c["reason"], sorted(c["fields"])) for c in conflict], [("CHANGED", sorted(values))])
+        path = "/api/v1/lark/conflicts/" + conflict[0]["id"]
+        told = {v["name"]: (v["ours"], v["theirs"]) for v in self.call("GET", path)["data"]["values"]}
+        self.assertEqual(told, {n: v for n, v in values.items() if v})
+        self.call("POST", path + "/resolve", {"keep": keep})
+        self.settle()
+
+    def erase(self, *names):
         user = AdminCase.person(self)
-        self.call("PUT", "/api/v1/platform-identities/%s/user" % identity, {"userId": user}, status=204)
+        for identity in self.newest("/api/v1/platform-identities"):
+            if identity["displayName"] in names:
+                self.call("PUT", "/api/v1/platform-identities/%s/user" % identity["id"], {"userId": user}, status=204)
         self.call("DELETE", "/api/v1/users/%s?erase=true&ground=asked" % user)
-        eventually(lambda: not self.people())
-        self.assertEqual([list(p) for p in self.sim.command("lark", "records", table="USER")], [["record_id"]])
-        self.until_quiet()
-        self.assertEqual([r["state"] for r in self.rows(table="USER")], ["BLANKED"])
+        self.settle()
+
+    def test_all_of_it_until_its_people_are_erased(self):
+        self.call("POST", "/api/v1/effects/lanes/tencent/pause", {"reason": "texts come later"})
+        meeting = self.sim.command("tencent", "meeting", webhook=self.webhook())
+        early = eventually(lambda: [r for r in self.table("RECORDING") if r.get("meet")])[0]
+        row = eventually(lambda: [m for m in self.table("MEETING") if len(m.get("participants", ())) == 3])[0]
+        file = meeting["record_files"][0]
+        self.assertEqual({k: v for k, v in early.items() if k != "record_id"}, {
+            "record_file_id": file["record_file_id"], "meet": [row["record_id"]],
+            "start_time": row["start_time"], "end_time": row["end_time"]})
+        self.call("POST", "/api/v1/effects/lanes/tencent/resume")
+        self.check_later(early)
+        self.check_conflicts(meeting)
+        self.check_erased(row)
+        self.assertEqual(self.sim.refused("lark"), [])
+
+    def check_later(self, early):
+        """What is made after the meeting comes into the record there is; each who spoke has a row of their own."""
+        recording = eventually(lambda: [r for r in self.table("RECORDING") if set(TEXTS) <= set(r)])[0]
+        self.assertEqual((recording["record_id"], recording["participants"]), (early["record_id"], "张伟,李娜,王芳"))
+        self.assertEqual({n: recording[n][:len(t)] for n, t in TEXTS.items()}, TEXTS)
+        said = eventually(lambda: len(self.table("SUMMARY")) == 3 and self.table("SUMMARY"))
+        people = {p["record_id"]: p for p in self.table("USER")}
+        self.assertEqual(sorted(people[s["meet_participant"][0]]["user_name"] for s in said), ["张伟", "李娜", "王芳"])
+        self.assertEqual({tuple(s["record_file"]) for s in said}, {(recording["record_id"],)})
+        self.assertTrue(all(s["participant_summary"] for s in said))
+        self.settle()
+        self.assertEqual({p["phone_hase"] is not None and p["is_enterprise_user"] for p in people.values()}, {True})
+        self.assertEqual({r["state"] for r in self.rows()}, {"SYNCED"})
+
+    def check_conflicts(self, meeting):
+        recording, summary = self.table("RECORDING")[0], self.table("SUMMARY")[0]
+        whole = recording["fullsummary"]
+        self.edit("RECORDING", recording, fullsummary="人工总结")
+        self.tell_again(meeting)
+        self.resolve("RECORDING", "theirs", fullsummary=(whole, "人工总结"))
+        self.tell_again(meeting)
+        self.assertEqual((self.table("RECORDING")[0]["fullsummary"], self.conflicts()), ("人工总结", []))
+        self.edit("RECORDING", recording, fullsummary="又改了", participants="王芳和别人")
+        self.tell_again(meeting)
+        self.resolve("RECORDING", "ours", fullsummary=(whole, "又改了"), participants=None)
+        self.assertEqual((self.table("RECORDING")[0], self.conflicts()), (recording, []))
+        # What each said is written again when it is summed up again.
+        for keep, text in (("theirs", "我没有这么说"), ("ours", "也没有这么说")):
+            before = [s for s in self.table("SUMMARY") if s["record_id"] == summary["record_id"]][0]["participant_summary"]
+            self.edit("SUMMARY", summary, participant_summary=text)
+            self.call("POST", "/api/v1/meetings/%s/summaries" % self.newest("/api/v1/meetings")[0]["id"], {}, status=202)
+            eventually(lambda: [c for c in self.conflicts() if c["table"] == "SUMMARY"])
+            self.settle()
+            self.resolve("SUMMARY", keep, participant_summary=(summary["participant_summary"], text))
+            now = [s for s in self.table("SUMMARY") if s["record_id"] == summary["record_id"]][0]["participant_summary"]
+            self.assertEqual(now, text if keep == "theirs" else summary["participant_summary"], before)
+        self.assertEqual({r["state"] for r in self.rows()}, {"SYNCED"})
+        self.edit("RECORDING", recording, participants="张伟,李娜,王芳（设计）", todo="- 王芳：给出方案")
+        self.edit("SUMMARY", self.of("王芳"), participant_summary="王芳说得不多")
+        self.tell_again(meeting)
+
+    def of(self, name):
+        record = [p["record_id"] for p in self.table("USER") if p.get("user_name") == name]
+        return [s for s in self.table("SUMMARY") if s.get("meet_participant") == record][0]
+
+    def check_erased(self, row):
+        """Whatever names somebody goes, also what a person wrote over it; what is others' stays."""
+        recording = self.table("RECORDING")[0]
+        gone = [p["record_id"] for p in self.table("USER") if p["user_name"] == "王芳"] + [self.of("王芳")["record_id"]]
+        self.erase("王芳")
+        self.assertEqual([r for t in ("USER", "SUMMARY") for r in self.table(t) if r["record_id"] in gone],
+                         [{"record_id": r} for r in gone])
+        now = self.table("MEETING")[0]
+        self.assertEqual({**now, "participants": set(now["participants"])},
+                         {**row, "participants": set(row["participants"]) - set(gone)})
+        after = self.table("RECORDING")[0]
+        self.assertEqual({n: v for n, v in after.items() if n != "ai_meeting_transcripts"},
+                         {**{n: v for n, v in recording.items() if n not in TEXTS}, "participants": "张伟,李娜"})
+        self.assertEqual(after["ai_meeting_transcripts"], recording["ai_meeting_transcripts"].replace("王芳(", "已删除用户("))
+        self.assertEqual(self.conflicts(), [])
+        # In the end all, who made the meeting too.
+        self.erase("张伟", "李娜")
+        self.assertEqual({n for t in ("USER", "SUMMARY") for r in self.table(t) for n in r}, {"record_id"})
+        self.assertEqual({"participants", "creator"} & (set(self.table("MEETING")[0]) | set(self.table("RECORDING")[0])), set())
+        self.assertEqual({r["state"] for r in self.rows() if r["table"] in ("USER", "SUMMARY")}, {"BLANKED"})
+        for text in ("王芳说得不多", "王芳（设计）"):
+            self.assertNotIn(text, json.dumps(self.events("lark.row_conflict"), ensure_ascii=False))
 
 
 class Tables(LarkCase):
