@@ -90,14 +90,14 @@ static int seal_content(struct fact *f, const struct event_subject *whose, const
 }
 
 int mail_order_draft(struct fact *f, const struct request_mail_send *asked, const struct mail_readers *readers,
-    struct slice user_id, int64_t send_at_ms, struct slice *ret_mail_id, struct event_draft *ret)
+    struct slice user_id, int64_t send_at_ms, struct slice request_digest, struct slice *ret_mail_id, struct event_draft *ret)
 {
 	char *id = arena_alloc(f->arena, ID_TEXT_LEN + 1);
 	struct id mail_id = id_random(f->app->rng);
 	struct event_mail_requested data = {.recipients = (int64_t)readers->n, .send_at_ms = send_at_ms,
 	    .has_send_at_ms = send_at_ms != 0, .attachments = (int64_t)asked->attachments.n,
-	    .has_attachments = asked->attachments.n > 0, .subject = asked->subject, .has_subjects = true,
-	    .subjects = {.has_person = true}};
+	    .has_attachments = asked->attachments.n > 0, .subject = asked->subject,
+	    .request_digest = request_digest, .has_subjects = true, .subjects = {.has_person = true}};
 	int rc;
 
 	if (id == NULL)

@@ -33,9 +33,9 @@ int mail_attachments_read(const struct request_mail_send *asked, struct arena *a
 
 /*
  * mail.requested, of a fact that has begun; what it is made of lies in the fact's arena. user_id: whose key seals it; empty:
- * one for the first address. send_at_ms 0: at once. Errors of sealing and event_draft_make().
+ * one for the first address. send_at_ms 0: at once. request_digest: of an Idempotency-Key's request, or {NULL,0}. Errors of sealing and event_draft_make().
  */
 int mail_order_draft(struct fact *f, const struct request_mail_send *asked, const struct mail_readers *readers,
-    struct slice user_id, int64_t send_at_ms, struct slice *ret_mail_id, struct event_draft *ret);
+    struct slice user_id, int64_t send_at_ms, struct slice request_digest, struct slice *ret_mail_id, struct event_draft *ret);
 
 #endif

@@ -1,12 +1,13 @@
 /*
  * Mails that somebody asks for over the API: now, or not before a time. What is asked for is an event, sealed, so it
- * survives everything; mail_order.c sends it.
+ * survives everything; mail_order.c sends it. With an Idempotency-Key it is asked for once, however often the client tries.
  */
 #include "adapters/mail_order.h"
 
 #include "app/accounts.h"
 #include "app/action.h"
 #include "app/api_list.h"
+#include "app/request_key.h"
 #include "base/codec.h"
 #include "base/err.h"
 #include "requests.gen.h"
@@ -21,6 +22,7 @@ struct order {
 	struct mail *mail;
 	const struct request_mail_send *asked;
 	struct mail_readers readers;
+	struct request_key key;
 	int64_t send_at_ms; /* 0: at once */
 	struct arena big;   /* more than a request's own may hold; until the append is over */
 	struct slice mail_id;
@@ -101,7 +103,9 @@ static int make(struct order *o, struct action_events *e)
 		return rc;
 	fact_begin(f, c->app, c->rq->route->path, NULL, &o->big);
 	f->meta.actor = action_meta(c).actor;
-	rc = mail_order_draft(f, o->asked, &o->readers, user, o->send_at_ms, &mail_id, &e->drafts[0]);
+	f->meta.has_once = o->key.is_given;
+	memcpy(f->meta.once, o->key.once, sizeof(f->meta.once));
+	rc = mail_order_draft(f, o->asked, &o->readers, user, o->send_at_ms, o->key.digest, &mail_id, &e->drafts[0]);
 	e->n = rc == 0;
 	if (rc == 0)
 		o->mail_id = arena_dup(c->arena, mail_id);
@@ -115,20 +119,53 @@ static struct mail *mail_of(struct action *c)
 	return app_adapter_state(c->app, &adapter_mail);
 }
 
+/* The same was asked for before: what became of it is told, not what was asked now. */
+static bool take_first(struct order *o, uint64_t position)
+{
+	const struct event_mail_requested *first;
+	struct event event;
+	int64_t time_us;
+	int rc = action_event_at(o->c, position, &event, &time_us);
+
+	if (rc != 0)
+		return action_fail_err(o->c, rc);
+	if (event.data == NULL || event.type->id != EVENT_MAIL_REQUESTED) /* the key was of another command */
+		return request_key_same(o->c, &o->key, SLICE(""));
+	first = event.data;
+	o->mail_id = first->mail_id;
+	o->send_at_ms = first->has_send_at_ms ? first->send_at_ms : 0;
+	return request_key_same(o->c, &o->key, first->request_digest);
+}
+
+static bool take_new(struct order *o)
+{
+	struct action *c = o->c;
+	struct action_events e = {.c = c};
+
+	if (!check_attachments(o) || !check_time(o) || !action_ok(c, make(o, &e)) || !action_ok(c, action_append(&e)))
+		return false;
+	return !e.append.duplicate || take_first(o, e.append.position); /* two came at once */
+}
+
 /* Checks it and makes it an event. False: the answer is set. */
 static bool take(struct order *o, struct action *c, const struct request_mail_send *asked)
 {
-	struct action_events e = {.c = c};
+	uint64_t first;
 	bool taken;
+	int rc;
 
 	o->c = c;
 	o->mail = mail_of(c);
 	o->asked = asked;
 	if (o->mail->unready != NULL)
 		return action_fail(c, 503, "not_configured", o->mail->unready, "邮件服务未配置");
+	if (!check_readers(o) || !request_key_read(c, &o->key))
+		return false;
+	rc = request_key_find(c, &o->key, &first);
+	if (rc != ERR_NOT_FOUND)
+		return action_ok(c, rc) && take_first(o, first);
 	o->big = (struct arena)ARENA_INIT(4 * MAIL_ORDER_MAX);
-	taken = check_readers(o) && check_attachments(o) && check_time(o) && action_ok(c, make(o, &e)) &&
-	    action_ok(c, action_append(&e));
+	taken = take_new(o);
 	arena_wipe(&o->big);
 	arena_finish(&o->big);
 	return taken;
@@ -361,16 +398,16 @@ HANDLER(verify, run_verify)
 HANDLER(cancel_mail, run_cancel)
 
 const struct route mail_routes[] = {
-	{HTTP_POST, "/api/v1/mail", ask, SEND, .body_max = MAIL_ORDER_MAX, .request = &schema_request_mail_send, .answer = "object",
+	{HTTP_POST, "/api/v1/mail", ask, SEND, .flags = ROUTE_KEYED, .body_max = MAIL_ORDER_MAX, .request = &schema_request_mail_send, .answer = "object",
 	    .success = "201", .tag = "mail", .summary = "Send a mail, now or later"},
 	{HTTP_GET, "/api/v1/mail/verify", verify, SEND, .flags = ROUTE_NO_ETAG, .answer = "object", .tag = "mail",
 	    .summary = "Whether the mail server lets us in"},
 	{HTTP_GET, "/api/v1/mail/{id}", get_mail, SEND, .answer = "object", .tag = "mail", .summary = "What became of a mail"},
 	{HTTP_DELETE, "/api/v1/mail/{id}", cancel_mail, SEND, .answer = "object", .tag = "mail",
 	    .summary = "Do not send what of a mail still waits"},
-	{HTTP_POST, "/mail/send", ask_legacy, SEND, .body_max = MAIL_ORDER_MAX, .request = &schema_request_mail_send_legacy,
+	{HTTP_POST, "/mail/send", ask_legacy, SEND, .flags = ROUTE_KEYED, .body_max = MAIL_ORDER_MAX, .request = &schema_request_mail_send_legacy,
 	    .answer = "object", .success = "201", .tag = "mail", .summary = "Send a mail"},
-	{HTTP_POST, "/mail/send-later", ask_later, SEND, .body_max = MAIL_ORDER_MAX, .request = &schema_request_mail_send_later,
+	{HTTP_POST, "/mail/send-later", ask_later, SEND, .flags = ROUTE_KEYED, .body_max = MAIL_ORDER_MAX, .request = &schema_request_mail_send_later,
 	    .answer = "object", .success = "201", .tag = "mail", .summary = "Send a mail after a while"},
 	{HTTP_GET, "/mail/verify", verify, SEND, .flags = ROUTE_NO_ETAG, .answer = "object", .tag = "mail",
 	    .summary = "Whether the mail server lets us in"},

@@ -119,7 +119,7 @@ static int add_mail(struct effect_call *call, const struct mail_person *to)
 		return rc;
 	fact_begin(f, mail->app, SOURCE, call->cause, call->arena);
 	fact_once(f, "mail.summary", slice_str(once));
-	rc = mail_order_draft(f, &order, readers, to->user_id, 0, &mail_id, &call->results[call->n_results]);
+	rc = mail_order_draft(f, &order, readers, to->user_id, 0, (struct slice){0}, &mail_id, &call->results[call->n_results]);
 	call->n_results += rc == 0;
 	return rc;
 }

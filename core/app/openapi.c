@@ -296,6 +296,11 @@ static void put_parameters(struct json_writer *w, const struct route *r)
 	}
 	if (r->extra != NULL)
 		put_list_parameters(w, r->extra);
+	if (r->flags & ROUTE_KEYED) {
+		begin_parameter(w, SLICE("Idempotency-Key"), "header", "sent again with it, the same request is done once");
+		json_put_raw(w, SLICE("{\"type\":\"string\",\"minLength\":16,\"maxLength\":128}"));
+		json_end_object(w);
+	}
 	json_end_array(w);
 }
 

@@ -57,6 +57,7 @@ enum route_rate {
 #define ROUTE_NO_ETAG 16u    /* answers differ every time: metrics, health */
 #define ROUTE_KEYS 64u       /* asks for no permission, and API keys are welcome: what it tells is about the caller alone */
 #define ROUTE_DISCARD_BODY 32u /* a request body is read and dropped, unused */
+#define ROUTE_KEYED 256u       /* an Idempotency-Key is heeded: app/request_key.h */
 #define ROUTE_SCOPED 128u      /* the permission may be held in some organisation only: the handler looks in which */
 
 /* One row of a routing table; a row with .method HTTP_NONE ends the table. */

@@ -2,6 +2,7 @@
 """Mails that somebody asks for over the API, through a real SMTP server, and judged by Python's email package."""
 
 import base64
+import concurrent.futures
 import datetime
 import json
 import unittest
@@ -141,6 +142,39 @@ class Requests(PeopleOfOneService, unittest.TestCase):
         for path in ("/mail/verify", "/api/v1/mail/verify"):
             answer = self.call("GET", path, token=self.admin).json
             self.assertEqual(answer, {"statusCode": 200, "message": "SMTP连接正常", "data": {"connected": True}})
+
+    # ---- again ----
+
+    def keyed(self, key, body, path="/api/v1/mail", token=None, status=201):
+        return self.call("POST", path, body, token or self.admin, headers={"Idempotency-Key": key}, status=status).json
+
+    def test_a_client_that_tries_again_sends_one_mail(self):
+        body = {"to": ["again@example.com"], "subject": "s", "text": "t", "sendAt": in_time(0.3)}
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            answers = [f.result()["data"] for f in [pool.submit(self.keyed, "try-me-again-0001", body) for _ in range(6)]]
+        self.assertEqual([a for a in answers if a != answers[0]], [])
+        self.until(answers[0]["id"], sent=1)
+        # Also when it is over, with the time of sending behind us, and after a crash.
+        self.server.kill()
+        self.server.start()
+        self.assertEqual(self.keyed("try-me-again-0001", body)["data"], answers[0])
+        # Another request is none, whoever asks; of another caller it is.
+        self.assertEqual(self.keyed("try-me-again-0001", {**body, "text": "u"}, status=422)["code"], "key_reused")
+        old = {"to": "again@example.com", "subject": "s", "text": "t"}
+        self.keyed("try-me-again-0001", old, "/mail/send", status=422)
+        self.create(username="writer", role="ADMIN")
+        writer = self.login("username_password", username="writer", password=PASSWORD).json["accessToken"]
+        other = self.keyed("try-me-again-0001", body, token=writer)["data"]
+        self.assertNotEqual(other["id"], answers[0]["id"])
+        self.until(other["id"], sent=1)
+        for path, kind, asked in (("/mail/send", "send", old), ("/mail/send-later", "later", {
+                "email": "again@example.com", "delay": 1, "subject": "s", "text": "t"})):
+            first, second = (self.keyed("existing-clients-" + kind, asked, path) for _ in range(2))
+            self.assertEqual(first, second)
+            self.until(first["data"]["messageId"][1:33], sent=1)
+        self.assertEqual(len(self.arrived("again@example.com", 4)), 4)
+        for wrong in ("", "short", "x" * 129, "with a space in it", "caf\u00e9-caf\u00e9-caf\u00e9-1"):
+            self.keyed(wrong, body, status=400)
 
     # ---- what is refused ----
 
