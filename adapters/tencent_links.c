@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "app/erase.h"
 #include "app/fact.h"
 #include "base/codec.h"
 #include "base/err.h"
@@ -77,7 +78,7 @@ static int link_identity(struct effect_call *call, struct slice meeting_id, cons
 	struct event_person person = {.userid = p->userid, .open_id = p->open_id, .uuid = p->uuid};
 	struct event_identity_linked data = {.user_id = user_id};
 	struct event_subject subject;
-	struct slice kind, identity;
+	struct slice kind, identity, erased;
 	struct event_draft draft;
 	struct append append = {.events = &draft, .n_events = 1};
 	struct fact f;
@@ -85,6 +86,9 @@ static int link_identity(struct effect_call *call, struct slice meeting_id, cons
 
 	if (!tencent_person_identity(&person, meeting_id, call->arena, &kind, &identity))
 		return 0; /* known in this meeting alone */
+	rc = erase_find(t->app, kind, identity, p->join_ms, call->arena, &erased);
+	if (rc != 0 || erased.len > 0)
+		return rc;
 	fact_begin(&f, t->app, TENCENT_OUT_SOURCE, call->cause, call->arena);
 	rc = fact_subject(&f, NULL, kind, identity, &subject);
 	data.identity_id = subject.id;

@@ -70,7 +70,12 @@ bool tencent_is_of_occurrence(const struct tencent_told *told, int64_t at_ms);
 
 void tencent_fetch_participants(struct effect_call *calls, size_t n);
 
-/* Who the speakers of a transcript are, by the meeting's list of participants (functional-spec 7.9). */
+struct event_person tencent_person_of(const struct tencent_participant *p);
+bool tencent_same_person(const struct tencent_participant *a, const struct tencent_participant *b);
+
+/* ---- tencent_speakers.c ------------------------------------------------------------------- */
+
+/* The meeting's list of participants. */
 struct tencent_people {
 	const struct tencent_participant *items;
 	size_t n;
@@ -82,10 +87,14 @@ struct tencent_people {
 bool tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
     const struct tencent_told *told, struct tencent_people *ret);
 /*
- * The participant with one of these ids, else the only one of that name; NULL when there is none. By whatever they are known
- * comes out of tencent_person_identity() of the person filled in here.
+ * The participant with one of these ids; else who has this uuid, when one was found for the userid; else the only participant of that
+ * name. By whatever they are known comes out of tencent_person_identity() of the person filled in here.
  */
-void tencent_speaker(const struct tencent_people *people, const struct tencent_paragraph *p, struct event_person *ret);
+void tencent_speaker(const struct tencent_people *people, const struct tencent_paragraph *p, struct slice uuid,
+    struct event_person *ret);
+/* The same, with whom we or the vendor know besides. False, and the outcome set: to be asked again. */
+bool tencent_who_speaks(struct effect_call *call, const struct tencent_operator *op, const struct tencent_people *people,
+    const struct tencent_paragraph *p, struct event_person *ret);
 
 /* ---- tencent_links.c ---------------------------------------------------------------------- */
 

@@ -3,10 +3,12 @@
  * sealed under its person's key, and the list's end is told when all of them are there.
  *
  * A list has more entries than one append takes, so they go in portions. Each has a once key of its own: a
- * run that was interrupted, and a later look at the same list, add what is new and nothing else.
+ * run that was interrupted, and a later look at the same list, add what is new and nothing else. Of who was erased since, the
+ * list tells that somebody was there, and no more.
  */
 #include "tencent_out.h"
 
+#include "app/erase.h"
 #include "app/fact.h"
 #include "base/err.h"
 
@@ -15,7 +17,7 @@
 
 /* ---- facts ------------------------------------------------------------------------------ */
 
-static struct event_person person_of(const struct tencent_participant *p)
+struct event_person tencent_person_of(const struct tencent_participant *p)
 {
 	return (struct event_person){.userid = p->userid, .open_id = p->open_id, .uuid = p->uuid, .user_name = p->user_name,
 	    .ms_open_id = p->ms_open_id};
@@ -39,8 +41,8 @@ static int listed(struct effect_call *call, const struct tencent_told *told, con
 	    .joined_at_ms = p->join_ms, .left_at_ms = p->left_ms, .has_left_at_ms = p->left_ms > 0, .device = p->instanceid,
 	    .has_device = true, .user_role = p->user_role, .has_user_role = true, .join_type = p->join_type,
 	    .has_join_type = true, .is_enterprise_user = p->is_enterprise_user, .has_is_enterprise_user = true,
-	    .person = person_of(p), .has_person = true, .has_subjects = true, .subjects = {.has_person = true}};
-	struct slice kind = SLICE("tencent.meeting"), identity = told->meeting_id;
+	    .person = tencent_person_of(p), .has_person = true, .has_subjects = true, .subjects = {.has_person = true}};
+	struct slice kind = SLICE("tencent.meeting"), identity = told->meeting_id, erased;
 	struct fact f;
 	const char *once;
 	int rc;
@@ -53,7 +55,15 @@ static int listed(struct effect_call *call, const struct tencent_told *told, con
 	/* Somebody without any id is sealed under the meeting's key, as deliveries do. */
 	(void)tencent_person_identity(&e.person, told->meeting_id, call->arena, &kind, &identity);
 	fact_begin(&f, t->app, TENCENT_OUT_SOURCE, call->cause, call->arena);
-	rc = fact_subject(&f, "person", kind, identity, &e.subjects.person);
+	rc = erase_find(t->app, kind, identity, p->join_ms, call->arena, &erased);
+	if (rc == 0 && erased.len > 0) {
+		/* That somebody was there stays true; who it was does not come back. */
+		e.has_person = false;
+		e.phone_hash = (struct slice){0};
+		e.subjects.person = (struct event_subject){.id = erased};
+	} else if (rc == 0) {
+		rc = fact_subject(&f, "person", kind, identity, &e.subjects.person);
+	}
 	once = arena_printf(call->arena, "%.*s/%.*s/%.*s=%.*s/%lld/%lld/%lld", SLICE_ARG(told->meeting_id),
 	    SLICE_ARG(told->sub_meeting_id), SLICE_ARG(kind), SLICE_ARG(identity), (long long)p->instanceid,
 	    (long long)p->join_ms, (long long)p->left_ms);
@@ -90,7 +100,7 @@ static int append_portion(struct effect_call *call, const struct tencent_told *t
 	return rc;
 }
 
-static bool same_person(const struct tencent_participant *a, const struct tencent_participant *b)
+bool tencent_same_person(const struct tencent_participant *a, const struct tencent_participant *b)
 {
 	if (a->uuid.len > 0 || b->uuid.len > 0)
 		return slice_eq(a->uuid, b->uuid);
@@ -108,7 +118,7 @@ static size_t count_people(const struct tencent_participant_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		size_t k = 0;
 
-		while (k < i && !same_person(&list->items[k], &list->items[i]))
+		while (k < i && !tencent_same_person(&list->items[k], &list->items[i]))
 			k++;
 		n += k == i;
 	}
@@ -162,58 +172,4 @@ void tencent_fetch_participants(struct effect_call *calls, size_t n)
 	if (rc == 0)
 		rc = fetched(call, &told, &list);
 	tencent_store_outcome(call, rc, 1);
-}
-
-/* ---- speakers ------------------------------------------------------------------------------ */
-
-bool tencent_people_of_meeting(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
-    const struct tencent_told *told, struct tencent_people *ret)
-{
-	struct tencent_participant_list list;
-	int64_t status = call->status;
-
-	*ret = (struct tencent_people){0};
-	if (tencent_get_participants(call, rest, op, told->meeting_id, told->sub_meeting_id, &list))
-		*ret = (struct tencent_people){list.items, list.n};
-	else if ((call->outcome == EFFECT_RETRY || call->outcome == EFFECT_STOP) && call->attempt < PEOPLE_TRIES)
-		return false;
-	call->host_failed = false;
-	call->retry_after_ms = 0;
-	call->status = status;
-	return true;
-}
-
-static bool same_id(struct slice a, struct slice b)
-{
-	return a.len > 0 && slice_eq(a, b);
-}
-
-static const struct tencent_participant *find(const struct tencent_people *people, const struct tencent_paragraph *p)
-{
-	const struct tencent_participant *named = NULL;
-
-	for (size_t i = 0; i < people->n; i++) {
-		const struct tencent_participant *one = &people->items[i];
-
-		if (same_id(one->userid, p->userid) || same_id(one->open_id, p->open_id) || same_id(one->ms_open_id, p->ms_open_id))
-			return one;
-	}
-	for (size_t i = 0; i < people->n; i++) {
-		if (!same_id(people->items[i].user_name, p->user_name))
-			continue;
-		if (named != NULL && !same_person(named, &people->items[i]))
-			return NULL; /* two of one name */
-		named = &people->items[i];
-	}
-	return named;
-}
-
-void tencent_speaker(const struct tencent_people *people, const struct tencent_paragraph *p, struct event_person *ret)
-{
-	const struct tencent_participant *found = find(people, p);
-
-	*ret = found != NULL ? person_of(found)
-	                     : (struct event_person){.userid = p->userid, .open_id = p->open_id, .ms_open_id = p->ms_open_id};
-	if (p->user_name.len > 0)
-		ret->user_name = p->user_name; /* as they are called in this recording */
 }

@@ -5,6 +5,7 @@
  */
 #include "tencent_out.h"
 
+#include "app/erase.h"
 #include "app/summary.h"
 #include "app/transcript.h"
 #include "base/err.h"
@@ -14,26 +15,77 @@
 
 /* ---- the transcript ---------------------------------------------------------------------- */
 
-/* Speakers found so far, and by which of them a paragraph is. */
-static int speaker_index(struct transcript *t, const struct tencent_people *people, const struct tencent_paragraph *p,
-    struct slice meeting_id, struct arena *a)
-{
-	struct transcript_speaker s = {0};
-	struct event_person person;
+struct reading {
+	struct effect_call *call;
+	const struct tencent_operator *op;
+	const struct tencent_people *people;
+	struct slice meeting_id;
+	int64_t at_ms;  /* when it was said */
+	struct transcript t;
+	struct said_by { /* as the vendor tells them, and which of our speakers that is */
+		const struct tencent_paragraph *p;
+		int speaker;
+	} *told;
+	size_t n_told;
+};
 
-	tencent_speaker(people, p, &person);
-	if (!tencent_person_identity(&person, meeting_id, a, &s.kind, &s.identity) && person.user_name.len == 0)
-		return -1;
-	s.name = person.user_name;
+/* By whom else they are told, that is the same speaker. */
+static int known_speaker(const struct transcript *t, const struct transcript_speaker *s)
+{
 	for (size_t i = 0; i < t->n_speakers; i++) {
 		const struct transcript_speaker *known = &t->speakers[i];
 
-		if (s.identity.len > 0 ? slice_eq(known->kind, s.kind) && slice_eq(known->identity, s.identity)
-		                       : known->identity.len == 0 && slice_eq(known->name, s.name))
+		if (s->identity.len > 0 ? slice_eq(known->kind, s->kind) && slice_eq(known->identity, s->identity)
+		                        : known->identity.len == 0 && slice_eq(known->name, s->name))
 			return (int)i;
 	}
-	t->speakers[t->n_speakers] = s;
-	return (int)t->n_speakers++;
+	return (int)t->n_speakers;
+}
+
+/* *ret_index: -1 when nobody can tell. False: the outcome is set. */
+static bool find_speaker(struct reading *r, const struct tencent_paragraph *p, int *ret_index)
+{
+	const struct tencent_out *out = r->call->state;
+	struct transcript_speaker s = {0};
+	struct event_person person;
+	int rc = 0;
+
+	*ret_index = -1;
+	if (!tencent_who_speaks(r->call, r->op, r->people, p, &person))
+		return false;
+	if (tencent_person_identity(&person, r->meeting_id, r->call->arena, &s.kind, &s.identity))
+		rc = erase_find(out->app, s.kind, s.identity, r->at_ms, r->call->arena, &s.person);
+	else if (person.user_name.len == 0)
+		return true;
+	if (rc != 0) {
+		tencent_store_outcome(r->call, rc, 0);
+		return false;
+	}
+	s.erased = s.person.len > 0;
+	s.name = person.user_name;
+	*ret_index = known_speaker(&r->t, &s);
+	if (*ret_index == (int)r->t.n_speakers)
+		r->t.speakers[r->t.n_speakers++] = s;
+	return true;
+}
+
+static bool told_alike(const struct tencent_paragraph *a, const struct tencent_paragraph *b)
+{
+	return slice_eq(a->userid, b->userid) && slice_eq(a->open_id, b->open_id) && slice_eq(a->ms_open_id, b->ms_open_id) &&
+	    slice_eq(a->user_name, b->user_name);
+}
+
+static bool speaker_index(struct reading *r, const struct tencent_paragraph *p, int *ret_index)
+{
+	for (size_t i = 0; i < r->n_told; i++)
+		if (told_alike(r->told[i].p, p)) {
+			*ret_index = r->told[i].speaker;
+			return true;
+		}
+	if (!find_speaker(r, p, ret_index))
+		return false;
+	r->told[r->n_told++] = (struct said_by){p, *ret_index};
+	return true;
 }
 
 static int words_of(const struct tencent_sentence *from, struct arena *a, struct transcript_sentence *to)
@@ -70,24 +122,36 @@ static int paragraph_of(const struct tencent_paragraph *from, struct arena *a, s
 	return rc;
 }
 
-static int transcript_of(const struct tencent_transcript *from, const struct tencent_people *people,
-    struct slice meeting_id, struct arena *a, struct transcript *ret)
+/* False: the outcome is set. */
+static bool read_transcript(struct reading *r, const struct tencent_transcript *from)
 {
-	struct transcript t = {.speakers_known = from->speakers_known};
+	struct arena *a = r->call->arena;
 	int rc = 0;
 
-	t.speakers = arena_calloc(a, from->n + 1, sizeof(*t.speakers));
-	t.paragraphs = arena_calloc(a, from->n + 1, sizeof(*t.paragraphs));
-	if (t.speakers == NULL || t.paragraphs == NULL)
-		return ERR_NOMEM;
+	r->t = (struct transcript){.speakers_known = from->speakers_known};
+	r->t.speakers = arena_calloc(a, from->n + 1, sizeof(*r->t.speakers));
+	r->t.paragraphs = arena_calloc(a, from->n + 1, sizeof(*r->t.paragraphs));
+	r->told = arena_calloc(a, from->n + 1, sizeof(*r->told));
+	if (r->t.speakers == NULL || r->t.paragraphs == NULL || r->told == NULL)
+		rc = ERR_NOMEM;
 	for (size_t i = 0; rc == 0 && i < from->n; i++) {
-		struct transcript_paragraph *p = &t.paragraphs[t.n++];
+		struct transcript_paragraph *p = &r->t.paragraphs[r->t.n++];
 
 		rc = paragraph_of(&from->paragraphs[i], a, p);
-		p->speaker = speaker_index(&t, people, &from->paragraphs[i], meeting_id, a);
+		if (rc == 0 && !speaker_index(r, &from->paragraphs[i], &p->speaker))
+			return false;
 	}
-	*ret = t;
-	return rc;
+	if (rc != 0)
+		tencent_store_outcome(r->call, rc, 0);
+	return rc == 0;
+}
+
+static int64_t said_at_ms(const struct effect_call *call, const struct tencent_told *told,
+    const struct event_recording_file *file)
+{
+	if (file != NULL && file->has_start_at_ms)
+		return file->start_at_ms;
+	return told->starts_ms > 0 ? told->starts_ms : call->cause_us / 1000;
 }
 
 void tencent_fetch_transcript(struct effect_call *calls, size_t n)
@@ -102,7 +166,8 @@ void tencent_fetch_transcript(struct effect_call *calls, size_t n)
 	struct tencent_transcript fetched;
 	struct tencent_people people;
 	struct tencent_operator op;
-	struct transcript said;
+	struct reading r = {.call = call, .op = &op, .people = &people, .meeting_id = told.meeting_id,
+	    .at_ms = said_at_ms(call, &told, file_told)};
 	int rc;
 
 	(void)n;
@@ -116,14 +181,12 @@ void tencent_fetch_transcript(struct effect_call *calls, size_t n)
 		tencent_give_up_waiting(call);
 		return;
 	}
-	if (!tencent_people_of_meeting(call, &t->rest, &op, &told, &people))
+	if (!tencent_people_of_meeting(call, &t->rest, &op, &told, &people) || !read_transcript(&r, &fetched))
 		return;
 	of.sub_meeting_id = told.sub_meeting_id;
-	rc = transcript_of(&fetched, &people, told.meeting_id, call->arena, &said);
-	if (rc == 0 && file_told != NULL)
-		said.language = file_told->lang;
-	if (rc == 0)
-		rc = transcript_draft(t->app, &of, &said, call->arena, &call->results[0]);
+	if (file_told != NULL)
+		r.t.language = file_told->lang;
+	rc = transcript_draft(t->app, &of, &r.t, call->arena, &call->results[0]);
 	tencent_store_outcome(call, rc, 1);
 	if (rc == 0 && !fetched.speakers_known && call->attempt < 4) {
 		/* What is there is kept; that voices are told apart is waited for. */

@@ -14,6 +14,8 @@ create table identities (
 	last_seen_at integer not null
 ) strict;
 create index identities_seen on identities (last_seen_at, id);
+create index identities_userid on identities (substr(user_id_latest, 17)) where user_id_latest <> '';
+create index identities_name on identities (substr(name_latest, 17)) where name_latest <> '';
 
 create table links (
 	identity text primary key,
@@ -83,6 +85,16 @@ select id, platform, user_id_latest as "ptUserId:latest", union_id_latest as "pt
 	name_latest as "displayName:latest", user as "localUserId", linked_at as "linkedAt:time",
 	first_seen_at as "createdAt:time", last_seen_at as "lastSeenAt:time"
 from identity_rows where id = :id;
+
+-- query identity_by_userid
+select nullif(substr(union_id_latest, 17), '') as "uuid", substr(user_id_latest, 17) as "userid" from identities
+where substr(user_id_latest, 17) = :userid and user_id_latest <> '' and platform = :platform
+order by union_id_latest = '', last_seen_at desc limit 1;
+
+-- query identity_by_name
+/* Nobody when two have it. */
+select max(nullif(substr(union_id_latest, 17), '')) as "uuid", max(nullif(substr(user_id_latest, 17), '')) as "userid"
+from identities where substr(name_latest, 17) = :name and name_latest <> '' and platform = :platform having count(*) = 1;
 
 -- query platform_identities_of_user
 select identity as "id" from links where user = :user order by identity;

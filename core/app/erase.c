@@ -261,3 +261,47 @@ int erase_finish_pending(struct app *app, size_t *ret_n)
 	free(pending.items);
 	return rc;
 }
+
+/* ---- who was erased ------------------------------------------------------------------------------- */
+
+static int asked_for_at(struct app *app, const struct id *subject, int64_t *ret_ms)
+{
+	uint8_t once[ONCE_KEY_LEN];
+	struct log_read read = {0};
+	struct log_record record;
+	uint64_t position;
+	int rc;
+
+	erase_once_requested(once, subject);
+	rc = eventlog_find_once(app->log, once, &position);
+	if (rc != 0)
+		return rc;
+	rc = log_read_start(&read, app->log);
+	if (rc == 0)
+		rc = eventlog_read_one(&read, position, &record);
+	if (rc == 0)
+		*ret_ms = record.time_us / 1000;
+	log_read_stop(&read);
+	return rc;
+}
+
+int erase_find(struct app *app, struct slice kind, struct slice identity, int64_t at_ms, struct arena *a, struct slice *ret_id)
+{
+	struct subject subject;
+	int64_t asked_ms = INT64_MAX;
+	char *text = arena_alloc(a, ID_TEXT_LEN + 1);
+	int rc = text == NULL ? ERR_NOMEM : sealer_find_subject(app->sealer, kind, identity, &subject);
+
+	*ret_id = SLICE("");
+	if (rc == ERR_NOT_FOUND || (rc == 0 && !keyring_is_erased(app->keyring, &subject.id)))
+		return 0;
+	if (rc == 0)
+		rc = asked_for_at(app, &subject.id, &asked_ms);
+	if (rc == ERR_NOT_FOUND) /* erased, and nobody can say when */
+		rc = 0;
+	if (rc == 0 && asked_ms >= at_ms) {
+		id_format(text, &subject.id);
+		*ret_id = slice_of(text, ID_TEXT_LEN);
+	}
+	return rc;
+}

@@ -39,6 +39,12 @@ int erase_is_pending(struct app *app, bool *ret);
 /* All that follows a request, for every one that is in the log and not completed; *ret_n of them. Not for loops, one at a time. */
 int erase_finish_pending(struct app *app, size_t *ret_n);
 
+/*
+ * Whether this identity was erased after `at_ms`: then what was then is not told of it any more, wherever it comes from. *ret_id: the
+ * subject it was, as text in the arena; empty: it was not. Of somebody who returned only the new one is known. Any thread.
+ */
+int erase_find(struct app *app, struct slice kind, struct slice identity, int64_t at_ms, struct arena *a, struct slice *ret_id);
+
 /* ---- erase_work.c: the thread ------------------------------------------------ */
 
 struct erasures;

@@ -118,11 +118,12 @@ static int read_speakers(struct app *app, const struct event *stored, struct are
 		return ERR_NOMEM;
 	for (size_t i = 0; rc == 0 && i < e->speakers.n; i++) {
 		struct transcript_speaker *s = &t->speakers[t->n_speakers++];
+		struct id person;
 
 		s->person = e->speakers.items[i].person;
 		if (e->speakers.items[i].sealed_name.len > 0)
 			rc = fact_unseal(app, stored, NAME_FIELD, e->speakers.items[i].sealed_name, a, &s->name);
-		s->erased = rc == ERR_ERASED;
+		s->erased = rc == ERR_ERASED || (id_parse(s->person, &person) == 0 && keyring_is_erased(app->keyring, &person));
 		if (rc != ERR_NOMEM)
 			rc = 0; /* a name that does not open is a name less */
 	}
@@ -292,6 +293,10 @@ static int seal_speaker(struct fact *f, const struct transcript_speaker *s, cons
 	struct event_subject person = *meeting;
 	int rc = 0;
 
+	if (s->erased) {
+		ret->person = s->person;
+		return 0;
+	}
 	if (s->identity.len > 0)
 		rc = fact_subject(f, NULL, s->kind, s->identity, &person);
 	if (rc == 0 && s->identity.len > 0)

@@ -39,7 +39,7 @@ struct transcript_speaker {
 	struct slice person; /* subject id as text; empty: nobody we could tell */
 	struct slice name;   /* empty: not told, or erased */
 	bool erased;
-	/* Making one: by what they are known, when they are. transcript_draft() fills in person. */
+	/* Making one: by what they are known, when they are; that finds person, unless they are erased: then it says which they were. */
 	struct slice kind, identity;
 };
 struct transcript {

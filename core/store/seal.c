@@ -146,14 +146,25 @@ static int assign(struct sealer *s, struct subject *subject)
 	return rc;
 }
 
+static void make_ref(const struct sealer *s, struct slice kind, struct slice identity, uint8_t ret[SEAL_REF_LEN])
+{
+	hmac_sha256(ret, slice_of(s->secret, sizeof(s->secret)),
+	    (struct slice[]){SLICE("subject/v1\0"), kind, SLICE("\0"), identity}, 4);
+}
+
+int sealer_find_subject(struct sealer *s, struct slice kind, struct slice identity, struct subject *ret)
+{
+	make_ref(s, kind, identity, ret->ref);
+	return s->lookup == NULL ? ERR_NOT_FOUND : s->lookup(s->lookup_arg, ret->ref, &ret->id);
+}
+
 int sealer_subject(struct sealer *s, struct slice kind, struct slice identity, struct subject *ret)
 {
 	struct subject subject;
 	int rc = 0;
 
 	assert(s->recent != NULL);
-	hmac_sha256(subject.ref, slice_of(s->secret, sizeof(s->secret)),
-	    (struct slice[]){SLICE("subject/v1\0"), kind, SLICE("\0"), identity}, 4);
+	make_ref(s, kind, identity, subject.ref);
 	if (!recent_find(s, subject.ref, &subject.id) || keyring_is_erased(s->keyring, &subject.id)) {
 		pthread_mutex_lock(&s->assign);
 		/* Somebody else may have been quicker. */

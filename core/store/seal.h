@@ -58,6 +58,9 @@ void sealer_destroy(struct sealer *s);
  */
 int sealer_subject(struct sealer *s, struct slice kind, struct slice identity, struct subject *ret);
 
+/* The one it had last, be it erased; nobody gets a key by being looked for. ERR_NOT_FOUND: the log names no such subject. */
+int sealer_find_subject(struct sealer *s, struct slice kind, struct slice identity, struct subject *ret);
+
 /* A key of its own for one raw body. */
 int sealer_delivery(struct sealer *s, struct id *ret_id);
 

@@ -1,4 +1,4 @@
-/* tencent_people.c: who speaks, by the list of participants; tencent_out.c: what asks, and what its key says. */
+/* tencent_speakers.c: who speaks, by the list of participants; tencent_out.c: what asks, and what its key says. */
 #include "adapters/tencent_out.h"
 #include "lib/run.h"
 
@@ -15,7 +15,7 @@ static struct event_person speaker(struct tencent_paragraph p)
 {
 	struct event_person person;
 
-	tencent_speaker(&people, &p, &person);
+	tencent_speaker(&people, &p, SLICE(""), &person);
 	return person;
 }
 
@@ -47,6 +47,19 @@ START_TEST(nobody_is_made_up)
 	ck_assert_uint_eq(p.uuid.len, 0);
 	p = speaker((struct tencent_paragraph){0});
 	ck_assert_uint_eq(p.userid.len + p.uuid.len + p.user_name.len + p.ms_open_id.len, 0);
+}
+END_TEST
+
+START_TEST(a_uuid_comes_between_ids_and_names)
+{
+	struct tencent_paragraph p = {.userid = SLICE("u9"), .user_name = SLICE("张伟")};
+	struct event_person person;
+
+	tencent_speaker(&people, &p, SLICE("uuid-9"), &person);
+	ck_assert_slice_eq(person.uuid, SLICE("uuid-9"));
+	p.userid = SLICE("u1");
+	tencent_speaker(&people, &p, SLICE("uuid-9"), &person);
+	ck_assert_slice_eq(person.uuid, SLICE("uuid-1"));
 }
 END_TEST
 
@@ -90,6 +103,7 @@ int main(void)
 	tcase_add_test(t, an_id_tells_who_it_is);
 	tcase_add_test(t, a_name_does_when_only_one_has_it);
 	tcase_add_test(t, nobody_is_made_up);
+	tcase_add_test(t, a_uuid_comes_between_ids_and_names);
 	tcase_add_test(t, a_key_names_its_file);
 	tcase_add_test(t, a_recording_is_of_the_nearest_occurrence);
 	suite_add_tcase(s, t);

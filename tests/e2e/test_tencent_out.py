@@ -64,6 +64,12 @@ class OutCase(People, unittest.TestCase):
         """The data of events of a kind, of one meeting or all."""
         return [e["data"] for e in self.events(kind) if meeting is None or e["data"]["meeting_id"] == meeting["meeting_id"]]
 
+    def fetched(self, kind, meeting):
+        return eventually(lambda: self.kept(kind, meeting))
+
+    def listed(self, meeting):
+        return [e["data"] for e in self.data("/api/v1/events?limit=100&type=participant.listed&stream=meeting/TENCENT/" + meeting["meeting_id"])]
+
     def events(self, kind):
         return self.data("/api/v1/events?limit=100&type=" + kind)
 
@@ -91,7 +97,9 @@ class Flow(OutCase):
         self.check_early(mixed)
         self.check_crowd(crowd)
         self.check_link(user, usual)
+        self.check_unlisted(usual)
         self.check_erased(user, usual)
+        self.check_never_again()
         self.assertEqual(self.sim.refused("tencent"), [])
         lulab("log", "verify", "--data", self.server.data)
 
@@ -174,6 +182,45 @@ class Flow(OutCase):
         self.assertEqual((speaker["name"], speaker["erased"]), (None, True))
         listed = [e for e in self.kept("participant.listed", meeting) if e.get("person", {}).get("user_name") == "李娜"]
         self.assertEqual(listed, [])
+
+    def check_unlisted(self, usual):
+        """Who speaks and is not in the list: somebody known by their userid, or whom the vendor knows by it."""
+        meeting = self.meeting(events=["recording.completed"], unlisted=["li.na", "zhao.lei"], people=[
+            {"userid": "zhang.wei", "user_name": "张伟"}, {"userid": "li.na", "user_name": "李娜"},
+            {"userid": "zhao.lei", "user_name": "赵磊"}])
+        before, now = (self.fetched("transcript.stored", m)[0]["speakers"] for m in (usual, meeting))
+        self.assertEqual(len(now), 3)
+        self.assertLessEqual({s["person"] for s in now[:2]}, {s["person"] for s in before})
+        self.assertEqual(self.sim.calls("tencent")["user"], {"200": 1})
+        # The list of another meeting means the same person.
+        listed = self.meeting(events=["recording.completed"], people=[
+            {"userid": "zhang.wei", "user_name": "张伟"}, {"userid": "zhao.lei", "user_name": "赵磊"}])
+        self.fetched("participants.fetched", listed)
+        self.assertIn(now[2]["person"], {d["subjects"]["person"]["id"] for d in self.listed(listed)})
+
+    def check_never_again(self):
+        """Nor does a later fetch bring them back: only what they do from then on is told of them, as of somebody new."""
+        self.assertEqual(self.named("李娜"), [])
+        late = self.meeting(events=["recording.completed"], ago_s=600)
+        self.fetched("participants.fetched", late)
+        self.fetched("transcript.stored", late)
+        listed = self.listed(late)
+        self.assertEqual(sorted(d.get("person", {}).get("user_name", "") for d in listed), ["", "张伟", "王芳"])
+        nobody = [d for d in listed if "person" not in d][0]
+        self.assertNotIn("phone_hash", nobody)
+        text = self.data("/api/v1/recordings/%s/transcript?format=text" % self.recording(late)["id"])["text"]
+        self.assertIn("已删除用户(00:00:", text)
+        self.assertNotIn("李娜(", text)
+        stays = self.data("/api/v1/meetings/%s/participants" % self.recording(late)["meetingId"])
+        self.assertEqual({s["displayName"] for s in stays if s["ptUserId"] == nobody["subjects"]["person"]["id"]}, {None})
+        self.assertEqual(self.named("李娜"), [])
+        after = self.meeting(events=["recording.completed"], minutes=1, ago_s=-65)
+        self.fetched("participants.fetched", after)
+        self.assertIn("李娜", {d["person"]["user_name"] for d in self.listed(after)})
+        self.assertEqual(len(eventually(lambda: self.named("李娜"))), 1)
+
+    def named(self, name):
+        return [i for i in self.data("/api/v1/platform-identities?limit=100") if i["displayName"] == name]
 
     def test_every_occurrence_has_its_own(self):
         """Notices of texts name no occurrence, and come before their recording; the vendor's list has those of yesterday too."""

@@ -7,7 +7,7 @@ then each parameter. What the samples of examples/webhooks tell of is there from
         meeting_id, sub_meeting_id, subject, minutes, people [{userid, user_name, email, phone, visits, instance_id}],
         ago_s (how long it is over), recordings, size (bytes of a video; without: a real, short clip), paragraphs,
         not_ready (how often each thing made after the meeting is asked for in vain), speakers_pending, events (only these),
-        pace (s between two), repeats_s,
+        pace (s between two), repeats_s, unlisted (userids whom the list of participants leaves out),
         pause (an event: it and what follows wait)
     POST /tencent/go_on     {"meeting_id"}                 what waits since the pause
     POST /tencent/send      {"webhook", "event": {...}}    one event, signed and encrypted

@@ -70,7 +70,7 @@ class Webhooks:
 
     def cmd_meeting(self, webhook=None, meeting_id=None, sub_meeting_id="", subject="季度预算评审会", minutes=30, people=None,
                     recordings=1, size=None, paragraphs=len(world.SAID), not_ready=0, speakers_pending=0, events=None, pace=0,
-                    ago_s=0, repeats_s=(60, 180, 360), pause=None):
+                    ago_s=0, repeats_s=(60, 180, 360), pause=None, unlisted=()):
         with self.lock:
             some = [world.Person(i, **p) for i, p in enumerate(people or world.PEOPLE)]
             if not some or not some[0].userid:
@@ -78,6 +78,7 @@ class Webhooks:
             self.people.update({p.userid: p for p in some if p.userid})
             meeting = world.Meeting(meeting_id or self.number_like(19), self.number_like(9), subject, some,
                                     int(self.clock()) - minutes * 60 - ago_s, minutes, sub_meeting_id)
+            meeting.unlisted = set(unlisted)
             self.keep(meeting)
             record_id = self.number_like(19)
             for _ in range(recordings):

@@ -114,6 +114,7 @@ class Meeting:
         self.start_s, self.end_s = start_s, start_s + minutes * 60
         self.status = "MEETING_STATE_INIT"
         self.recordings = []
+        self.unlisted = set()  # userids that the list of participants leaves out
 
     @property
     def creator(self):
@@ -163,6 +164,8 @@ class Meeting:
     def participants(self, secret_id):
         rows = []
         for person, first, last in self.joins():
+            if person.userid in self.unlisted:
+                continue
             phone = hashlib.sha256(("%s/%s" % (person.phone, secret_id)).encode()).hexdigest() if person.phone else ""
             rows.append({"uuid": person.uuid, "open_id": "", "ms_open_id": person.ms_open_id(self),
                          "user_name": b64(person.user_name), "phone": phone, "join_time": str(first), "left_time": str(last),
