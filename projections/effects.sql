@@ -47,7 +47,7 @@ create table effects (
 ) strict;
 create index effects_turns on effects (turn);
 create index effects_keys on effects (lane, key, turn) where is_open = 1;
-create index effects_ready on effects (lane, priority, ready_at) where is_head = 1 and state <> 'TRYING';
+create index effects_ready on effects (lane, priority, ready_at, state, asked_at) where is_head = 1 and state <> 'TRYING';
 create index effects_states on effects (state, lane, closed, updated_at);
 create index effects_updated on effects (updated_at, id);
 create index effects_mails on effects (cause_stream) where effect = 'mail.message';
@@ -429,10 +429,12 @@ update breakers set state = 'PROBING', since = :time where lane = :lane and host
 delete from breakers where lane = :lane and host = :host;
 
 -- query effects_ready
+/* What is ready from the moment it is asked for waits for no clock: the log's own time is ahead of one that was put back. */
 select id, effect, key, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
 	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int",
 	tries > 0 and coalesce(class, '') <> 'not_ready' as "repetition:int"
-from effects where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at <= :now
+from effects where is_head = 1 and state <> 'TRYING' and lane = :lane
+	and (ready_at <= :now or (state = 'WANTED' and ready_at <= asked_at))
 	and effect in (select s.effect from effect_switches as s where s.enabled = 1)
 order by priority, ready_at, turn limit 256;
 

@@ -74,12 +74,13 @@ static unsigned batch_of(const struct lane *lane, int64_t wall_ms, int64_t *ret_
 {
 	unsigned max = lane->decl->batch_max < 1 ? 1 : lane->decl->batch_max > BATCH_MAX ? BATCH_MAX : lane->decl->batch_max;
 	const struct effect_row *first = &lane->ready[lane->next];
+	int64_t waited_ms;
 	unsigned n = 1;
 
 	while (n < max && lane->next + n < lane->n_ready && go_together(first[n].entry, first->entry))
 		n++;
-	if (max > 1 && n < max && lane->next + n == lane->n_ready &&
-	    wall_ms - first->ready_at_ms < batch_wait_ms(lane)) {
+	waited_ms = wall_ms - first->ready_at_ms; /* below 0: the clock was put back, and says nothing */
+	if (max > 1 && n < max && lane->next + n == lane->n_ready && waited_ms >= 0 && waited_ms < batch_wait_ms(lane)) {
 		*ret_again_ms = first->ready_at_ms + batch_wait_ms(lane);
 		return 0;
 	}

@@ -358,6 +358,19 @@ START_TEST(a_batch_that_does_not_fill_goes_when_it_has_waited)
 }
 END_TEST
 
+START_TEST(what_is_ready_at_once_waits_for_no_clock)
+{
+	lane.batch_max = (unsigned)_i;
+	lane.batch_wait_ms = 20;
+	start_engine();
+	/* The log's time is what it was before the clock was put back by an hour. */
+	clock_manual_set_wall(&f.clock, clock_wall_us(&clock_system) + INT64_C(3600000000));
+	want("AA");
+	until_told("effect.done", 1);
+	ck_assert_uint_eq(peer.n, 1);
+}
+END_TEST
+
 START_TEST(a_batch_that_opens_the_breaker_may_end_well)
 {
 	char key[8];
@@ -516,6 +529,7 @@ int main(void)
 	tcase_add_test(t, a_batch_gathers_up_to_its_size);
 	tcase_add_test(t, a_batch_that_opens_the_breaker_may_end_well);
 	tcase_add_test(t, a_batch_that_does_not_fill_goes_when_it_has_waited);
+	tcase_add_loop_test(t, what_is_ready_at_once_waits_for_no_clock, 0, 3);
 	tcase_add_test(t, a_neighbour_that_fails_is_left_alone_and_tried_again);
 	tcase_add_test(t, nothing_is_done_twice_after_a_restart);
 	tcase_add_test(t, what_ends_the_process_three_times_is_poison);
