@@ -5,16 +5,23 @@
 #include "tencent_wire.h"
 #include "wire_json.h"
 
-#define IV_LEN 16
+#define IV_LEN LARK_IV_LEN
+
+static void sign(struct slice encrypt_key, struct slice timestamp, struct slice nonce, struct slice raw_body,
+    char ret_hex[LARK_SIGNATURE_LEN + 1])
+{
+	struct slice parts[] = {timestamp, nonce, encrypt_key, raw_body};
+	uint8_t digest[SHA256_LEN];
+
+	sha256(digest, parts, 4);
+	hex_encode(ret_hex, digest, sizeof(digest));
+}
 
 bool lark_verify(struct slice encrypt_key, const struct lark_headers *h, struct slice raw_body)
 {
-	struct slice parts[] = {h->timestamp, h->nonce, encrypt_key, raw_body};
-	uint8_t digest[SHA256_LEN];
-	char hex[HEX_SHA256_LEN + 1];
+	char hex[LARK_SIGNATURE_LEN + 1];
 
-	sha256(digest, parts, 4);
-	hex_encode(hex, digest, sizeof(digest));
+	sign(encrypt_key, h->timestamp, h->nonce, raw_body, hex);
 	return crypto_equal(slice_str(hex), h->signature);
 }
 
@@ -48,6 +55,40 @@ int lark_decrypt(struct slice encrypt_key, struct slice base64_text, struct aren
 		rc = wire_keep(a, &plain, ret_plain);
 	buf_wipe(&plain);
 	buf_wipe(&raw);
+	return rc;
+}
+
+static int encrypt(struct slice encrypt_key, struct slice plain, const uint8_t iv[IV_LEN], struct buf *out)
+{
+	struct buf raw = BUF_INIT(plain.len + 2 * IV_LEN);
+	uint8_t key[SHA256_LEN];
+	int rc = buf_append(&raw, slice_of((const char *)iv, IV_LEN));
+
+	sha256(key, &encrypt_key, 1);
+	if (rc == 0)
+		rc = aes256_cbc_encrypt(&raw, key, iv, plain);
+	if (rc == 0)
+		rc = base64_encode(out, buf_slice(&raw));
+	crypto_wipe(key, sizeof(key));
+	buf_finish(&raw);
+	return rc;
+}
+
+int lark_make_post(struct slice encrypt_key, struct slice plain, struct slice timestamp, struct slice nonce,
+    const uint8_t iv[LARK_IV_LEN], struct buf *body, char ret_signature[LARK_SIGNATURE_LEN + 1])
+{
+	size_t start = body->len;
+	int rc;
+
+	ret_signature[0] = '\0';
+	if (encrypt_key.len == 0)
+		return buf_append(body, plain);
+	buf_append_str(body, "{\"encrypt\":\"");
+	rc = encrypt(encrypt_key, plain, iv, body); /* base64 needs no escaping */
+	if (rc == 0)
+		rc = buf_append_str(body, "\"}");
+	if (rc == 0)
+		sign(encrypt_key, timestamp, nonce, slice_of(body->ptr + start, body->len - start), ret_signature);
 	return rc;
 }
 

@@ -62,6 +62,15 @@ int lark_event_parse(struct slice plain, struct arena *a, struct lark_received *
 /* {"challenge":"..."}, appended. */
 int lark_challenge_answer(struct buf *out, struct slice challenge);
 
+/*
+ * The other way, for the tools: the body of a webhook as the vendor sends it, appended, and its signature (lower-case hex), empty
+ * without an Encrypt Key. iv: random, new each time. ERR_NOMEM, or ERR_TOO_BIG of the buffer.
+ */
+#define LARK_IV_LEN 16
+#define LARK_SIGNATURE_LEN 64
+int lark_make_post(struct slice encrypt_key, struct slice plain, struct slice timestamp, struct slice nonce,
+    const uint8_t iv[LARK_IV_LEN], struct buf *body, char ret_signature[LARK_SIGNATURE_LEN + 1]);
+
 /* ---- answers of the REST interface -------------------------------------------------------- */
 
 struct lark_answer {

@@ -4,16 +4,11 @@
 #include "webhook.h"
 #include "webhook_samples.h"
 
-struct webhook_secrets webhook_secrets_of(const struct invocation *in, const struct config *config)
+struct webhook_secrets webhook_secrets_of(const struct invocation *in, const struct webhook_vendor *vendor,
+    const struct config *config)
 {
 	const char *token = option_text(in, "token"), *aes_key = option_text(in, "aes-key");
-	struct webhook_secrets s = {
-		.token = config->tencent_meeting_token,
-		.token_old = config->tencent_meeting_token_old,
-		.aes_key = config->tencent_meeting_encoding_aes_key,
-		.aes_key_old = config->tencent_meeting_encoding_aes_key_old,
-		.max_age_s = config->webhook_max_age,
-	};
+	struct webhook_secrets s = vendor->secrets_of(config);
 
 	if (token != NULL) {
 		s.token = slice_str(token);
@@ -29,11 +24,12 @@ struct webhook_secrets webhook_secrets_of(const struct invocation *in, const str
 static int run_list(struct invocation *in)
 {
 	static const struct table_column columns[] = {
-		{"SAMPLE", "sample", TABLE_TEXT}, {"EVENT", "event", TABLE_TEXT}, {0}};
+		{"VENDOR", "vendor", TABLE_TEXT}, {"SAMPLE", "sample", TABLE_TEXT}, {"EVENT", "event", TABLE_TEXT}, {0}};
 	struct table *t = NULL;
 	int rc = table_open(&t, stdout, columns, option_is_set(in, "json"));
 
 	for (const struct webhook_sample *s = webhook_samples; rc == 0 && s->name != NULL; s++) {
+		table_put_str(t, s->vendor);
 		table_put_str(t, s->name);
 		table_put_str(t, s->event);
 	}

@@ -21,6 +21,12 @@ static const struct table_column columns[] = {
 	{0},
 };
 
+/* [VENDOR] [FILE]: the name of a vendor, when the first word is one. */
+static const struct webhook_vendor *named(const struct invocation *in)
+{
+	return in->n_arguments > 0 ? webhook_vendor_find(in->arguments[0]) : NULL;
+}
+
 /* What the options say wins over what the file says. */
 static int gather(const struct invocation *in, struct buf *file, struct buf *body,
     struct webhook_request *request)
@@ -31,15 +37,19 @@ static int gather(const struct invocation *in, struct buf *file, struct buf *bod
 	} given[] = {{"timestamp", &request->timestamp}, {"nonce", &request->nonce},
 	    {"signature", &request->signature}, {"check-str", &request->check_str}};
 	const char *body_path = option_text(in, "body"), *reason = "";
+	unsigned at = named(in) != NULL ? 1 : 0;
 	int rc = 0;
 
-	if (in->n_arguments > 0) {
-		rc = file_read(file, in->arguments[0]);
+	if (in->n_arguments > at + 1)
+		return command_fail_usage(in, at == 0 ? "\"%s\" is no vendor that is known here; there are: tencent, feishu"
+		                                      : "give one request after \"%s\"", in->arguments[0]);
+	if (in->n_arguments > at) {
+		rc = file_read(file, in->arguments[at]);
 		if (rc != 0)
-			return command_fail_err(in, rc, "cannot read %s", in->arguments[0]);
+			return command_fail_err(in, rc, "cannot read %s", in->arguments[at]);
 		rc = webhook_request_parse(buf_slice(file), request, &reason);
 		if (rc != 0)
-			return command_fail(in, STATUS_FAILED, "%s: %s", in->arguments[0], reason);
+			return command_fail(in, STATUS_FAILED, "%s: %s", in->arguments[at], reason);
 	}
 	if (body_path != NULL) {
 		rc = file_read(body, body_path);
@@ -50,7 +60,7 @@ static int gather(const struct invocation *in, struct buf *file, struct buf *bod
 	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
 		if (option_text(in, given[i].option) != NULL)
 			*given[i].value = slice_str(option_text(in, given[i].option));
-	if (in->n_arguments == 0 && body_path == NULL && request->check_str.ptr == NULL)
+	if (in->n_arguments == at && body_path == NULL && request->check_str.ptr == NULL)
 		return command_fail_usage(in, "give a saved request, or --body (or --check-str) with its headers");
 	return STATUS_OK;
 }
@@ -87,16 +97,19 @@ static int run_explain(struct invocation *in)
 	struct webhook_secrets secrets;
 	struct config_loaded config;
 	struct explanation explanation;
+	const struct webhook_vendor *vendor = named(in);
 	int status, rc;
 
 	status = settings_load(in, NULL, &config);
 	if (status == STATUS_OK)
 		status = gather(in, &file, &body, &request);
 	if (status == STATUS_OK) {
-		secrets = webhook_secrets_of(in, &config.values);
+		if (vendor == NULL)
+			vendor = request.is_feishu ? &webhook_feishu : &webhook_tencent;
+		secrets = webhook_secrets_of(in, vendor, &config.values);
 		rc = crypto_init();
 		if (rc == 0)
-			rc = webhook_explain(&request, &secrets, clock_wall_ms(&clock_system), &arena, &explanation);
+			rc = vendor->explain(&request, &secrets, clock_wall_ms(&clock_system), &arena, &explanation);
 		status = rc == 0 ? print(in, &explanation) : (int)command_fail_err(in, rc, "cannot go through it");
 	}
 	config_finish(&config);
@@ -123,6 +136,7 @@ static const struct example examples[] = {
 	{"lulab webhook explain request.txt", "headers, an empty line and the body, as a proxy saved them"},
 	{"lulab webhook explain --body body.json --timestamp 1767051029171 --nonce 123 --signature ab12...",
 	 "a body and headers copied from a log"},
+	{"lulab webhook explain feishu --body body.json --timestamp 1767051029 --nonce 123 --signature ab12...", "the same of Feishu"},
 	{"lulab webhook send tencent --event meeting.end --print | lulab webhook explain /dev/stdin",
 	 "see what a good request looks like"},
 	{0},
@@ -130,12 +144,13 @@ static const struct example examples[] = {
 
 const struct command cmd_webhook_explain = {
 	.name = "explain",
-	.summary = "Tell at which step a request of Tencent Meeting failed, and why",
+	.summary = "Tell at which step a webhook failed, and why",
 	.description = "Takes the steps of the server and, where one fails, tries the usual causes: a token or "
 	               "key of another application, a body re-encoded on the way, a clock. Exit status 0 when "
-	               "the server would take the request, 4 when not.",
-	.arguments = "[REQUEST-FILE]",
-	.arguments_max = 1,
+	               "the server would take the request, 4 when not. Whose request it is shows in its headers; "
+	               "without any, say feishu.",
+	.arguments = "[tencent|feishu] [REQUEST-FILE]",
+	.arguments_max = 2,
 	.options = options,
 	.examples = examples,
 	.run = run_explain,

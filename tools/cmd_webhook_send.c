@@ -14,12 +14,12 @@
 #include "progress.h"
 #include "settings.h"
 #include "table.h"
-#include "tencent_wire.h"
 #include "webhook.h"
 #include "webhook_edit.h"
 #include "webhook_samples.h"
 
-enum { BODY_LEN_MAX = 4 << 20, ANSWER_LEN_MAX = 1 << 20, ANSWER_SHOWN_MAX = 80, OUTCOMES_MAX = 32, URL_LEN_MAX = 4096 };
+enum { BODY_LEN_MAX = 4 << 20, ANSWER_LEN_MAX = 1 << 20, ANSWER_SHOWN_MAX = 80, OUTCOMES_MAX = 32, URL_LEN_MAX = 4096,
+	NAMES_LEN_MAX = 8192 };
 
 /* Requests that ended alike. */
 struct outcome {
@@ -33,7 +33,8 @@ struct outcome {
 
 struct sending {
 	struct invocation *in;
-	struct tencent_keys keys;
+	const struct webhook_vendor *vendor;
+	struct webhook_secrets secrets; /* borrowed from options and settings */
 	struct http_client *client; /* NULL with --print */
 	struct buf url;
 	struct outcome outcomes[OUTCOMES_MAX];
@@ -42,26 +43,39 @@ struct sending {
 	uint64_t n_sent;
 };
 
-static const struct webhook_sample *sample_find(const struct invocation *in, const char *name)
+static void list_samples(const struct sending *s, struct buf *out)
+{
+	for (const struct webhook_sample *w = webhook_samples; w->name != NULL; w++)
+		if (strcmp(w->vendor, s->vendor->name) == 0)
+			buf_printf(out, "%s%s", out->len > 0 ? ", " : "", w->name);
+}
+
+static const struct webhook_sample *sample_find(const struct sending *s, const char *name)
 {
 	struct nearest near = NEAREST_INIT(slice_str(name));
+	struct buf all = BUF_INIT(NAMES_LEN_MAX);
 
-	for (const struct webhook_sample *s = webhook_samples; s->name != NULL; s++) {
-		if (strcmp(s->name, name) == 0)
-			return s;
-		nearest_offer(&near, s->name);
+	for (const struct webhook_sample *w = webhook_samples; w->name != NULL; w++) {
+		if (strcmp(w->vendor, s->vendor->name) != 0)
+			continue;
+		if (strcmp(w->name, name) == 0)
+			return w;
+		nearest_offer(&near, w->name);
 	}
+	list_samples(s, &all);
 	if (near.name != NULL)
-		command_fail(in, STATUS_NOT_FOUND, "there is no sample \"%s\"; did you mean \"%s\"?", name, near.name);
+		command_fail(s->in, STATUS_NOT_FOUND, "there is no sample \"%s\" of %s; did you mean \"%s\"?", name,
+		    s->vendor->title, near.name);
 	else
-		command_fail(in, STATUS_NOT_FOUND, "there is no sample \"%s\"; lulab webhook list shows all", name);
+		command_fail(s->in, STATUS_NOT_FOUND, "there is no sample \"%s\" of %s; there are: %.*s", name, s->vendor->title,
+		    SLICE_ARG(buf_slice(&all)));
+	buf_finish(&all);
 	return NULL;
 }
 
 /* What makes one event differ from the sample. trace_id gets the one in use, at most 32 characters of it. */
 static int edit(struct sending *s, cJSON *event, char trace_id[ID_TEXT_LEN + 1])
 {
-	const cJSON *given;
 	const char *set;
 	int rc = 0;
 
@@ -69,9 +83,7 @@ static int edit(struct sending *s, cJSON *event, char trace_id[ID_TEXT_LEN + 1])
 		struct id id = id_random(&rng_system);
 
 		id_format(trace_id, &id);
-		rc = webhook_set_trace_id(event, trace_id);
-		if (rc == 0)
-			rc = webhook_set_now(event, clock_wall_ms(&clock_system));
+		rc = s->vendor->freshen(event, trace_id, clock_wall_ms(&clock_system));
 	}
 	for (unsigned i = 0; rc == 0 && (set = option_nth(s->in, "set", i)) != NULL; i++) {
 		rc = webhook_set(event, slice_str(set));
@@ -82,8 +94,9 @@ static int edit(struct sending *s, cJSON *event, char trace_id[ID_TEXT_LEN + 1])
 	}
 	if (rc != 0)
 		return command_fail_err(s->in, rc, "cannot change the event");
-	given = cJSON_GetObjectItemCaseSensitive(event, "trace_id");
-	snprintf(trace_id, ID_TEXT_LEN + 1, "%s", cJSON_IsString(given) ? given->valuestring : "");
+	if (s->vendor->complete != NULL && s->vendor->complete(event, &s->secrets) != 0)
+		return command_fail_err(s->in, ERR_NOMEM, "cannot change the event");
+	snprintf(trace_id, ID_TEXT_LEN + 1, "%s", s->vendor->id_of(event));
 	return STATUS_OK;
 }
 
@@ -111,25 +124,20 @@ static void count(struct sending *s, const char *event, const char *trace_id, co
 		o->took_us_max = result->duration_us;
 }
 
-/* One request as it travels. */
-struct signed_post {
-	char timestamp[24], nonce[16], signature[TENCENT_SIGNATURE_LEN + 1];
-	struct buf body;
-};
-
-static int post(struct sending *s, const char *event, const char *trace_id, const struct signed_post *p)
+static int post(struct sending *s, const char *event, const char *trace_id, const struct webhook_post *p)
 {
-	char timestamp[48], nonce[48], signature[80];
-	const char *const headers[] = {"Content-Type: application/json", timestamp, nonce, signature, NULL};
+	char lines[4][128];
+	const char *headers[6] = {"Content-Type: application/json"};
 	struct http_call call = {.url = s->url.ptr, .headers = headers, .body = buf_slice(&p->body),
 		.has_body = true, .flags = CLIENT_PLAIN, .answer_max = ANSWER_LEN_MAX,
 		.ca_file = option_text(s->in, "ca")};
 	struct http_result result = {0};
 	int rc, status = STATUS_OK;
 
-	snprintf(timestamp, sizeof(timestamp), "timestamp: %s", p->timestamp);
-	snprintf(nonce, sizeof(nonce), "nonce: %s", p->nonce);
-	snprintf(signature, sizeof(signature), "signature: %s", p->signature);
+	for (size_t i = 0; i < 4 && p->headers[i].name != NULL; i++) {
+		snprintf(lines[i], sizeof(lines[i]), "%s: %s", p->headers[i].name, p->headers[i].value);
+		headers[i + 1] = lines[i];
+	}
 	rc = http_client_call(s->client, &call, &result);
 	if (rc == 0)
 		count(s, event, trace_id, &result);
@@ -140,22 +148,24 @@ static int post(struct sending *s, const char *event, const char *trace_id, cons
 	return status;
 }
 
-/* Signs the text, then prints it, or posts it once or twice. */
-static int deliver(struct sending *s, const char *event, const char *trace_id, struct slice plain)
+static void print(const struct sending *s, const struct webhook_post *p)
 {
-	struct signed_post p = {.body = BUF_INIT(2 * BODY_LEN_MAX)};
-	int times = option_is_set(s->in, "duplicate") ? 2 : 1, status = STATUS_OK, rc;
+	printf("POST /%s HTTP/1.1\r\nContent-Type: application/json\r\n", s->vendor->path);
+	for (size_t i = 0; i < 4 && p->headers[i].name != NULL; i++)
+		printf("%s: %s\r\n", p->headers[i].name, p->headers[i].value);
+	printf("Content-Length: %zu\r\n\r\n%.*s\n", p->body.len, SLICE_ARG(buf_slice(&p->body)));
+}
 
-	snprintf(p.timestamp, sizeof(p.timestamp), "%lld", (long long)clock_wall_ms(&clock_system));
-	snprintf(p.nonce, sizeof(p.nonce), "%llu",
-	    (unsigned long long)(10000000 + rng_below(&rng_system, 90000000)));
-	rc = tencent_make_post(&s->keys, plain, slice_str(p.timestamp), slice_str(p.nonce), &p.body, p.signature);
-	if (rc != 0)
-		status = command_fail_err(s->in, rc, "cannot sign the webhook");
+/* Signs the text, then prints it, or posts it once or twice. */
+static int deliver(struct sending *s, const char *event, const char *trace_id, const cJSON *tree, struct slice plain)
+{
+	struct webhook_post p = {.body = BUF_INIT(2 * BODY_LEN_MAX)};
+	int times = option_is_set(s->in, "duplicate") ? 2 : 1, status = STATUS_OK;
+
+	if (s->vendor->make(&s->secrets, tree, plain, &p) != 0)
+		status = command_fail(s->in, STATUS_FAILED, "cannot sign the webhook");
 	else if (s->client == NULL)
-		printf("POST /webhooks/tencent HTTP/1.1\r\nContent-Type: application/json\r\ntimestamp: %s\r\n"
-		       "nonce: %s\r\nsignature: %s\r\nContent-Length: %zu\r\n\r\n%.*s\n",
-		    p.timestamp, p.nonce, p.signature, p.body.len, SLICE_ARG(buf_slice(&p.body)));
+		print(s, &p);
 	else
 		for (int i = 0; i < times && status == STATUS_OK; i++)
 			status = post(s, event, trace_id, &p);
@@ -178,7 +188,7 @@ static int send_one(struct sending *s, const char *event, struct slice json)
 	if (status == STATUS_OK) {
 		text = cJSON_PrintUnformatted(tree);
 		status = text == NULL ? (int)command_fail_err(s->in, ERR_NOMEM, "cannot make the event")
-		                      : deliver(s, event, trace_id, slice_str(text));
+		                      : deliver(s, event, trace_id, tree, slice_str(text));
 		cJSON_free(text);
 	}
 	cJSON_Delete(tree);
@@ -190,6 +200,7 @@ static int send_one(struct sending *s, const char *event, struct slice json)
 static int send_all(struct sending *s)
 {
 	const char *file = option_text(s->in, "file"), *event = option_text(s->in, "event");
+	bool all = event != NULL && strcmp(event, "all") == 0;
 	uint64_t times = option_number(s->in, "count");
 	const struct webhook_sample *first = webhook_samples, *end = NULL;
 	struct buf text = BUF_INIT(BODY_LEN_MAX);
@@ -199,8 +210,8 @@ static int send_all(struct sending *s)
 		rc = file_read(&text, file);
 		if (rc != 0)
 			status = command_fail_err(s->in, rc, "cannot read %s", file);
-	} else if (strcmp(event, "all") != 0) {
-		first = sample_find(s->in, event);
+	} else if (!all) {
+		first = sample_find(s, event == NULL ? s->vendor->first : event);
 		end = first == NULL ? NULL : first + 1;
 		status = first == NULL ? STATUS_NOT_FOUND : STATUS_OK;
 	}
@@ -210,7 +221,8 @@ static int send_all(struct sending *s)
 			status = send_one(s, file, buf_slice(&text));
 		for (const struct webhook_sample *w = first;
 		     file == NULL && status == STATUS_OK && w->name != NULL && w != end; w++)
-			status = send_one(s, w->event, slice_str(w->json));
+			if (!all || strcmp(w->vendor, s->vendor->name) == 0)
+				status = send_one(s, w->event, slice_str(w->json));
 		if (status == STATUS_OK && command_interrupted())
 			status = STATUS_INTERRUPTED;
 	}
@@ -264,9 +276,9 @@ static int report(struct sending *s, int status)
 }
 
 /* --to, with the webhook's path when it names only the host; else where the settings say the server listens. */
-static int target(const struct invocation *in, const struct config_loaded *config, struct buf *url)
+static int target(const struct sending *s, const struct config_loaded *config, struct buf *url)
 {
-	const char *to = option_text(in, "to"), *host;
+	const char *to = option_text(s->in, "to"), *host;
 	int rc = to == NULL ? settings_url(&config->values, url) : buf_append_str(url, to);
 
 	if (rc != 0)
@@ -275,8 +287,8 @@ static int target(const struct invocation *in, const struct config_loaded *confi
 	if (host == NULL)
 		return ERR_INVALID;
 	if (strchr(host + 3, '/') == NULL)
-		return buf_append_str(url, "/webhooks/tencent");
-	return host[3 + strcspn(host + 3, "/") + 1] == '\0' ? buf_append_str(url, "webhooks/tencent") : 0;
+		return buf_printf(url, "/%s", s->vendor->path);
+	return host[3 + strcspn(host + 3, "/") + 1] == '\0' ? buf_append_str(url, s->vendor->path) : 0;
 }
 
 static int open_client(struct sending *s, const struct config_loaded *config)
@@ -285,7 +297,7 @@ static int open_client(struct sending *s, const struct config_loaded *config)
 
 	if (option_is_set(s->in, "print"))
 		return STATUS_OK;
-	if (target(s->in, config, &s->url) != 0)
+	if (target(s, config, &s->url) != 0)
 		return command_fail_usage(s->in, "--to wants a URL like http://127.0.0.1:3000");
 	rc = http_client_create(&s->client);
 	return rc == 0 ? STATUS_OK : (int)command_fail_err(s->in, rc, "cannot send");
@@ -293,24 +305,25 @@ static int open_client(struct sending *s, const struct config_loaded *config)
 
 static int take_secrets(struct sending *s, const struct config *config)
 {
-	struct webhook_secrets secrets = webhook_secrets_of(s->in, config);
+	int rc;
 
-	if (tencent_keys_add_token(&s->keys, secrets.token) != 0)
-		return command_fail(s->in, STATUS_UNAUTHORISED,
-		    "no token to sign with: set TENCENT_MEETING_TOKEN (tools/run makes an .env with one) or give --token");
-	if (secrets.aes_key.len > 0 && tencent_keys_add_aes(&s->keys, secrets.aes_key) != 0)
-		return command_fail_usage(s->in, "the AES key must be 43 letters and digits");
+	s->secrets = webhook_secrets_of(s->in, s->vendor, config);
+	rc = s->vendor->secrets_fit(&s->secrets);
+	if (rc == ERR_NOT_FOUND)
+		return command_fail(s->in, STATUS_UNAUTHORISED, "%s", s->vendor->no_secrets);
+	if (rc != 0)
+		return command_fail_usage(s->in, "%s", s->vendor->bad_secret);
 	return STATUS_OK;
 }
 
 static int run_send(struct invocation *in)
 {
-	struct sending s = {.in = in, .url = BUF_INIT(URL_LEN_MAX)};
+	struct sending s = {.in = in, .vendor = webhook_vendor_find(in->arguments[0]), .url = BUF_INIT(URL_LEN_MAX)};
 	struct config_loaded config;
 	int status;
 
-	if (strcmp(in->arguments[0], "tencent") != 0)
-		return command_fail_usage(in, "\"%s\" is no vendor that is known here; there is: tencent",
+	if (s.vendor == NULL)
+		return command_fail_usage(in, "\"%s\" is no vendor that is known here; there are: tencent, feishu",
 		    in->arguments[0]);
 	status = settings_load(in, NULL, &config);
 	if (status == STATUS_OK && crypto_init() != 0)
@@ -323,15 +336,14 @@ static int run_send(struct invocation *in)
 		status = send_all(&s);
 	status = report(&s, status);
 	http_client_destroy(s.client);
-	tencent_keys_finish(&s.keys);
 	buf_finish(&s.url);
 	config_finish(&config);
 	return status;
 }
 
 static const struct option options[] = {
-	{.name = "event", .letter = 'e', .kind = OPTION_TEXT, .value = "SAMPLE", .fallback = "meeting.started",
-	 .summary = "which sample to send, or \"all\"; lulab webhook list shows them"},
+	{.name = "event", .letter = 'e', .kind = OPTION_TEXT, .value = "SAMPLE",
+	 .summary = "which sample to send, or \"all\" (default: that a meeting started); lulab webhook list shows them"},
 	{.name = "file", .kind = OPTION_FILE, .value = "FILE", .summary = "an event of your own instead, as JSON"},
 	{.name = "set", .kind = OPTION_TEXT, .value = "PATH=VALUE", .repeatable = true,
 	 .summary = "change a member, as payload.0.meeting_info.subject=审计会"},
@@ -356,6 +368,7 @@ static const struct example examples[] = {
 	{"lulab webhook send tencent --event meeting.started --set payload.0.meeting_info.subject=审计会",
 	 "with another title"},
 	{"lulab webhook send tencent --event all --to http://127.0.0.1:3000", "one of every event"},
+	{"lulab webhook send feishu --event url_verification", "Feishu's check of an address"},
 	{"lulab webhook send tencent --count 1000 --duplicate", "a thousand, each of them twice"},
 	{0},
 };
@@ -363,7 +376,7 @@ static const struct example examples[] = {
 const struct command cmd_webhook_send = {
 	.name = "send",
 	.summary = "Make, sign, encrypt and post a sample webhook",
-	.arguments = "tencent",
+	.arguments = "tencent|feishu",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.options = options,

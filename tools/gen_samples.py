@@ -3,7 +3,7 @@
 
     gen_samples.py OUTPUT.c FILE.json...
 
-The name of a sample is its file's name without .json. A file that is not a
+The name of a sample is its file's name without .json; those in feishu/ are Feishu's. A file that is not a
 webhook in the vendor's shape stops the build.
 """
 
@@ -18,20 +18,38 @@ def c_string(text):
         for b in text.encode()) + '"'
 
 
-def sample(path):
-    with open(path, encoding="utf-8") as f:
-        event = json.load(f)
+def feishu(event, path):
+    """What a webhook of Feishu is called."""
+    if event.get("type") == "url_verification":
+        return event["type"]
+    header = event.get("header", {})
+    if not all(isinstance(header.get(n), str) for n in ("event_id", "event_type", "create_time", "token")):
+        sys.exit("gen_samples: %s: the header is not one" % path)
+    if not isinstance(event.get("event"), dict):
+        sys.exit("gen_samples: %s: event is no object" % path)
+    return header["event_type"]
+
+
+def tencent(event, path):
     if not isinstance(event.get("event"), str) or not isinstance(event.get("trace_id"), str):
         sys.exit("gen_samples: %s: event or trace_id is missing" % path)
     if not event.get("payload") or not all(isinstance(item, dict) for item in event["payload"]):
         sys.exit("gen_samples: %s: payload is not a list of objects" % path)
+    return event["event"]
+
+
+def sample(path):
+    with open(path, encoding="utf-8") as f:
+        event = json.load(f)
+    vendor = feishu if os.path.basename(os.path.dirname(path)) == "feishu" else tencent
+    called = vendor(event, path)
     name = os.path.basename(path)[: -len(".json")]
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    return "\t{%s, %s,\n\t %s}," % (c_string(name), c_string(event["event"]), c_string(text))
+    return "\t{%s, %s, %s,\n\t %s}," % (c_string(vendor.__name__), c_string(name), c_string(called), c_string(text))
 
 
 def main():
-    output, paths = sys.argv[1], sorted(sys.argv[2:], key=os.path.basename)
+    output, paths = sys.argv[1], sorted(sys.argv[2:], key=lambda p: (os.path.basename(os.path.dirname(p)) == "feishu", os.path.basename(p)))
     rows = "\n".join(sample(p) for p in paths)
     with open(output, "w", encoding="utf-8") as f:
         f.write('/* Made from examples/webhooks by tools/gen_samples.py. */\n#include "webhook_samples.h"\n\n'

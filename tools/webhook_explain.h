@@ -10,7 +10,8 @@
 
 /* A request as it was saved; all borrowed. An absent header has ptr NULL. */
 struct webhook_request {
-	struct slice timestamp, nonce, signature;
+	struct slice timestamp, nonce, signature; /* those of Feishu are called X-Lark-... */
+	bool is_feishu;         /* by its headers or its path */
 	struct slice body;      /* of a POST */
 	struct slice check_str; /* of a GET, as in the query string; ptr NULL for a POST */
 };
@@ -22,8 +23,8 @@ struct webhook_request {
 int webhook_request_parse(struct slice text, struct webhook_request *ret, const char **ret_reason);
 
 struct webhook_secrets {
-	struct slice token, token_old; /* ptr NULL: not set */
-	struct slice aes_key, aes_key_old;
+	struct slice token, token_old; /* ptr NULL: not set. Feishu's Verification Token */
+	struct slice aes_key, aes_key_old; /* and its Encrypt Key */
 	int64_t max_age_s; /* 0: any age */
 };
 
@@ -44,8 +45,11 @@ struct explanation {
 	int http_status;                              /* what the server answers */
 };
 
-/* 0, or ERR_NOMEM. A refused request is a good answer, not an error. */
+/* Of Tencent Meeting. 0, or ERR_NOMEM. A refused request is a good answer, not an error. */
 int webhook_explain(const struct webhook_request *request, const struct webhook_secrets *secrets,
+    int64_t now_ms, struct arena *a, struct explanation *ret);
+/* The same of Feishu. */
+int webhook_explain_feishu(const struct webhook_request *request, const struct webhook_secrets *secrets,
     int64_t now_ms, struct arena *a, struct explanation *ret);
 
 #endif

@@ -3,12 +3,13 @@
 #define LULAB_TOOLS_WEBHOOK_SAMPLES_H
 
 struct webhook_sample {
+	const char *vendor; /* "tencent", "feishu" */
 	const char *name;  /* "meeting.started-recurring"; NULL ends the list */
 	const char *event; /* "meeting.started" */
 	const char *json;  /* the decrypted text, one line */
 };
 
-/* Sorted by name. */
+/* By vendor, then name. */
 extern const struct webhook_sample webhook_samples[];
 
 #endif

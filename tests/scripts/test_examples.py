@@ -74,8 +74,8 @@ class Settings(unittest.TestCase):
 
 
 class Webhooks(unittest.TestCase):
-    def samples(self):
-        for path in sorted(glob.glob(os.path.join(ROOT, "examples", "webhooks", "*.json"))):
+    def samples(self, *folder):
+        for path in sorted(glob.glob(os.path.join(ROOT, "examples", "webhooks", *folder, "*.json"))):
             with open(path, encoding="utf-8") as f:
                 yield os.path.basename(path)[:-len(".json")], json.load(f)
 
@@ -93,8 +93,13 @@ class Webhooks(unittest.TestCase):
 
     def test_the_build_knows_all_of_them(self):
         done = subprocess.run([BINARY, "webhook", "list", "--json"], stdout=subprocess.PIPE, check=True)
-        self.assertEqual([row["sample"] for row in json.loads(done.stdout)],
-                         [name for name, _ in self.samples()])
+        self.assertEqual([(row["vendor"], row["sample"]) for row in json.loads(done.stdout)],
+                         [("tencent", name) for name, _ in self.samples()] +
+                         [("feishu", name) for name, _ in self.samples("feishu")])
+
+    def test_there_is_one_of_feishu_for_every_event_that_is_known(self):
+        known = set(re.findall(r'\{"(vc\.meeting\.[a-z_0-9]+)", EVENT', read("adapters", "lark_events.c")))
+        self.assertEqual({name for name, _ in self.samples("feishu")}, known | {"url_verification"})
 
 
 @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd here")

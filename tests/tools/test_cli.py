@@ -2,6 +2,7 @@
 """The contract of the command line: help, did-you-mean, exit codes, tables, JSON, Ctrl-C. No server is needed;
 where one is spoken to, a scripted one stands in."""
 
+import hashlib
 import http.server
 import json
 import os
@@ -20,6 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness  # noqa: E402
 
 SECRETS = {"TENCENT_MEETING_TOKEN": harness.TOKEN, "TENCENT_MEETING_ENCODING_AES_KEY": harness.AES_KEY}
+FEISHU = {"LARK_EVENT_ENCRYPT_KEY": "anInventedEncryptKey", "LARK_EVENT_VERIFICATION_TOKEN": "anInventedVerificationToken"}
 
 
 class Cli(unittest.TestCase):
@@ -170,7 +172,7 @@ class Usage(Cli):
          'lulab help: --completion cannot be "bsah"; did you mean "bash"?'),
         ("a far choice", ["help", "--completion", "tcl"],
          "lulab help: --completion must be one of: bash, zsh, fish"),
-        ("missing", ["webhook", "send"], "lulab webhook send: something is missing: lulab webhook send tencent"),
+        ("missing", ["webhook", "send"], "lulab webhook send: something is missing: lulab webhook send tencent|feishu"),
         ("too much", ["config", "check", "x"], 'lulab config check: takes no arguments, but was given "x"'),
         ("value missing", ["config", "check", "--env-file"], "lulab config check: --env-file wants a value (FILE)"),
         ("value not wanted", ["config", "check", "--json=1"], "lulab config check: --json takes no value"),
@@ -383,7 +385,8 @@ class Webhook(Cli):
         self.send("--set", "payload.7.x=1", status=2)
         self.send("--aes-key", "short", status=2)
         self.send(status=6, env={})
-        self.lulab("webhook", "send", "feishu", status=2, env=SECRETS)
+        done = self.lulab("webhook", "send", "zoom", status=2, env=SECRETS)
+        self.assertIn("tencent, feishu", done.stderr)
         self.lulab("webhook", "send", "tencent", "--to", "nowhere", status=2, env=SECRETS)
         self.assertEqual(self.server.asked, [])
 
@@ -438,6 +441,59 @@ class Webhook(Cli):
         self.assertEqual(rows[-1]["step"], "signature")
         self.lulab("webhook", "explain", status=2, env=SECRETS)
         self.lulab("webhook", "explain", "no-such-file", status=3, env=SECRETS)
+
+    def feishu(self, *args, status=0, env=FEISHU):
+        return self.lulab("webhook", "send", "feishu", "--to", self.url, "--json", *args, status=status, env=env)
+
+    def test_feishu(self):
+        """Encrypted and signed as other code than the sender's says; the challenge comes unsigned."""
+        key, token = FEISHU["LARK_EVENT_ENCRYPT_KEY"], FEISHU["LARK_EVENT_VERIFICATION_TOKEN"]
+        rows = json.loads(self.feishu("--event", "vc.meeting.join_meeting_v1", "--set", "event.meeting.topic=审计会").stdout)
+        self.feishu("--event", "url_verification")
+        self.feishu("--aes-key", "")
+        for i, (path, headers, body) in enumerate(self.server.asked):
+            self.assertEqual(path, "/webhooks/lark")
+            headers = {k.lower(): v for k, v in headers.items()}
+            if i < 2:
+                raw = harness.base64.b64decode(json.loads(body)["encrypt"])
+                body = subprocess.run(["openssl", "enc", "-d", "-aes-256-cbc", "-K", hashlib.sha256(key.encode()).hexdigest(),
+                                       "-iv", raw[:16].hex()], input=raw[16:], stdout=subprocess.PIPE, check=True).stdout
+            if i == 0:
+                at, nonce = headers["x-lark-request-timestamp"], headers["x-lark-request-nonce"]
+                self.assertLess(abs(int(at) - time.time()), 60)
+                self.assertEqual(headers["x-lark-signature"],
+                                 hashlib.sha256((at + nonce + key).encode() + self.server.asked[0][2]).hexdigest())
+                event = json.loads(body)
+                self.assertEqual((event["header"]["token"], event["header"]["event_id"], event["event"]["meeting"]["topic"]),
+                                 (token, rows[0]["lastTraceId"], "审计会"))
+                self.assertLess(abs(int(event["header"]["create_time"]) / 1000 - time.time()), 60)
+            else:
+                self.assertNotIn("x-lark-signature", headers)
+                told = json.loads(body)
+                self.assertEqual((told["type"] if i == 1 else told["header"]["event_type"], (told if i == 1 else told["header"])["token"]),
+                                 ("url_verification" if i == 1 else "vc.meeting.all_meeting_started_v1", token))
+        self.assertGreaterEqual(len(json.loads(self.feishu("--event", "all").stdout)), 15)
+        listed = self.feishu("--event", "nothing.like.that", status=3).stderr
+        self.assertIn("vc.meeting.recording_ready_v1, ", listed)
+        self.assertNotIn("meeting.canceled", listed)
+        self.feishu(status=6, env={})
+
+    def test_what_feishu_sends_is_explained(self):
+        printed = self.lulab("webhook", "send", "lark", "--print", env=FEISHU).stdout
+        self.write("request.txt", printed)
+        for args in (["request.txt"], ["feishu", "request.txt"]):
+            rows = self.explain(*args, env=FEISHU)
+            self.assertEqual(([r["step"] for r in rows], {r["result"] for r in rows}),
+                             (["settings", "body", "headers", "signature", "decryption", "token", "age", "event"], {"ok"}))
+        self.write("challenge.txt", self.lulab("webhook", "send", "feishu", "-e", "url_verification", "--print", env=FEISHU).stdout)
+        self.assertIn("challenge", self.explain("challenge.txt", env=FEISHU)[-1]["found"])
+        wrong = self.explain("request.txt", "--aes-key", "another", status=4, env=FEISHU)
+        self.assertIn("LARK_EVENT_ENCRYPT_KEY", wrong[-1]["cause"])
+        self.assertEqual(self.explain("request.txt", "--token", "another", status=4, env=FEISHU)[-1]["step"], "token")
+        self.lulab("webhook", "explain", "zoom", "request.txt", status=2, env=FEISHU)
+        done = self.lulab("webhook", "explain", "request.txt", env=FEISHU)
+        for secret in FEISHU.values():
+            self.assertNotIn(secret, done.stdout + done.stderr)
 
     def test_no_secret_is_printed(self):
         self.write("request.txt", self.lulab("webhook", "send", "tencent", "--print", env=SECRETS).stdout)

@@ -8,11 +8,13 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "crypto/crypto.h"
+#include "lark_events.h"
 #include "lib/run.h"
 #include "tencent_wire.h"
 #include "webhook_edit.h"
 #include "webhook_explain.h"
 #include "webhook_samples.h"
+#include "webhook_vendor.h"
 
 #define TOKEN "aTokenForTheTests0001"
 #define KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
@@ -81,17 +83,62 @@ START_TEST(every_sample_is_an_event)
 {
 	unsigned n = 0;
 
-	for (const struct webhook_sample *s = webhook_samples; s->name != NULL; s++, n++) {
+	for (const struct webhook_sample *s = webhook_samples; s->name != NULL; s++) {
 		struct arena a = ARENA_INIT(1 << 20);
 		struct tencent_envelope envelope;
 		const char *reason = "";
 
+		if (strcmp(s->vendor, "tencent") != 0)
+			continue;
 		ck_assert_msg(tencent_parse(slice_str(s->json), &a, &envelope, &reason) == 0, "%s: %s", s->name, reason);
 		ck_assert(slice_is(envelope.event, s->event));
 		ck_assert_uint_ge(envelope.trace_id.len, 1);
+		n++;
 		arena_finish(&a);
 	}
 	ck_assert_uint_ge(n, 27);
+}
+END_TEST
+
+/* Each is sent as the vendor does, received as the adapter does, and becomes an event of ours that fits its schema. */
+START_TEST(every_sample_of_feishu_arrives)
+{
+	const struct webhook_secrets secrets = {.token = SLICE("the token"), .aes_key = SLICE("the key")};
+	const struct lark_secrets ours = {.encrypt_key = SLICE("the key"), .verification_token = SLICE("the token")};
+	unsigned n = 0;
+
+	for (const struct webhook_sample *s = webhook_samples; s->name != NULL; s++) {
+		struct arena a = ARENA_INIT(1 << 22);
+		struct webhook_post p = {.body = BUF_INIT(1 << 20)};
+		struct lark_received r = {0};
+		struct translated fact;
+		cJSON *tree = NULL;
+		char *text;
+
+		if (strcmp(s->vendor, "feishu") != 0)
+			continue;
+		ck_assert_int_eq(json_tree(slice_str(s->json), NULL, &tree, NULL), 0);
+		ck_assert_int_eq(webhook_feishu.freshen(tree, "a-new-id", NOW_MS), 0);
+		ck_assert_int_eq(webhook_feishu.complete(tree, &secrets), 0);
+		ck_assert_str_eq(webhook_feishu.id_of(tree), "a-new-id");
+		text = cJSON_PrintUnformatted(tree);
+		ck_assert_int_eq(webhook_feishu.make(&secrets, tree, slice_str(text), &p), 0);
+		struct lark_headers h = {slice_str(p.headers[0].value), slice_str(p.headers[1].value), slice_str(p.headers[2].value)};
+		ck_assert_int_eq(lark_receive(&ours, &h, buf_slice(&p.body), &a, &r), 0);
+		ck_assert_int_eq(r.is_challenge, p.headers[0].name == NULL);
+		if (!r.is_challenge) {
+			ck_assert(slice_is(r.event_type, s->name) && slice_is(r.event_type, s->event));
+			ck_assert(slice_is(r.event_id, "a-new-id"));
+			ck_assert_int_eq(r.create_ms, NOW_MS);
+			ck_assert_int_eq(lark_translate(&r, &a, &fact), 0);
+		}
+		n++;
+		cJSON_free(text);
+		cJSON_Delete(tree);
+		buf_finish(&p.body);
+		arena_finish(&a);
+	}
+	ck_assert_uint_eq(n, 15);
 }
 END_TEST
 
@@ -107,6 +154,8 @@ static const struct {
 	{"headers alone, LF", "timestamp: 1\nsignature: ab\n\nbody\n\nmore", 0, "1", "ab", "body\n\nmore", NULL},
 	{"a URL check", "GET /webhooks/tencent?a=1&check_str=x%2By%3D HTTP/1.1\ntimestamp: 1\n\n", 0, "1", NULL, "",
 	 "x%2By%3D"},
+	{"of Feishu, with a line end more", "POST /webhooks/lark HTTP/1.1\r\nContent-Length: 2\r\nX-Lark-Request-Timestamp: 1\r\n"
+	 "x-lark-signature: ab\r\n\r\n{}\n", 0, "1", "ab", "{}", NULL},
 	{"a body alone", "{\"data\":\"x\"}", ERR_MALFORMED, NULL, NULL, NULL, NULL},
 	{"no header where one is due", "timestamp: 1\nnonsense\n\n", ERR_MALFORMED, NULL, NULL, NULL, NULL},
 	{"nothing", "", 0, NULL, NULL, "", NULL},
@@ -287,6 +336,123 @@ START_TEST(the_failing_step_and_its_cause_are_named)
 }
 END_TEST
 
+#define FEISHU(type, token) "{\"schema\":\"2.0\",\"header\":{\"event_id\":\"e-1\",\"event_type\":\"" type "\",\"token\":\"" token \
+	"\"},\"event\":{\"meeting\":{\"id\":\"1\"}}}"
+#define ENDED FEISHU("vc.meeting.all_meeting_ended_v1", TOKEN)
+#define CHALLENGE "{\"type\":\"url_verification\",\"challenge\":\"c\",\"token\":\"" TOKEN "\"}"
+
+enum feishu_damage { WHOLE, UNSIGNED, SPACE_AFTER, SPACED, UPPER, HALF, SHA1, NO_JSON };
+
+static const struct {
+	const char *says;
+	const char *sent_key, *plain;
+	const char *our_token, *our_key;
+	enum feishu_damage damage;
+	int64_t later_ms;
+	int http_status;
+	const char *step, *cause; /* the last step, and words of its cause */
+} feishu_cases[] = {
+	{"a good one", KEY, ENDED, TOKEN, KEY, WHOLE, 0, 200, "event", NULL},
+	{"a good one without encryption", "", ENDED, TOKEN, "", UNSIGNED, 0, 200, "event", NULL},
+	{"a challenge", KEY, CHALLENGE, TOKEN, KEY, UNSIGNED, 0, 200, "event", NULL},
+	{"a plain challenge", "", CHALLENGE, TOKEN, "", UNSIGNED, 0, 200, "event", NULL},
+	{"a challenge with another token", KEY, CHALLENGE, "another", KEY, UNSIGNED, 0, 401, "token", "not the token"},
+	{"an event we have no name for", KEY, FEISHU("im.message.receive_v1", TOKEN), TOKEN, KEY, WHOLE, 0, 200, "event", "lulab webhook list"},
+	{"no secrets", KEY, ENDED, "", "", WHOLE, 0, 503, "settings", "Encryption Strategy"},
+	{"another key", KEY, ENDED, TOKEN, "another", WHOLE, 0, 401, "signature", "neither the signature nor the content"},
+	{"key with a space", KEY, ENDED, TOKEN, KEY " ", WHOLE, 0, 401, "signature", "white space around it"},
+	{"key in quotes", KEY, ENDED, TOKEN, "\"" KEY "\"", WHOLE, 0, 401, "signature", "quotes"},
+	{"swapped", TOKEN, ENDED, TOKEN, KEY, WHOLE, 0, 401, "signature", "swapped"},
+	{"another token", KEY, ENDED, "another", KEY, WHOLE, 0, 401, "token", "not the token"},
+	{"sent in clear, key set", "", ENDED, TOKEN, KEY, UNSIGNED, 0, 401, "body", "unset LARK_EVENT_ENCRYPT_KEY"},
+	{"encrypted, no key set", KEY, ENDED, TOKEN, "", WHOLE, 0, 400, "body", "set LARK_EVENT_ENCRYPT_KEY"},
+	{"headers lost", KEY, ENDED, TOKEN, KEY, UNSIGNED, 0, 401, "headers", "proxy"},
+	{"a line end more", KEY, ENDED, TOKEN, KEY, SPACE_AFTER, 0, 401, "signature", "byte for byte"},
+	{"written anew", KEY, ENDED, TOKEN, KEY, SPACED, 0, 401, "signature", "written anew"},
+	{"in capitals", KEY, ENDED, TOKEN, KEY, UPPER, 0, 401, "signature", "header was changed"},
+	{"half a signature", KEY, ENDED, TOKEN, KEY, HALF, 0, 401, "signature", "cut"},
+	{"of an old card", KEY, ENDED, TOKEN, KEY, SHA1, 0, 401, "signature", "old cards"},
+	{"no JSON", KEY, ENDED, TOKEN, KEY, NO_JSON, 0, 401, "body", "byte for byte"},
+	{"our clock is behind", KEY, ENDED, TOKEN, KEY, WHOLE, -3600000, 401, "age", "clock"},
+	{"no event inside", KEY, "{\"header\":{\"token\":\"" TOKEN "\"}}", TOKEN, KEY, WHOLE, 0, 200, "event", "stored"},
+	{"no event inside, plain", "", "{\"header\":{\"token\":\"" TOKEN "\"}}", TOKEN, "", UNSIGNED, 0, 400, "event", "not a request"},
+	{"a list", KEY, "[1]", TOKEN, KEY, WHOLE, 0, 400, "decryption", "before it was signed"},
+};
+
+static void damage_feishu(struct buf *body, char signature[LARK_SIGNATURE_LEN + 1], enum feishu_damage how)
+{
+	struct slice parts[] = {SLICE("1767051029"), SLICE("12345678"), SLICE(TOKEN), buf_slice(body)};
+	uint8_t digest[SHA1_LEN];
+
+	if (how == SPACE_AFTER)
+		buf_append_char(body, '\n');
+	if (how == SPACED) {
+		body->ptr[body->len - 1] = ' ';
+		buf_append_char(body, '}');
+	}
+	for (char *c = signature; how == UPPER && *c != '\0'; c++)
+		*c = *c >= 'a' ? (char)(*c - 'a' + 'A') : *c;
+	if (how == HALF)
+		signature[20] = '\0';
+	if (how == SHA1) {
+		sha1(digest, parts, 4);
+		hex_encode(signature, digest, sizeof(digest));
+	}
+	if (how == NO_JSON)
+		buf_consume(body, 1);
+}
+
+/* What is named here is also what the adapter does. */
+static int status_of(const struct lark_secrets *ours, const struct webhook_request *r, struct arena *a)
+{
+	struct lark_headers h = {r->timestamp, r->nonce, r->signature};
+	struct lark_received received = {0};
+	int rc = lark_receive(ours, &h, r->body, a, &received);
+
+	if (rc == ERR_BAD_KEY)
+		return 503;
+	if (rc == ERR_BAD_SIGNATURE || rc == ERR_DENIED)
+		return 401;
+	return rc == 0 || (rc == ERR_INVALID && ours->encrypt_key.len > 0 && !received.is_challenge) ? 200 : 400;
+}
+
+START_TEST(of_feishu_too)
+{
+	const uint8_t iv[LARK_IV_LEN] = {7};
+	struct arena a = ARENA_INIT(1 << 20);
+	struct buf body = BUF_INIT(1 << 16);
+	char signature[LARK_SIGNATURE_LEN + 1];
+	struct webhook_secrets secrets = {.token = slice_str(feishu_cases[_i].our_token),
+		.aes_key = slice_str(feishu_cases[_i].our_key), .max_age_s = 900};
+	struct lark_secrets ours = {secrets.aes_key, secrets.token};
+	bool is_signed = feishu_cases[_i].damage != UNSIGNED;
+	struct webhook_request request;
+	struct explanation e;
+	const struct explain_step *last;
+
+	ck_assert_int_eq(lark_make_post(slice_str(feishu_cases[_i].sent_key), slice_str(feishu_cases[_i].plain), SLICE("1767051029"),
+	    SLICE("12345678"), iv, &body, signature), 0);
+	damage_feishu(&body, signature, feishu_cases[_i].damage);
+	request = (struct webhook_request){.body = buf_slice(&body)};
+	if (is_signed)
+		request = (struct webhook_request){.timestamp = SLICE("1767051029"), .nonce = SLICE("12345678"),
+			.signature = slice_str(signature), .body = buf_slice(&body)};
+	ck_assert_int_eq(webhook_explain_feishu(&request, &secrets, NOW_MS + feishu_cases[_i].later_ms, &a, &e), 0);
+	last = &e.steps[e.n_steps - 1];
+	ck_assert_msg(e.http_status == feishu_cases[_i].http_status, "%s: %d at %s", feishu_cases[_i].says, e.http_status, last->name);
+	ck_assert_msg(strcmp(last->name, feishu_cases[_i].step) == 0, "%s: at %s", feishu_cases[_i].says, last->name);
+	if (strcmp(last->name, "age") != 0)
+		ck_assert_msg(status_of(&ours, &request, &a) == e.http_status, "%s: %d", feishu_cases[_i].says, status_of(&ours, &request, &a));
+	if (feishu_cases[_i].cause == NULL)
+		ck_assert_msg(last->cause == NULL, "%s: %s", feishu_cases[_i].says, last->cause);
+	else
+		ck_assert_msg(last->cause != NULL && strstr(last->cause, feishu_cases[_i].cause) != NULL, "%s: %s",
+		    feishu_cases[_i].says, last->cause);
+	buf_finish(&body);
+	arena_finish(&a);
+}
+END_TEST
+
 START_TEST(a_url_check_is_explained)
 {
 	struct buf query = BUF_INIT(4096);
@@ -323,7 +489,9 @@ int main(void)
 	tcase_add_loop_test(t, members_are_set, 0, COUNT(edits));
 	tcase_add_test(t, times_move_to_now_in_their_unit);
 	tcase_add_test(t, every_sample_is_an_event);
+	tcase_add_test(t, every_sample_of_feishu_arrives);
 	tcase_add_loop_test(t, saved_requests_are_read, 0, COUNT(requests));
+	tcase_add_loop_test(t, of_feishu_too, 0, COUNT(feishu_cases));
 	tcase_add_loop_test(t, the_failing_step_and_its_cause_are_named, 0, COUNT(cases));
 	tcase_add_test(t, a_url_check_is_explained);
 	suite_add_tcase(s, t);
