@@ -4,13 +4,15 @@
 import datetime
 import json
 import os
+import re
 import subprocess
 import unittest
 
 import harness
-from harness import Server, eventually
+from harness import Server, eventually, meeting_event
 from people import People
 from simulator import Simulator
+from test_erasure import traces_in
 
 STORE = os.environ.get("STORE_TRANSCRIPT", os.path.join(os.path.dirname(harness.BINARY), "tests", "store_transcript"))
 ENDED = ("DONE", "FAILED", "DEAD", "CANCELLED")
@@ -52,25 +54,30 @@ TALK = (("wang", "王芳", "大家好，今天讨论发布计划。"), ("li", "�
 
 
 class Case(People, unittest.TestCase):
-    settings, transcripts, told, scripts = {}, {}, [], []
+    settings, transcripts, told, scripts, vendors = {}, {}, [], [], ("openai",)
 
     @classmethod
     def setUpClass(cls):
-        cls.sim = Simulator(vendors=["openai"]).start()
+        cls.sim = Simulator(vendors=cls.vendors).start()
         cls.addClassCleanup(lambda: cls.sim.__exit__(None, None, None))
         cls.server = Server(env={**cls.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20ms", "LULAB_EFFECTS_BREAKER": "100ms",
                                  "LULAB_AI_PART_TOKENS": "6000", "LULAB_AI_CONTEXT_TOKENS": "24000", **cls.settings}).start()
         cls.addClassCleanup(lambda: cls.server.__exit__(None, None, None))
         for event in cls.told:
             cls.server.post_event(event)
-        cls.server.stop()
         cls.places = {}
+        cls.people_come()
+        cls.server.stop()
         for meeting, (text, language) in cls.transcripts.items():
             done = subprocess.run([STORE, cls.server.data, meeting, "f-" + meeting, language], input=text.encode(), check=True,
                                   stdout=subprocess.PIPE)
             cls.places[meeting] = int(done.stdout)
         cls.disturb()
         cls.server.start()
+
+    @classmethod
+    def people_come(cls):
+        """Before anything is summed up."""
 
     @classmethod
     def disturb(cls):
@@ -275,6 +282,75 @@ class Meetings(Case):
         self.server.start()
         self.assertEqual({s["id"]: s["isLatest"] for s in self.until(len(before))}, {s["id"]: s["isLatest"] for s in before})
         self.assertEqual(len(self.chats()), asked)
+
+
+class Known(Case):
+    """Those who spoke have accounts: they are written to, and an organisation's days are made of their meetings."""
+    vendors = ("openai", "mail")
+    settings = {"LULAB_MAIL_SUMMARIES": "personal"}
+    told = [started("ours", "预算"), recorded("ours", "2026-12-01T02:00:00Z"), recorded("theirs", "2026-12-01T04:00:00Z"),
+            *(meeting_event("meeting.participant-joined", "j-" + who, "ours", operator={"uuid": who, "user_name": who, "instance_id": "1"})
+              for who in ("wang", "li"))]
+    transcripts = {"ours": (said(*TALK), "zh-CN"), "theirs": (said(("zhao", "赵六", "我们讨论了别人的事情。")), "zh-CN")}
+    OWN = {**GOOD, "title": "王芳的一天", "content": "只属于王芳的内容", "decisions": [{"decision": "周五发布", "reason": "测试结束"}],
+           "action_items": [{"task": "写发布说明", "assignee": "王芳", "due": "周四"}]}
+    scripts = [("参会者：王芳", [{"content": json.dumps(OWN, ensure_ascii=False)}])]
+
+    @classmethod
+    def people_come(cls):
+        test = cls()
+        test.send("wang@example.com")
+        code = re.search(r"\d{6}", eventually(lambda: cls.sim.acts("mail"))[0]["text"]).group()
+        cls.users = {"wang": test.register("wang@example.com", code, username="wang_f").json["user"]["id"],
+                     "li": test.create(username="li_si", email="li@example.com").json["id"]} # whose address nobody has shown
+        identities = eventually(lambda: len(rows := test.api("GET", "/api/v1/platform-identities?limit=100")["data"]) >= 2 and
+                                {i["ptUnionId"]: i["id"] for i in rows})
+        for who, user in cls.users.items():
+            test.api("PUT", "/api/v1/platform-identities/%s/user" % identities[who], {"userId": user}, status=204)
+        cls.org = test.api("POST", "/api/v1/orgs", {"name": "预算组", "code": "budget"}, status=201)["id"]
+        member = test.api("POST", "/api/v1/orgs/%s/members" % cls.org, {"userId": cls.users["wang"]}, status=201)["id"]
+        test.api("PATCH", "/api/v1/members/%s/status" % member, {"status": "ACTIVE"})
+
+    def mails(self):
+        return [m for m in self.sim.acts("mail") if m["subject"].startswith("会议纪要")]
+
+    def test_a_person_gets_mail_an_organisation_its_day_and_who_is_erased_neither(self):
+        own = [s for s in self.until(2, "ours", kind="PARTICIPANT") if s["userName"] == "王芳"][0]
+        self.assertEqual(own["content"], self.OWN["content"])
+        mail = eventually(self.mails)[0]
+        self.assertEqual((mail["to"], mail["subject"]), (["wang@example.com"], "会议纪要：王芳的一天"))
+        self.assertIn("只属于王芳的内容\n\n## 决定\n\n- 周五发布 — 测试结束\n\n## 待办\n\n- 写发布说明 — 王芳 · 周四\n", mail["text"])
+        # An organisation's day has the meetings in which a member spoke, and no others.
+        self.until(1, "theirs", kind="MEETING")
+        self.settled()
+        path, day = "/api/v1/summaries/periods", {"periodType": "DAILY", "day": "2026-12-01"}
+        self.api("POST", path, {**day, "orgId": self.org}, status=202)
+        of_day = self.one(self.until(1, kind="PERIOD", orgId=self.org)[0])
+        self.assertEqual((of_day["sources"], of_day["platformUserId"]), ([self.summaries("ours", kind="MEETING")[0]["id"]], None))
+        self.api("POST", path, {**day, "orgId": self.org}, status=202)
+        self.api("POST", path, {**day, "periodType": "MONTHLY", "orgId": self.org}, status=202)
+        month = self.one(self.until(1, periodType="MONTHLY", orgId=self.org)[0])
+        self.assertEqual(month["sources"], [of_day["id"]])
+        self.api("POST", path, {**day, "platformUserId": own["platformUserId"]}, status=202)
+        of_person = self.until(1, periodType="DAILY", platformUserId=own["platformUserId"])[0]
+        self.settled()
+        self.assertEqual(len(self.summaries(kind="PERIOD")), 3)
+        # Erased: what was written about them is gone from every file, what is of others stays, and nothing is written anew.
+        self.api("DELETE", "/api/v1/users/%s?erase=true" % self.users["wang"])
+        gone = eventually(lambda: [s for s in map(self.one, (own, of_person)) if s["content"] is None and s["title"] is None], 60)
+        self.assertEqual(len(gone), 2)
+        self.assertEqual({(s["userName"], json.dumps(s["keyPoints"])) for s in gone}, {(None, "null")})
+        self.assertEqual(traces_in(self.server.data, ["只属于王芳的内容", "写发布说明"]), [])
+        asked = [e["data"] for e in self.events("mail.requested")]
+        self.assertEqual([(e.get("subject"), e.get("to")) for e in asked], [(None, None)])
+        kept = {s["id"]: s["content"] for s in self.summaries() if s["content"]}
+        self.assertEqual(len(kept), 6) # of two meetings, of 李四 and 赵六, and the organisation's day and month
+        self.api("POST", "/api/v1/meetings/%s/summaries" % own["meetingId"], {}, status=202)
+        self.api("POST", path, {**day, "periodType": "WEEKLY", "platformUserId": own["platformUserId"]}, status=202)
+        eventually(lambda: [s for s in self.summaries("ours", kind="PARTICIPANT") if s["version"] == 2])
+        self.settled()
+        self.assertEqual([s["id"] for s in self.summaries(platformUserId=own["platformUserId"]) if s["content"]], [])
+        self.assertEqual(len(self.mails()), 1)
 
 
 class Rough(Case):
