@@ -1,10 +1,12 @@
 /*
  * Backups of a log (integrity.md section 10), shared by the files of `lulab backup`.
  *
- *     DEST/<name>/backup      "lulab-backup/1\n", origin, records, root, time made: a line each; written last
+ *     DEST/<name>/backup      "lulab-backup/2\n", origin, records, root, time made, number of objects or "-": a line each; written
+ *                             last. Those of /1 have no line of objects, and none
  *     DEST/<name>/log/        the store, as its copy call made it
  *     DEST/<name>/log.vkey    DEST/<name>/origin    DEST/<name>/signer.state
  *     DEST/<name>/previous/   the logs before, likewise
+ *     DEST/<name>/objects/    what a local object store holds, unless it was left out (backup_objects.h)
  *
  * So a backup is laid out as a data directory, and every tool that reads one
  * reads it. No key is in it that signs or opens anything: the keyring and the root
@@ -23,6 +25,8 @@
 
 #define BACKUP_MANIFEST "backup"
 #define BACKUP_PARTIAL ".partial" /* the end of a name that is no backup yet */
+#define BACKUP_OPTION_WITHOUT \
+	{.name = "without-objects", .kind = OPTION_FLAG, .summary = "leave out what the local object store holds"}
 #define RESTORE_DIR "restore.tmp" /* in the data directory, while something is restored into it */
 
 /* What became of it; the exit status of every command here. */
@@ -38,6 +42,8 @@ struct backup_manifest {
 	uint64_t records;
 	struct merkle_hash root;
 	char made_at[32];
+	bool has_objects;   /* false: they were left out */
+	uint64_t n_objects; /* in it */
 };
 
 int backup_manifest_write(const char *dir, const struct backup_manifest *m);
@@ -58,7 +64,7 @@ int backup_partial(char ret[PATH_MAX], const char *path);
 enum backup_outcome backup_verify_log(struct invocation *in, const char *dir, const char *vkey,
     struct verify_summary *ret, struct merkle_hash *ret_root, struct buf *problem);
 
-/* A whole backup: its manifest, its log, and that the two agree. */
+/* A whole backup: its manifest, its log, its objects, and that they agree. */
 enum backup_outcome backup_verify(struct invocation *in, const char *dir, const char *vkey,
     struct backup_manifest *ret, struct buf *problem);
 
@@ -68,9 +74,12 @@ enum backup_outcome backup_verify(struct invocation *in, const char *dir, const 
  */
 int backup_copy(const char *from, const char *to, struct buf *problem);
 
-/* Restores a verified backup into `data`, which has no log. *ret_next: what is to be done now. */
-enum backup_outcome backup_restore(struct invocation *in, const char *dir, const char *data, struct buf *problem,
-    struct buf *ret_next);
+/*
+ * Restores a verified backup into `data`, which has no log, and its objects into objects_dir; NULL: without them. *ret_next: what is
+ * to be done now.
+ */
+enum backup_outcome backup_restore(struct invocation *in, const char *dir, const char *data, const char *objects_dir,
+    struct buf *problem, struct buf *ret_next);
 
 /* Prints the outcome and gives it back. */
 int backup_tell(struct invocation *in, enum backup_outcome outcome, const struct buf *problem);

@@ -12,7 +12,8 @@
 #include "domain/event.h"
 #include "store/eventlog.h"
 
-#define MANIFEST_HEAD "lulab-backup/1\n"
+#define MANIFEST_HEAD "lulab-backup/2\n"
+#define MANIFEST_HEAD_1 "lulab-backup/1\n" /* knows no objects */
 #define SMALL_FILE_MAX 4096
 
 /* What else belongs to a log, none of it secret. */
@@ -40,6 +41,10 @@ int backup_manifest_write(const char *dir, const struct backup_manifest *m)
 
 	hex_encode(root, m->root.bytes, MERKLE_HASH_LEN);
 	buf_printf(&text, MANIFEST_HEAD "%s\n%" PRIu64 "\n%s\n%s\n", m->origin, m->records, root, m->made_at);
+	if (m->has_objects)
+		buf_printf(&text, "%" PRIu64 "\n", m->n_objects);
+	else
+		buf_append_str(&text, "-\n");
 	if (rc == 0)
 		rc = text.rc;
 	if (rc == 0)
@@ -53,23 +58,37 @@ static bool take_text(char *ret, size_t size, struct slice line)
 	return line.len > 0 && snprintf(ret, size, "%.*s", SLICE_ARG(line)) < (int)size;
 }
 
+/* The last line: how many objects there are, or that they were left out. */
+static bool take_objects(struct backup_manifest *m, struct slice *rest)
+{
+	struct slice line;
+
+	if (!slice_cut(*rest, '\n', &line, rest))
+		return false;
+	m->has_objects = !slice_is(line, "-");
+	return !m->has_objects || slice_to_u64(line, &m->n_objects) == 0;
+}
+
 int backup_manifest_read(const char *dir, struct backup_manifest *ret)
 {
 	struct buf text = BUF_INIT(SMALL_FILE_MAX);
 	struct slice origin, records, root, made, rest;
 	struct backup_manifest m = {0};
 	char path[PATH_MAX];
+	bool old;
 	int rc = backup_join(path, dir, BACKUP_MANIFEST);
 
 	if (rc == 0)
 		rc = file_read(&text, path);
 	rest = buf_slice(&text);
-	if (rc == 0 && !slice_starts_with(rest, SLICE(MANIFEST_HEAD)))
+	old = slice_starts_with(rest, SLICE(MANIFEST_HEAD_1));
+	if (rc == 0 && !old && !slice_starts_with(rest, SLICE(MANIFEST_HEAD)))
 		rc = ERR_CORRUPT;
 	if (rc == 0) {
 		rest = slice_of(rest.ptr + sizeof(MANIFEST_HEAD) - 1, rest.len - (sizeof(MANIFEST_HEAD) - 1));
 		if (!slice_cut(rest, '\n', &origin, &rest) || !slice_cut(rest, '\n', &records, &rest) ||
-		    !slice_cut(rest, '\n', &root, &rest) || !slice_cut(rest, '\n', &made, &rest) || rest.len > 0 ||
+		    !slice_cut(rest, '\n', &root, &rest) || !slice_cut(rest, '\n', &made, &rest) ||
+		    (!old && !take_objects(&m, &rest)) || rest.len > 0 ||
 		    !take_text(m.origin, sizeof(m.origin), origin) || slice_to_u64(records, &m.records) != 0 ||
 		    hex_decode(m.root.bytes, MERKLE_HASH_LEN, root) != 0 || !take_text(m.made_at, sizeof(m.made_at), made))
 			rc = ERR_CORRUPT;

@@ -127,12 +127,18 @@ static enum backup_outcome try_models(struct drill *d)
 static enum backup_outcome drill(struct drill *d, const char *dir)
 {
 	struct buf next = BUF_INIT(1024);
-	enum backup_outcome outcome = backup_restore(d->in, dir, d->scratch, d->problem, &next);
+	bool without = option_is_set(d->in, "without-objects");
+	struct backup_manifest m;
+	char objects[PATH_MAX];
+	enum backup_outcome outcome = backup_join(objects, d->scratch, "objects") != 0 ? BACKUP_INCONCLUSIVE :
+	    backup_restore(d->in, dir, d->scratch, without ? NULL : objects, d->problem, &next);
 
 	buf_finish(&next);
 	if (outcome != BACKUP_OK)
 		return outcome;
 	step_done(d, "restore");
+	if (!without && backup_manifest_read(dir, &m) == 0 && m.has_objects)
+		printf("%-10s %" PRIu64 ", each as it was stored\n", "objects", m.n_objects);
 	outcome = try_models(d);
 	if (outcome == BACKUP_OK)
 		step_done(d, "models");
@@ -179,6 +185,7 @@ static const struct option options[] = {
     {.name = "scratch", .kind = OPTION_DIR, .value = "DIR", .summary = "where to restore to for the while (default: TMPDIR, else /var/tmp)"},
     {.name = "key", .kind = OPTION_TEXT, .value = "VKEY",
 	.summary = "the log's verifier key, or a file that holds it (default: the one in the backup)"},
+    BACKUP_OPTION_WITHOUT,
     {0},
 };
 

@@ -1,8 +1,8 @@
 /*
  * lulab backup restore: a backup becomes the log of a data directory that has none.
  *
- * Everything is copied into DATA/restore.tmp, synced and verified there. Then the small files
- * move to their places and the log last, so that a kill at any moment leaves either no log
+ * The log is copied into DATA/restore.tmp, synced and verified there. Objects go to their places, each verified
+ * and none replaced; then the small files move to theirs and the log last, so that a kill at any moment leaves either no log
  * (run it again; the service does not start on a half-restored directory) or the whole.
  *
  * What was restored is written again only when this machine's own signer says that nothing
@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "backup.h"
+#include "backup_objects.h"
 #include "base/io.h"
 #include "base/planted.h"
 #include "crypto/crypto.h"
@@ -128,8 +129,20 @@ static int compare_with_signer(const char *data, const struct backup_manifest *m
 	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-enum backup_outcome backup_restore(struct invocation *in, const char *dir, const char *data, struct buf *problem,
-    struct buf *ret_next)
+static enum backup_outcome restore_objects(const char *dir, const char *objects_dir, struct buf *problem, struct buf *next)
+{
+	struct backup_objects objects;
+	enum backup_outcome outcome = backup_objects_restore(dir, objects_dir, &objects, problem);
+
+	if (objects.n > 0)
+		buf_printf(next, "%" PRIu64 " objects are in %s; ", objects.n, objects_dir);
+	if (objects.n_missing > 0)
+		buf_printf(next, "%" PRIu64 " that the log names are not in the backup; ", objects.n_missing);
+	return outcome;
+}
+
+enum backup_outcome backup_restore(struct invocation *in, const char *dir, const char *data, const char *objects_dir,
+    struct buf *problem, struct buf *ret_next)
 {
 	struct backup_manifest m;
 	enum backup_outcome outcome = backup_verify(in, dir, option_text(in, "key"), &m, problem);
@@ -142,6 +155,9 @@ enum backup_outcome backup_restore(struct invocation *in, const char *dir, const
 	rc = dir_create(data, 0700);
 	if (rc == 0)
 		rc = backup_join(temporary, data, RESTORE_DIR);
+	if (rc == 0 && m.has_objects && objects_dir != NULL &&
+	    (outcome = restore_objects(dir, objects_dir, problem, ret_next)) != BACKUP_OK)
+		return outcome;
 	if (rc == 0)
 		rc = compare_with_signer(data, &m, &complete, ret_next);
 	if (PLANTED(restore_in_place))
@@ -164,14 +180,17 @@ static int run_restore(struct invocation *in)
 	const char *data = option_data_dir(in);
 	struct buf problem = BUF_INIT(8192), next = BUF_INIT(1024);
 	enum backup_outcome outcome;
-	char log[PATH_MAX];
+	bool without = option_is_set(in, "without-objects");
+	char log[PATH_MAX], objects[PATH_MAX];
 
 	if (crypto_init() != 0 || backup_join(log, data, "log") != 0)
 		return command_fail(in, (enum exit_status)BACKUP_INCONCLUSIVE, "cannot start");
 	if (file_exists(log))
 		return command_fail(in, STATUS_CONFLICT, "there is a log in %s, and nothing is overwritten: restore into another "
 		    "directory, or move this one away", data);
-	outcome = backup_restore(in, in->arguments[0], data, &problem, &next);
+	if (!without && backup_objects_dir(in, objects) != STATUS_OK)
+		return BACKUP_INCONCLUSIVE;
+	outcome = backup_restore(in, in->arguments[0], data, without ? NULL : objects, &problem, &next);
 	if (outcome == BACKUP_OK)
 		printf("ok: the log is in %s\n%s\n", data, next.ptr);
 	backup_tell(in, outcome, &problem);
@@ -184,6 +203,7 @@ static const struct option options[] = {
     OPTION_DATA,
     {.name = "key", .kind = OPTION_TEXT, .value = "VKEY",
 	.summary = "the log's verifier key, or a file that holds it (default: the one in the backup)"},
+    BACKUP_OPTION_WITHOUT,
     {0},
 };
 
@@ -197,7 +217,8 @@ const struct command backup_restore_command = {
     .name = "restore",
     .summary = "Put a backup where there is no log",
     .description =
-	"The backup is verified, copied, and verified again where it was copied to; nothing is overwritten. Put root.key and signer.key "
+	"The backup is verified, copied, and verified again where it was copied to; nothing is overwritten. Objects go to where the "
+	"settings say that they lie (LULAB_STORAGE_DIR, else DATA/objects). Put root.key and signer.key "
 	"back from where they are kept, then the keyring: `lulab backup keyring restore`. A log that is older than what this machine signed, or of which nobody "
 	"here can tell, is read-only: `lulab log succeed` goes on under a new name. Killed at any moment, it is run again.\n"
 	"Exit status: 0 ok; 4 failed; 1 inconclusive; 5 there is a log already.",

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "backup.h"
+#include "backup_objects.h"
 #include "base/io.h"
 #include "domain/policy.h"
 #include "log_chain.h"
@@ -161,6 +162,18 @@ enum backup_outcome backup_verify_log(struct invocation *in, const char *dir, co
 	return r.outcome;
 }
 
+static enum backup_outcome verify_objects(const char *dir, const struct backup_manifest *m, struct buf *problem)
+{
+	struct backup_objects found;
+	enum backup_outcome outcome = backup_objects_verify(dir, &found, problem);
+
+	if (outcome == BACKUP_OK && found.n != m->n_objects) {
+		buf_printf(problem, "%s has %" PRIu64 " objects, it was made with %" PRIu64, dir, found.n, m->n_objects);
+		outcome = BACKUP_FAILED;
+	}
+	return outcome;
+}
+
 enum backup_outcome backup_verify(struct invocation *in, const char *dir, const char *vkey,
     struct backup_manifest *ret, struct buf *problem)
 {
@@ -184,5 +197,5 @@ enum backup_outcome backup_verify(struct invocation *in, const char *dir, const 
 		    " events, the backup had %" PRIu64, dir, summary.records, ret->records);
 		outcome = BACKUP_FAILED;
 	}
-	return outcome;
+	return outcome == BACKUP_OK && ret->has_objects ? verify_objects(dir, ret, problem) : outcome;
 }

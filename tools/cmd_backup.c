@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "backup.h"
+#include "backup_objects.h"
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/io.h"
@@ -38,6 +39,23 @@ void backup_name(char ret[64], const char *prefix, char ret_made_at[32])
 	ret[n] = '\0';
 }
 
+static enum backup_outcome copy_objects(struct invocation *in, const char *partial, struct backup_manifest *m,
+    struct buf *problem)
+{
+	struct backup_objects objects;
+	char dir[PATH_MAX];
+	enum backup_outcome outcome;
+
+	if (backup_objects_dir(in, dir) != STATUS_OK)
+		return BACKUP_FAILED;
+	outcome = backup_objects_copy(dir, option_data_dir(in), partial, option_is_set(in, "lacking"), &objects, problem);
+	m->has_objects = true;
+	m->n_objects = objects.n;
+	if (outcome == BACKUP_OK && objects.n_missing > 0)
+		command_note(in, "%" PRIu64 " objects that the log names are missing or damaged, and not in it", objects.n_missing);
+	return outcome;
+}
+
 /* Copied, verified, described; nothing is a backup before the rename at the end. */
 static enum backup_outcome make(struct invocation *in, const char *to, const char *path, const char *partial,
     struct backup_manifest *m, struct buf *problem)
@@ -54,6 +72,10 @@ static enum backup_outcome make(struct invocation *in, const char *to, const cha
 	outcome = backup_verify_log(in, partial, option_text(in, "key"), &summary, &m->root, problem);
 	if (outcome != BACKUP_OK)
 		return outcome;
+	if (!option_is_set(in, "without-objects"))
+		outcome = copy_objects(in, partial, m, problem);
+	if (outcome != BACKUP_OK)
+		return outcome;
 	m->records = summary.records;
 	memcpy(m->origin, summary.origin, sizeof(m->origin));
 	rc = backup_manifest_write(partial, m);
@@ -68,10 +90,20 @@ static enum backup_outcome make(struct invocation *in, const char *to, const cha
 	return rc == 0 ? BACKUP_OK : BACKUP_FAILED;
 }
 
+/* ", 12 objects" */
+static const char *with_objects(const struct backup_manifest *m, char told[48])
+{
+	if (m->has_objects)
+		snprintf(told, 48, ", %" PRIu64 " objects", m->n_objects);
+	else
+		snprintf(told, 48, ", no objects");
+	return told;
+}
+
 static int run_create(struct invocation *in)
 {
 	const char *to = option_text(in, "to");
-	char name[64], path[PATH_MAX], partial[PATH_MAX];
+	char name[64], path[PATH_MAX], partial[PATH_MAX], told[48];
 	struct buf problem = BUF_INIT(8192);
 	struct backup_manifest m = {0};
 	enum backup_outcome outcome = BACKUP_FAILED;
@@ -93,7 +125,8 @@ static int run_create(struct invocation *in)
 		outcome = make(in, to, path, partial, &m, &problem);
 	if (outcome == BACKUP_OK) {
 		printf("%s\n", path);
-		command_note(in, "ok: %" PRIu64 " events of %s, every byte verified; no key is in it: see --help", m.records, m.origin);
+		command_note(in, "ok: %" PRIu64 " events of %s%s, every byte verified; no key is in it: see --help", m.records, m.origin,
+		    with_objects(&m, told));
 	} else if (rc == 0) {
 		tree_remove(partial);
 	}
@@ -110,6 +143,8 @@ static const struct option create_options[] = {
     {.name = "to", .kind = OPTION_DIR, .value = "DIR", .summary = "where backups are kept; a new directory is made in it"},
     {.name = "key", .kind = OPTION_TEXT, .value = "VKEY",
 	.summary = "verify by this key instead of the log.vkey that is copied along"},
+    BACKUP_OPTION_WITHOUT,
+    {.name = "lacking", .kind = OPTION_FLAG, .summary = "go on without objects that are missing or damaged already; they are listed in it"},
     {0},
 };
 
@@ -124,7 +159,8 @@ static const struct command backup_create = {
     .description =
 	"Copies the log while the service runs, syncs, verifies every byte of the copy as `lulab log verify` does, and only then "
 	"gives it its name, which is printed. What ends in .partial is left of an interrupted run and is no backup.\n"
-	"In it: the log and the logs before it, their names and verifier keys, what was signed. Not in it: what is made again (index, "
+	"In it: the log and the logs before it, their names and verifier keys, what was signed, and every object of a local store that this "
+	"log names (a hard link where that can be, else a copy; compared with what was stored). Not in it: what is made again (index, "
 	"read models), and any key. `lulab backup keyring create` backs up the keyring (DATA/keys), into another place; root.key and "
 	"signer.key are copied once, by hand, each to a place of its own.\n" OUTCOMES,
     .options = create_options,
@@ -139,12 +175,13 @@ static int run_verify(struct invocation *in)
 	struct buf problem = BUF_INIT(8192);
 	struct backup_manifest m;
 	enum backup_outcome outcome;
+	char told[48];
 
 	if (crypto_init() != 0)
 		return command_fail(in, (enum exit_status)BACKUP_INCONCLUSIVE, "cannot start");
 	outcome = backup_verify(in, in->arguments[0], option_text(in, "key"), &m, &problem);
 	if (outcome == BACKUP_OK)
-		printf("ok: %" PRIu64 " events of %s, as they were at %s\n", m.records, m.origin, m.made_at);
+		printf("ok: %" PRIu64 " events of %s%s, as they were at %s\n", m.records, m.origin, with_objects(&m, told), m.made_at);
 	backup_tell(in, outcome, &problem);
 	buf_finish(&problem);
 	return (int)outcome;
@@ -179,6 +216,7 @@ static const struct table_column list_columns[] = {
 	{"BACKUP", "backup", TABLE_TEXT},
 	{"MADE", "made", TABLE_TEXT},
 	{"EVENTS", "events", TABLE_NUMBER},
+	{"OBJECTS", "objects", TABLE_NUMBER},
 	{"LOG", "origin", TABLE_TEXT},
 	{"PROBLEM", "problem", TABLE_WRAP},
 	{0},
@@ -205,6 +243,10 @@ static void put_row(struct table *t, const char *path, const char *name)
 	table_put_str(t, rc == 0 ? m.made_at : NULL);
 	if (rc == 0)
 		table_put_u64(t, m.records);
+	else
+		table_put_str(t, NULL);
+	if (rc == 0 && m.has_objects)
+		table_put_u64(t, m.n_objects);
 	else
 		table_put_str(t, NULL);
 	table_put_str(t, rc == 0 ? m.origin : NULL);

@@ -28,6 +28,7 @@
 	X(cursor_any_order, "a forged cursor may name an order that does not exist") \
 	X(cookie_prefix, "a cookie is believed whose name only begins as it should") \
 	X(entry_spaces, "an entry of the log may have white space in it") \
+	X(backup_forgets_objects, "one object that the log names is not in a backup") \
 	X(backup_in_place, "a backup is made under its final name") \
 	X(epoch_first, "the key of the epoch before is destroyed before its keys are wrapped anew") \
 	X(erase_in_memory, "keys that are erased are tombstones in memory only") \

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Backups: made beside a running service, judged in three outcomes, restored, tried, and refused for writing when old."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE]
-from harness import ACK, Server, eventually, lulab, meeting_event  # noqa: E402
+from harness import ACK, PLANTED, Server, eventually, lulab, meeting_event  # noqa: E402
 
 OK, INCONCLUSIVE, FAILED, CONFLICT = 0, 1, 4, 5
 
@@ -90,7 +91,8 @@ class Backup(unittest.TestCase):
         manifest = os.path.join(good, "backup")
         with open(manifest) as f:
             text = f.read()
-        for changed in (text.replace("\n6\n", "\n7\n"), text[:-1], text.replace("/1", "/2", 1), ""):
+        for changed in (text.replace("\n6\n", "\n7\n"), text[:-1], text.replace("/2", "/1", 1), text.replace("/2", "/3", 1), text.replace("\n0\n", "\n1\n"),
+                        text.replace("\n0\n", "\n"), ""):
             with open(manifest, "w") as f:
                 f.write(changed)
             self.backup("verify", good, check=FAILED)
@@ -103,6 +105,109 @@ class Backup(unittest.TestCase):
         newer = self.create()
         shutil.copy(path, os.path.join(newer, "log", "data.mdb"))
         self.assertIn("not the one that was backed up", self.backup("verify", newer, check=FAILED).stderr)
+
+    # ---- objects ----
+
+    def tell(self, event, number, **more):
+        data = {"object_id": "%032x" % number, "provider": "LOCAL", "bucket": "", "key": "recordings/%d/video.mp4" % (number % 2), **more}
+        subprocess.check_call([os.environ["APPEND_EVENT"], self.data, event, "object/%032x" % number,
+                               json.dumps(data, separators=(",", ":"))], stdout=subprocess.DEVNULL)
+
+    def place(self, key, data=None):
+        return os.path.join(data or self.data, "objects", key)
+
+    def store(self, number, content, **more):
+        key = more.setdefault("key", "recordings/%d/video-%d.mp4" % (number % 2, number))
+        if more.get("provider") is None:
+            os.makedirs(os.path.dirname(self.place(key)), exist_ok=True)
+            with open(self.place(key), "wb") as f:
+                f.write(content)
+        self.tell("object.stored", number, size=len(content), sha256=hashlib.sha256(content).hexdigest(), kind="VIDEO", **more)
+        return key
+
+    def files(self, directory):
+        found = {}
+        for top, _, names in os.walk(directory):
+            for name in names:
+                with open(os.path.join(top, name), "rb") as f:
+                    found[os.path.relpath(os.path.join(top, name), directory)] = f.read()
+        return found
+
+    def test_objects_come_along(self):
+        self.start_with(1)
+        there = {self.store(n, bytes([n]) * 300000 * n): bytes([n]) * 300000 * n for n in range(3)}
+        self.store(3, b"elsewhere", provider="S3", bucket="b")
+        os.unlink(self.place(self.store(4, b"gone")))
+        self.tell("object.deleted", 4, reason="RECORDING_DELETED")
+        os.makedirs(self.place(".uploads"))
+        with open(self.place(".uploads/half"), "wb") as f:
+            f.write(b"not yet one")
+        good = self.create()
+        self.assertEqual(self.files(os.path.join(good, "objects")), there)
+        self.assertIn(" 3 objects,", self.backup("verify", good, check=OK).stdout)
+        self.assertRegex(self.backup("drill", good, "--scratch", self.top, check=OK).stdout, r"objects +3, each")
+        if os.path.exists(PLANTED):
+            done = subprocess.run([PLANTED, "backup", "create", "--to", self.to, "--data", self.data], stdout=subprocess.PIPE, text=True,
+                                  env=dict(os.environ, PLANTED_BUG="backup_forgets_objects"), check=True)
+            self.backup("verify", done.stdout.strip(), check=FAILED)
+        # On another disk they are copies.
+        if os.path.isdir("/dev/shm") and os.stat("/dev/shm").st_dev != os.stat(self.top).st_dev:
+            with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+                copied = self.backup("create", "--to", other, check=OK).stdout.strip()
+                self.assertEqual(self.files(os.path.join(copied, "objects")), there)
+                self.backup("verify", copied, check=OK)
+        # Back again, to where the settings say.
+        new, apart = os.path.join(self.top, "new"), os.path.join(self.top, "apart")
+        self.assertIn("3 objects are in ", self.backup("restore", good, check=OK, data=new).stdout)
+        self.assertEqual(self.files(os.path.join(new, "objects")), there)
+        shutil.rmtree(new)
+        lulab("backup", "restore", good, "--data", new, env={"LULAB_STORAGE_DIR": apart})
+        self.assertEqual((self.files(apart), os.path.exists(os.path.join(new, "objects"))), (there, False))
+        shutil.rmtree(new)
+        self.backup("restore", good, "--without-objects", check=OK, data=new)
+        self.assertFalse(os.path.exists(os.path.join(new, "objects")))
+        # One that is damaged, cut or gone fails a backup, and nothing is restored.
+        key = sorted(there)[1]
+        path = os.path.join(good, "objects", key)
+        for spoiled in (b"x" + there[key][1:], there[key][:-1], None):
+            os.unlink(path)
+            if spoiled is not None:
+                with open(path, "wb") as f:
+                    f.write(spoiled)
+            self.assertIn(key, self.backup("verify", good, check=FAILED).stderr)
+            self.backup("restore", good, check=FAILED, data=os.path.join(self.top, "never"))
+            self.assertFalse(os.path.exists(os.path.join(self.top, "never", "log")))
+            with open(path, "wb"):
+                pass
+        os.unlink(path)
+        shutil.copy(self.place(key), path)
+        self.backup("verify", good, check=OK)
+        # A file of another content is not overwritten.
+        os.makedirs(os.path.dirname(self.place(key, apart)))
+        with open(self.place(key, apart), "wb") as f:
+            f.write(b"somebody's")
+        self.assertIn("another file is there", self.backup("restore", good, check=FAILED, data=apart).stderr)
+
+    def test_objects_that_are_lacking(self):
+        self.start_with(1)
+        keys = [self.store(n, b"object %d" % n) for n in range(3)]
+        os.unlink(self.place(keys[0]))
+        with open(self.place(keys[1]), "wb") as f:
+            f.write(b"damaged!")
+        done = self.backup("create", "--to", self.to, check=FAILED)
+        self.assertIn("2 objects are missing from", done.stderr)
+        self.assertEqual(os.listdir(self.to), [])
+        without = self.backup("create", "--to", self.to, "--without-objects", check=OK).stdout.strip()
+        self.assertIn(", no objects,", self.backup("verify", without, check=OK).stdout)
+        lacking = self.backup("create", "--to", self.to, "--lacking", check=OK).stdout.strip()
+        self.assertIn(" 1 objects,", self.backup("verify", lacking, check=OK).stdout)
+        new = os.path.join(self.top, "new")
+        self.assertIn("2 that the log names are not in the backup", self.backup("restore", lacking, check=OK, data=new).stdout)
+        self.assertEqual(self.files(os.path.join(new, "objects")), {keys[2]: b"object 2"})
+        # What the log says is gone is not missed.
+        for n in (0, 1):
+            self.tell("object.deleted", n, key=keys[n], reason="RECORDING_DELETED")
+        self.assertIn(" 1 objects,", self.backup("verify", self.create(), check=OK).stdout)
 
     def test_what_cannot_be_made(self):
         self.backup("create", "--to", self.to, check=FAILED)

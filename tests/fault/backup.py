@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Backups and restores killed at random moments, beside a service that writes.
 
-After every kill: what looks like a backup verifies; what looks like a restored log is whole; a restore that was
-killed can be run again, and the service does not start on the half of one. At the end a backup has everything that was
-acknowledged before it began.
+After every kill: what looks like a backup verifies, and has every object that its log names; what looks like a restored log is
+whole, and its objects are there; a restore that was killed can be run again, and the service does not start on the half of one.
+At the end a backup has everything that was acknowledged before it began.
 
     tests/fault/backup.py                        the short form
     tests/fault/backup.py --kills 500            the long one
@@ -13,6 +13,7 @@ Without --bug both planted bugs are shown too, when there is a program that has 
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -28,6 +29,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 import harness  # noqa: E402
 from harness import lulab  # noqa: E402
+
+
+APPEND_EVENT = os.environ.get("APPEND_EVENT", os.path.join(os.path.dirname(harness.BINARY), "tests", "append_event"))
 
 
 class Violation(Exception):
@@ -51,6 +55,30 @@ def timed(*args):
     return time.monotonic() - began, out
 
 
+OBJECTS = {"recordings/%d/video.mp4" % n: bytes([n]) * 40000 * n for n in range(8)}
+
+
+def store_objects(data):
+    """Files, and what the log says of them."""
+    harness.Server(data=data).start().stop()
+    for n, (key, content) in enumerate(OBJECTS.items()):
+        path = os.path.join(data, "objects", key)
+        os.makedirs(os.path.dirname(path))
+        with open(path, "wb") as f:
+            f.write(content)
+        told = {"object_id": "%032x" % n, "provider": "LOCAL", "bucket": "", "key": key, "size": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(), "kind": "VIDEO"}
+        subprocess.run([APPEND_EVENT, data, "object.stored", "object/%032x" % n, json.dumps(told, separators=(",", ":"))], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
+def look_at_objects(where):
+    for key, content in OBJECTS.items():
+        path = os.path.join(where, "objects", key)
+        if not os.path.exists(path) or open(path, "rb").read() != content:
+            raise Violation("the object %s is not in %s as it was stored" % (key, where))
+
+
 def look_at_backups(to):
     """Everything there that bears a backup's name must be one."""
     n = 0
@@ -62,6 +90,7 @@ def look_at_backups(to):
         done = lulab("backup", "verify", path, check=False)
         if done.returncode != 0:
             raise Violation("%s looks complete and is not: %s" % (name, done.stderr.strip()))
+        look_at_objects(path)
         n += 1
         if n > 2:
             shutil.rmtree(path)
@@ -77,6 +106,7 @@ def look_at_restored(data, good, size):
             raise Violation("a restored log is not whole: %s of %d, exit %d" % (found, size, done.returncode))
         if not os.path.exists(os.path.join(data, "restored")):
             raise Violation("a restored log bears no mark")
+        look_at_objects(data)
         return True
     if os.path.exists(os.path.join(data, "restore.tmp")):
         if lulab("serve", "--data", data, "--listen", "127.0.0.1:0", check=False).returncode == 0:
@@ -107,6 +137,7 @@ class Writer:
 
 def kill_backups(rng, top, kills, binary, env):
     data, to = os.path.join(top, "data"), os.path.join(top, "backups")
+    store_objects(data)
     writer = Writer(data)
     try:
         while writer.n < 300:
