@@ -11,11 +11,13 @@
 #define PROBE_OUT_MAX ((size_t)1 << 20)
 #define PATH_ARGUMENT_MAX 4096
 #define THUMBNAIL_AT_MS_MAX 30000
+#define SOUND_BYTES_MIN 1024 /* fewer hold no speech: there is none behind the end of a file */
 
 /* What conference systems record; no playlists, no lists of files. */
 #define FORMATS "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,wav,ogg,flac,aac,mpegts"
 
 static const struct child_limits probe_limits = {.time_ms = 30000, .memory_bytes = (size_t)1 << 30};
+static const struct child_limits sound_limits = {.time_ms = 300000, .memory_bytes = (size_t)2 << 30};
 static const struct child_limits picture_limits = {.time_ms = 60000, .memory_bytes = (size_t)2 << 30};
 
 /* ---- reading what ffprobe says --------------------------------------------------------- */
@@ -83,6 +85,11 @@ static bool file_argument(const char *path, char ret[PATH_ARGUMENT_MAX])
 	return n > 0 && n < PATH_ARGUMENT_MAX;
 }
 
+static void seconds(int64_t ms, char ret[32])
+{
+	snprintf(ret, 32, "%lld.%03d", (long long)(ms / 1000), (int)(ms % 1000));
+}
+
 int media_probe(const char *path, const _Atomic bool *stopping, struct arena *a, struct media_info *ret)
 {
 	char file[PATH_ARGUMENT_MAX];
@@ -109,9 +116,31 @@ int media_thumbnail(const char *path, const struct media_info *info, const _Atom
 	    "mjpeg", "-f", "image2pipe", "pipe:1", NULL};
 	int rc;
 
-	snprintf(at, sizeof(at), "%lld.%03d", (long long)(at_ms / 1000), (int)(at_ms % 1000));
+	seconds(at_ms, at);
 	if (!file_argument(path, file))
 		return ERR_INVALID;
 	rc = child_run(argv, &picture_limits, stopping, ret_jpeg);
 	return rc == 0 && ret_jpeg->len == 0 ? ERR_END : rc;
+}
+
+int media_sound(const char *path, int64_t from_ms, int64_t len_ms, const _Atomic bool *stopping, struct buf *out)
+{
+	char file[PATH_ARGUMENT_MAX], from[32], len[32];
+	const char *argv[] = {"ffmpeg", "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS,
+	    "-threads", "1", "-ss", from, "-t", len, "-i", file, "-map", "0:a:0", "-map_metadata", "-1", "-ac", "1", "-ar", "16000",
+	    "-threads", "1", "-c:a", "libmp3lame", "-b:a", "64k", "-id3v2_version", "0", "-write_xing", "0", "-f", "mp3", "pipe:1", NULL};
+	size_t before = out->len;
+	int rc;
+
+	seconds(from_ms, from);
+	seconds(len_ms, len);
+	if (!file_argument(path, file))
+		return ERR_INVALID;
+	rc = child_run(argv, &sound_limits, stopping, out);
+	return rc == 0 && out->len - before < SOUND_BYTES_MIN ? ERR_END : rc;
+}
+
+bool media_programs_there(void)
+{
+	return child_exists("ffmpeg") && child_exists("ffprobe");
 }

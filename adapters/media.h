@@ -26,6 +26,14 @@ int media_probe(const char *path, const _Atomic bool *stopping, struct arena *a,
 /* A JPEG of the picture at a tenth of its length, 480 pixels wide. As above; ERR_END: it shows nothing there. */
 int media_thumbnail(const char *path, const struct media_info *info, const _Atomic bool *stopping, struct buf *ret_jpeg);
 
+/*
+ * len_ms of its sound from from_ms on, as speech is sent to be written down: MP3, one channel, 16 kHz, about 8 kB a second. Appended
+ * to out. ERR_NOT_FOUND: there is no ffmpeg; ERR_END: there is no sound at that place. Others as above.
+ */
+int media_sound(const char *path, int64_t from_ms, int64_t len_ms, const _Atomic bool *stopping, struct buf *out);
+/* Are ffmpeg and ffprobe there? */
+bool media_programs_there(void);
+
 /* ffprobe's JSON; for who has it already. ERR_MALFORMED, ERR_NOMEM. */
 int media_parse(struct slice json, struct arena *a, struct media_info *ret);
 

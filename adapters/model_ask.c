@@ -2,10 +2,10 @@
 #include "model_ask.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "app/app.h"
 #include "base/err.h"
+#include "model_reply.h"
 #include "model_text.h"
 #include "net/http_client.h"
 #include "vendor_call.h"
@@ -14,10 +14,6 @@
 #define STREAM_BYTES_MAX ((size_t)32 << 20) /* integrity.md 19 */
 #define EVENT_ARENA_MAX ((size_t)8 << 20)
 #define CALL_MS 600000
-#define REPEATS 2          /* of a request at once, as the vendor's own client does; then the effect waits */
-#define REPEAT_WAIT_MS_MAX 5000
-#define REPEAT_BASE_MS 500
-#define PAUSE_MS 20
 #define MESSAGES_MAX 4
 #define VALUES_MAX 12
 
@@ -97,15 +93,10 @@ struct asking {
 	struct buf raw;      /* of the answer at hand */
 };
 
-/* What came of it: an answer, an error the vendor told, or neither. */
+/* What came of it: an answer, or why there is none. */
 struct reply {
-	int rc; /* of the call; ERR_END: a stream without its end */
-	bool sent;
-	int status;
-	const char *vendor_id;
+	struct model_reply head;
 	struct openai_answer answer;
-	struct openai_error error; /* of a status that is not 2xx, or within a stream */
-	bool is_error;
 };
 
 static int take_bytes(void *arg, struct slice bytes)
@@ -113,18 +104,6 @@ static int take_bytes(void *arg, struct slice bytes)
 	struct asking *k = arg;
 
 	return atomic_load(k->call->stopping) ? ERR_CANCELLED : buf_append(&k->raw, bytes);
-}
-
-static int read_error(struct asking *k, const struct http_result *r, int status, struct slice body, struct reply *ret)
-{
-	struct openai_hints hints = {.now_s = clock_wall_us(k->call->clock) / 1000000};
-
-	http_result_header(r, "x-should-retry", &hints.should_retry);
-	http_result_header(r, "retry-after-ms", &hints.retry_after_ms);
-	http_result_header(r, "retry-after", &hints.retry_after);
-	ret->is_error = true;
-	body = arena_dup(k->call->arena, body); /* its code and words are looked at when the bytes are gone */
-	return body.ptr == NULL ? ERR_NOMEM : openai_error_parse(status, body, &hints, k->call->arena, &ret->error);
 }
 
 static int keep_answer(struct asking *k, const struct openai_answer *answer, struct reply *ret)
@@ -144,7 +123,7 @@ static int read_stream(struct asking *k, const struct http_result *r, struct rep
 
 	openai_stream_init(&stream, &event);
 	openai_stream_feed(&stream, buf_slice(&k->raw));
-	rc = stream.failed ? read_error(k, r, 0, buf_slice(&stream.error_body), ret) : openai_stream_end(&stream, &answer);
+	rc = stream.failed ? model_reply_error(k->call, r, 0, buf_slice(&stream.error_body), &ret->head) : openai_stream_end(&stream, &answer);
 	if (rc == 0 && !stream.failed)
 		rc = keep_answer(k, &answer, ret);
 	openai_stream_finish(&stream);
@@ -155,13 +134,11 @@ static int read_stream(struct asking *k, const struct http_result *r, struct rep
 static int read_reply(struct asking *k, const struct http_result *r, struct reply *ret)
 {
 	struct openai_answer answer;
-	struct slice type, id;
+	struct slice type;
 	int rc;
 
-	if (http_result_header(r, "x-request-id", &id))
-		ret->vendor_id = arena_printf(k->call->arena, "%.*s", (int)(id.len > 128 ? 128 : id.len), id.ptr);
 	if (r->status < 200 || r->status > 299)
-		return read_error(k, r, r->status, buf_slice(&k->raw), ret);
+		return model_reply_error(k->call, r, r->status, buf_slice(&k->raw), &ret->head);
 	if (http_result_header(r, "content-type", &type) && slice_starts_with(type, SLICE("text/event-stream")))
 		return read_stream(k, r, ret);
 	rc = openai_chat_parse(buf_slice(&k->raw), k->call->arena, &answer); /* one that does not stream */
@@ -174,7 +151,7 @@ static void tally(struct asking *k, struct slice body, const struct http_result 
 
 	k->use->calls++;
 	k->use->took_ms += r->duration_us / 1000;
-	if (reply->rc != 0 || reply->is_error)
+	if (reply->head.rc != 0 || reply->head.is_error)
 		return;
 	/* Some compatibles do not count. */
 	k->use->prompt_tokens += u->prompt > 0 ? u->prompt : (int64_t)model_tokens(body);
@@ -202,12 +179,11 @@ static void send_request(struct asking *k, struct slice body, struct reply *ret)
 		rc = header == NULL ? ERR_NOMEM : http_client_call(k->call->thread, &call, &r);
 		if (k->raw.rc != 0)
 			rc = k->raw.rc;
-		ret->sent = r.sent;
-		ret->status = r.status;
+		model_reply_head(k->call, &r, &ret->head);
 		if (rc == 0)
 			rc = read_reply(k, &r, ret);
 	}
-	ret->rc = rc;
+	ret->head.rc = rc;
 	tally(k, body, &r, ret);
 	http_result_finish(&r);
 	buf_wipe(&k->raw);
@@ -221,58 +197,11 @@ static bool has(struct slice text, const char *part)
 }
 
 /* Compatibles have codes of their own for it, and say it in words. */
-static bool is_too_long(const struct reply *r)
+static bool is_too_long(const struct model_reply *r)
 {
 	return r->is_error && (r->status == 400 || r->status == 413) &&
 	    (slice_is(r->error.code, "context_length_exceeded") || has(r->error.message, "context length") ||
 	        has(r->error.message, "context_length") || has(r->error.message, "maximum context"));
-}
-
-static bool is_of_the_moment(const struct reply *r)
-{
-	return r->is_error ? r->error.is == ANSWER_RETRY || r->error.is == ANSWER_LIMIT :
-	    r->rc == ERR_NETWORK || r->rc == ERR_TIMEOUT || r->rc == ERR_END;
-}
-
-static void judge(struct effect_call *call, const struct reply *r)
-{
-	if (r->is_error) {
-		vendor_answer(call, r->error.is, r->status,
-		    r->error.is == ANSWER_CONFIG ? "The model's service does not take our key or knows no such model, or the account has no credit." :
-		    r->error.is == ANSWER_REFUSED ? "The model's service refuses the request as it is." :
-		    "The model's service cannot take it at the moment.");
-		call->retry_after_ms = r->error.retry_after_ms > 0 ? r->error.retry_after_ms : 0;
-	} else if (r->rc == ERR_END) {
-		call->outcome = EFFECT_RETRY;
-		call->class = "broken_stream";
-		call->message = "The model's answer broke off.";
-		call->host_failed = true;
-	} else {
-		vendor_no_answer(call, r->rc, false); /* asking again harms nobody */
-	}
-	call->vendor_id = r->vendor_id;
-}
-
-/* How long until it is asked again at once; 0: not at once. */
-static int64_t repeat_wait_ms(const struct asking *k, const struct reply *r, unsigned repeats)
-{
-	int64_t base_max = k->model->app->config->effects_retry_base, told = r->is_error ? r->error.retry_after_ms : 0;
-	int64_t wait = (base_max < REPEAT_BASE_MS ? base_max : REPEAT_BASE_MS) << repeats;
-
-	if (repeats >= REPEATS || !is_of_the_moment(r) || told > REPEAT_WAIT_MS_MAX)
-		return 0;
-	wait -= (int64_t)rng_below(k->call->rng, (uint64_t)wait / 4 + 1);
-	return wait < told ? told : wait < 1 ? 1 : wait;
-}
-
-static bool pause_ms(const struct effect_call *call, int64_t ms)
-{
-	for (; ms > 0 && !atomic_load(call->stopping); ms -= PAUSE_MS) {
-		struct timespec t = {.tv_nsec = (ms < PAUSE_MS ? ms : PAUSE_MS) * 1000000};
-
-		nanosleep(&t, NULL);
-	}
-	return !atomic_load(call->stopping);
 }
 
 /* The model's answer to the messages so far. Errors as model_ask(). */
@@ -284,19 +213,19 @@ static int answer_to(struct asking *k, struct slice body, struct openai_answer *
 		int64_t wait;
 
 		send_request(k, body, &r);
-		if (r.rc == 0 && !r.is_error) {
+		if (r.head.rc == 0 && !r.head.is_error) {
 			*ret = r.answer;
-			k->call->status = r.status;
-			k->call->vendor_id = r.vendor_id;
+			k->call->status = r.head.status;
+			k->call->vendor_id = r.head.vendor_id;
 			return 0;
 		}
-		if (is_too_long(&r))
+		if (is_too_long(&r.head))
 			return ERR_TOO_BIG;
-		wait = repeat_wait_ms(k, &r, repeats);
-		if (wait == 0 || !pause_ms(k->call, wait))
+		wait = model_reply_wait_ms(k->call, k->model->app->config->effects_retry_base, &r.head, repeats);
+		if (wait == 0 || !model_pause_ms(k->call, wait))
 			break;
 	}
-	judge(k->call, &r);
+	model_reply_judge(k->call, &r.head);
 	return ERR_CANCELLED;
 }
 

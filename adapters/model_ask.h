@@ -47,6 +47,8 @@ struct model {
 	const char *language;
 	struct model_memo memo;
 };
+/* The name and port of an address; borrowed. */
+struct slice model_host_of(struct slice base);
 void model_memo_init(struct model_memo *memo);
 void model_memo_finish(struct model_memo *memo); /* wipes */
 

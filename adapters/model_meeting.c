@@ -102,7 +102,7 @@ static int look_up(struct material *m)
 	struct model_param of = {"id", m->of.recording_id, 0};
 	struct json_value row;
 	int64_t us;
-	int rc = model_query(m->call, m->model, "recording_by_id", &of, 1, true, &row);
+	int rc = model_query(m->call, m->model->app, "recording_by_id", &of, 1, true, &row);
 
 	m->of.start_ms = m->call->cause_us / 1000;
 	if (rc == 0) {
@@ -114,7 +114,7 @@ static int look_up(struct material *m)
 	}
 	if (rc == 0 || rc == ERR_NOT_FOUND) {
 		of.text = m->of.meeting;
-		rc = model_query(m->call, m->model, "meeting_by_id", &of, 1, true, &row);
+		rc = model_query(m->call, m->model->app, "meeting_by_id", &of, 1, true, &row);
 	}
 	if (rc == 0 && model_row_text(m->call, row, "title").len > 0)
 		m->title = model_row_text(m->call, row, "title");
@@ -344,7 +344,7 @@ void model_meeting_asked(struct effect_call *call)
 	    {"after", asked->after.len > 0 ? asked->after : SLICE(""), 0}};
 	struct json_value rows, row;
 	struct json_reader r;
-	int rc = model_query(call, m, "transcripts_of_meeting", of, 3, false, &rows);
+	int rc = model_query(call, m->app, "transcripts_of_meeting", of, 3, false, &rows);
 
 	if (rc != 0) {
 		model_failed(call, rc);

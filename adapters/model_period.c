@@ -86,7 +86,7 @@ static void for_everybody(struct asked *k)
 	    {"from", {0}, k->span.from_ms}, {"to", {0}, k->span.to_ms}, {"periods", slice_str(made_of[k->period]), 0},
 	    {"period", slice_str(period_name(k->period)), 0}, {"again", {0}, k->again}};
 	struct json_value rows;
-	int rc = model_query(k->call, k->model, "period_people", of, sizeof(of) / sizeof(of[0]), false, &rows);
+	int rc = model_query(k->call, k->model->app, "period_people", of, sizeof(of) / sizeof(of[0]), false, &rows);
 
 	if (rc != 0)
 		model_failed(k->call, rc);
@@ -171,7 +171,7 @@ static int sources_of(struct asked *k, const struct model_of *of, struct json_va
 	struct model_param params[] = {org ? (struct model_param){"org", of->org_id, 0} : (struct model_param){"person", of->person_id, 0},
 	    {"from", {0}, k->span.from_ms}, {"to", {0}, k->span.to_ms}, {"periods", slice_str(made_of[k->period]), 0}};
 
-	return model_query(k->call, k->model, org ? "period_sources_of_org" : "period_sources_of_person", params, 4, false, ret_rows);
+	return model_query(k->call, k->model->app, org ? "period_sources_of_org" : "period_sources_of_person", params, 4, false, ret_rows);
 }
 
 static void for_one(struct asked *k)

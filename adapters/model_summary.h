@@ -74,7 +74,7 @@ struct model_param {
 	struct slice text;
 	int64_t integer;
 };
-int model_query(struct effect_call *call, struct model *m, const char *query, const struct model_param *params,
+int model_query(struct effect_call *call, struct app *app, const char *query, const struct model_param *params,
     size_t n_params, bool single, struct json_value *ret);
 /* Members of a row; empty or 0 when null or absent. */
 struct slice model_row_text(struct effect_call *call, struct json_value row, const char *name);

@@ -42,10 +42,10 @@ bool model_failed(struct effect_call *call, int rc)
 
 /* ---- looking up --------------------------------------------------------------------------- */
 
-int model_query(struct effect_call *call, struct model *m, const char *query, const struct model_param *params,
+int model_query(struct effect_call *call, struct app *app, const char *query, const struct model_param *params,
     size_t n_params, bool single, struct json_value *ret)
 {
-	uint64_t size = eventlog_size(m->app->log);
+	uint64_t size = eventlog_size(app->log);
 	struct query q = {.def = query_find(query), .n_params = (unsigned)n_params, .single = single,
 	    .has_min_position = size > 0, .min_position = size - 1, .wait_ms = QUERY_WAIT_MS,
 	    .out = BUF_INIT(QUERY_BYTES_MAX)};
@@ -56,7 +56,7 @@ int model_query(struct effect_call *call, struct model *m, const char *query, co
 	for (size_t i = 0; i < n_params; i++)
 		q.params[i] = (struct query_param){.name = params[i].name, .text = params[i].text,
 		    .integer = params[i].integer, .is_integer = params[i].text.ptr == NULL};
-	rc = query_run(m->app->queries, &q);
+	rc = query_run(app->queries, &q);
 	if (rc == 0) {
 		text = arena_dup(call->arena, buf_slice(&q.out));
 		rc = text.ptr == NULL ? ERR_NOMEM : 0;
@@ -109,7 +109,7 @@ int model_version_find(struct effect_call *call, struct model *m, const struct m
 
 	*ret = (struct model_version){0};
 	make_key(of, ret->key);
-	rc = model_query(call, m, "summary_latest", (struct model_param[]){{"key", slice_str(ret->key), 0}}, 1, true, &row);
+	rc = model_query(call, m->app, "summary_latest", (struct model_param[]){{"key", slice_str(ret->key), 0}}, 1, true, &row);
 	if (rc == ERR_NOT_FOUND)
 		return 0;
 	if (rc == 0) {

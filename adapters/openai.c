@@ -37,8 +37,7 @@ static const struct effect effects[] = {
 
 /* ---- start and stop ------------------------------------------------------------------------ */
 
-/* The name and port of an address. */
-static struct slice host_of(struct slice base)
+struct slice model_host_of(struct slice base)
 {
 	struct slice scheme, rest, name, path;
 
@@ -106,7 +105,7 @@ static int start(struct app *app, void **ret_state)
 	model_memo_init(&m->memo);
 	m->app = app;
 	m->unready = configure(m, app->config);
-	name = host_of(m->base);
+	name = model_host_of(m->base);
 	m->host = slice_str(strndup(name.ptr == NULL ? "" : name.ptr, name.len));
 	if (m->host.ptr == NULL) {
 		stop(m);

@@ -197,7 +197,7 @@ static int pieces_of(struct json_value root, const char *list_name, const char *
 int openai_transcript_parse(struct slice body, struct arena *a, struct openai_transcript *ret)
 {
 	struct openai_transcript t = {0};
-	struct json_value root, text;
+	struct json_value root, text, usage;
 	int rc = wire_json_root(body, JSON_OBJECT, a, &root);
 
 	if (rc != 0)
@@ -207,6 +207,9 @@ int openai_transcript_parse(struct slice body, struct arena *a, struct openai_tr
 	t.text = wire_text(root, "text", a);
 	t.language = wire_text(root, "language", a);
 	t.duration_ms = ms_at(root, "duration");
+	openai_usage_of(root, a, &t.usage);
+	if (wire_member(root, "usage", JSON_OBJECT, &usage))
+		t.billed_ms = ms_at(usage, "seconds");
 	rc = pieces_of(root, "segments", "text", a, &t.segments, &t.n_segments);
 	if (rc == 0)
 		rc = pieces_of(root, "words", "word", a, &t.words, &t.n_words);

@@ -125,6 +125,8 @@ struct openai_transcript {
 	int64_t duration_ms; /* 0 when not told */
 	struct openai_segment *segments, *words;
 	size_t n_segments, n_words;
+	struct openai_usage usage; /* some models are billed by tokens, */
+	int64_t billed_ms;         /* others by time; 0 when not told */
 };
 /* json and verbose_json. ERR_MALFORMED: not JSON, or no text; ERR_TOO_BIG, ERR_NOMEM. */
 int openai_transcript_parse(struct slice body, struct arena *a, struct openai_transcript *ret);

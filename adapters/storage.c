@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "adapters/spool.h"
 #include "adapters/storage_private.h"
 #include "adapters/vendor_call.h"
 #include "app/action.h"
@@ -170,6 +171,7 @@ static int start(struct app *app, void **ret_state)
 		return rc;
 	}
 	http_client_destroy(client);
+	spool_clean(app->data_dir);
 	rc = object_stores_open(all, app->config, app->data_dir);
 	if (rc == 0)
 		rc = keyring_secret(app->keyring, "object_link", all->link_key);

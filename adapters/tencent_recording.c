@@ -9,19 +9,16 @@
 #include "tencent_out.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "app/fact.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "media.h"
-#include "object_store.h"
+#include "spool.h"
 #include "store/query.h"
 
 #define ADDRESSES_MAX 3                      /* asked for in one attempt */
 #define LOOK_INTO_MAX ((uint64_t)16 << 30)   /* bigger ones are not fetched back from a store elsewhere to look into them */
-#define SPOOL_DIR "spool"
 
 struct keeping {
 	struct effect_call *call;
@@ -159,24 +156,16 @@ static void look_into(struct keeping *k, const char *path)
 	buf_finish(&jpeg);
 }
 
-/* Programs read files: what lies elsewhere comes here for the while. */
 static void look(struct keeping *k)
 {
-	struct arena *a = k->call->arena;
-	const char *path = object_path(&k->objects, k->stored.key), *dir, *copy;
+	struct spool file;
 
-	if (path != NULL) {
-		look_into(k, path);
+	if (k->stored.size > LOOK_INTO_MAX && object_path(&k->objects, k->stored.key) == NULL)
 		return;
-	}
-	dir = arena_printf(a, "%s/" SPOOL_DIR, k->t->app->data_dir);
-	copy = arena_printf(a, "%s/" SPOOL_DIR "/%s", k->t->app->data_dir, k->call->id);
-	if (dir == NULL || copy == NULL || k->stored.size > LOOK_INTO_MAX)
+	if (spool_take(&file, k->t->app->data_dir, &k->objects, k->stored.key, k->call->id) != 0)
 		return;
-	(void)mkdir(dir, 0700); /* it is there already, or the next step fails */
-	if (object_get_file(&k->objects, k->stored.key, copy) == 0)
-		look_into(k, copy);
-	unlink(copy);
+	look_into(k, file.path);
+	spool_drop(&file);
 }
 
 /* ---- what is told ----------------------------------------------------------------------------------- */

@@ -313,6 +313,15 @@ insert into wanted values (:id, 'ai.meeting', '', 'model',
 	'meeting/' || row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 1, 0, :position, :type, :stream, :time,
 	null, :time);
 
+-- on recording.stored
+/* A model that writes down what was said: of each recording whose platform does not in the time it is given, ... */
+insert into wanted values (:id, 'ai.transcribe', '', 'speech', :recording_id, 1, 0, :position, :type, :stream, :time, null, :time);
+
+-- on transcript.requested
+/* ... and when a person asks, which waits for nothing: a key of its own. */
+insert into wanted values (:id, 'ai.transcribe_asked', '', 'speech', :recording_id || '/asked', 0, 0, :position, :type, :stream,
+	:time, null, :time);
+
 -- on summary.generated
 insert into wanted select :id, 'ai.participant', speaker.value, 'model',
 	:meeting || '/' || :recording_id || '/' || speaker.value, 2, speaker.key, :position, :type, :stream, :time, null, :time
@@ -498,6 +507,10 @@ select id, effect, lane, state, reason, class, status as "status:int", vendor_id
 		'outcome', a.outcome, 'class', a.class, 'status', a.status, 'vendorId', a.vendor_id, 'message', a.message))
 		from (select * from attempts where effect = effects.id order by attempt) as a) as "attempts:json"
 from effects where id = :id;
+
+-- query transcriptions_open
+select key, state, iif(cause_type = 'transcript.requested', substr(cause_stream, 20), null) as "requestId"
+from effects where lane = 'speech' and key in (:recording, :recording || '/asked') and is_open = 1 order by turn;
 
 -- query mail_by_id
 select substr(cause_stream, 6) as id, count(*) as "recipients:int", sum(state = 'DONE') as "sent:int",

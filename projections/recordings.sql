@@ -54,6 +54,7 @@ create table stored_files (
 	width integer,
 	height integer,
 	thumbnail_object_id text,
+	place integer not null,
 	created_at integer not null
 ) strict, without rowid;
 create index stored_files_of on stored_files (recording, created_at);
@@ -73,6 +74,14 @@ create table transcripts (
 	created_at integer not null
 ) strict, without rowid;
 create index transcripts_of on transcripts (recording, speakers_known, place);
+
+/* Of transcripts that are being made: where in the log the parts are that there are. */
+create table transcript_parts (
+	job text not null,
+	part integer not null,
+	place integer not null,
+	primary key (job, part)
+) strict, without rowid;
 
 create table session_marks (
 	meeting text not null,
@@ -190,13 +199,13 @@ on conflict (record_file_id, kind, lang, failed) do update set at = max(at, excl
 
 -- on recording.stored
 insert into stored_files (id, recording, file_type, object_id, size_bytes, sha256, content_type, format, duration_ms,
-	width, height, thumbnail_object_id, created_at)
+	width, height, thumbnail_object_id, place, created_at)
 values (:file_id, :recording_id, :file_type, :object_id, :size, :sha256, :content_type, :format, :duration_ms, :width,
-	:height, :thumbnail_object_id, :time)
+	:height, :thumbnail_object_id, :position, :time)
 on conflict (id) do update set object_id = excluded.object_id, size_bytes = excluded.size_bytes,
 	sha256 = excluded.sha256, content_type = excluded.content_type, format = excluded.format,
 	duration_ms = excluded.duration_ms, width = excluded.width, height = excluded.height,
-	thumbnail_object_id = excluded.thumbnail_object_id;
+	thumbnail_object_id = excluded.thumbnail_object_id, place = excluded.place;
 update recordings set size_bytes = iif(:file_type = 'VIDEO', :size, coalesce(size_bytes, :size)),
 	updated_at = max(updated_at, :time) where id = :recording_id;
 
@@ -213,6 +222,21 @@ values (row_id('transcript', :recording_id, :source, :fingerprint), :recording_i
 	coalesce(json_array_length(:speakers), 0), :position, :time)
 on conflict (id) do nothing;
 update recordings set updated_at = max(updated_at, :time) where id = :recording_id;
+delete from transcript_parts where job = :job_id;
+
+-- on transcript.part_stored
+insert into transcript_parts (job, part, place) values (:job_id, :part, :position) on conflict (job, part) do nothing;
+
+-- query recording_to_transcribe
+/* Sound alone is the smaller file. */
+select r.id, (r.deleted_at is not null) as "deleted:bool",
+	(select f.place from stored_files as f where f.recording = r.id and f.file_type in ('AUDIO', 'VIDEO')
+		order by f.file_type, f.created_at desc limit 1) as "place:int",
+	exists (select 1 from transcripts as t where t.recording = r.id) as "transcribed:bool"
+from recordings as r where r.id = :id;
+
+-- query transcript_parts
+select part as "part:int", place as "place:int" from transcript_parts where job = :job order by part;
 
 -- query recording_told
 /* Somebody told that it is complete, or that it was deleted or failed. */

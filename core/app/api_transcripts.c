@@ -1,11 +1,16 @@
-/* What was said in a recording (functional-spec 15: transcripts, their paragraphs, sentences and words). */
+/*
+ * What was said in a recording (functional-spec 15: transcripts, their paragraphs, sentences and words), and asking for it to be
+ * written down: that appends transcript.requested, and the model's adapter does the rest.
+ */
 #include "app/action.h"
 #include "app/api.h"
 #include "app/api_admin.h"
 #include "app/transcript.h"
 #include "base/err.h"
 #include "params.gen.h"
+#include "requests.gen.h"
 
+#define NO_SUCH_RECORDING "There is no recording with this id; GET /api/v1/recordings lists those there are."
 #define ARENA_MAX ((size_t)128 << 20)
 #define PAGE_BYTES (768 * 1024) /* an answer that is as long ends; the rest is asked for */
 
@@ -166,8 +171,7 @@ static void run_transcript(struct action *c)
 		return;
 	rc = action_row(c, "transcript_of_recording", (struct action_param[]){{"id", http_request_param(c->rq, "id"), 0}}, 1, &row);
 	if (rc == ERR_NOT_FOUND) {
-		action_fail(c, 404, "not_found", "There is no recording with this id; GET /api/v1/recordings lists those there are.",
-		    "录制不存在");
+		action_fail(c, 404, "not_found", NO_SUCH_RECORDING, "录制不存在");
 		return;
 	}
 	if (!action_ok(c, rc))
@@ -192,9 +196,112 @@ static void get_transcript(struct http_request *rq)
 	action_start(rq, ACTION_QUICK, run_transcript);
 }
 
+/* ---- asking for one ------------------------------------------------------------------------ */
+
+/* Without a model a request would wait for nobody. */
+static bool somebody_listens(struct action *c)
+{
+	struct action_param of = {"effect", SLICE("ai.transcribe_asked"), 0};
+	struct json_value row;
+	int rc = action_row(c, "effect_is_on", &of, 1, &row);
+
+	if (rc == ERR_NOT_FOUND)
+		return action_fail(c, 503, "not_configured",
+		    "Recordings are not transcribed here: see LULAB_TRANSCRIBE_MODEL, and GET /health for the reason.", "未配置语音转写");
+	return action_ok(c, rc);
+}
+
+/* Where the log tells of its file. False: the answer is set. */
+static bool find_file(struct action *c, struct slice recording, bool again, int64_t *ret_place)
+{
+	struct action_param of = {"id", recording, 0};
+	struct json_value row;
+	int rc = action_row(c, "recording_to_transcribe", &of, 1, &row);
+
+	if (rc == ERR_NOT_FOUND)
+		return action_fail(c, 404, "not_found", NO_SUCH_RECORDING, "录制不存在");
+	if (rc != 0)
+		return action_fail_err(c, rc);
+	*ret_place = row_i64(row, "place");
+	if (row_bool(row, "deleted") || *ret_place == 0) /* the log does not begin with a recording */
+		return action_fail(c, 409, "no_file", "The file of this recording is not kept here, or not yet.", "该录制的文件尚未保存");
+	if (row_bool(row, "transcribed") && !again)
+		return action_fail(c, 409, "has_transcript", "There is a transcript already; with again: true another one is made.", "该录制已有转写");
+	return true;
+}
+
+static void answer_request(struct action *c, struct slice request_id)
+{
+	struct json_writer w = action_answer(c, 202);
+
+	json_begin_object(&w);
+	json_name(&w, "data");
+	json_begin_object(&w);
+	json_name(&w, "requestId");
+	json_put_string(&w, request_id);
+	json_end_object(&w);
+	json_end_object(&w);
+}
+
+/* Asked for before, and not done yet: that request is this one. */
+static bool was_asked(struct action *c, struct slice recording)
+{
+	struct action_param of = {"recording", recording, 0};
+	struct json_value rows, row;
+	struct json_reader r;
+	int rc = action_rows(c, "transcriptions_open", &of, 1, &rows);
+
+	if (rc != 0)
+		return !action_fail_err(c, rc);
+	json_enter(&r, rows);
+	while (json_next(&r, NULL, &row)) {
+		struct slice id = row_text(c, row, "requestId");
+
+		if (id.len == 0)
+			continue;
+		answer_request(c, id);
+		return true;
+	}
+	return false;
+}
+
+static void run_ask(struct action *c)
+{
+	struct request_transcript_request body = {0};
+	struct event_transcript_requested data = {.recording_id = http_request_param(c->rq, "id"), .has_again = true};
+	struct action_events e = {.c = c};
+	char *id = arena_alloc(c->arena, ID_TEXT_LEN + 1);
+	struct id made = id_random(c->app->rng);
+
+	if (c->rq->body.len > 0 && !action_read(c, &schema_request_transcript_request, &body))
+		return;
+	data.again = body.again;
+	data.language = body.language;
+	if (!somebody_listens(c) || !find_file(c, data.recording_id, data.again, &data.stored_at) || was_asked(c, data.recording_id))
+		return;
+	if (id == NULL) {
+		action_fail_err(c, ERR_NOMEM);
+		return;
+	}
+	id_format(id, &made);
+	data.request_id = slice_of(id, ID_TEXT_LEN);
+	action_event(&e, EVENT_TRANSCRIPT_REQUESTED, &data, NULL, NULL);
+	if (action_ok(c, action_append(&e)))
+		answer_request(c, data.request_id);
+}
+
+/* Decided by one thread: of two that ask at the same time the second finds the first. */
+static void ask_transcript(struct http_request *rq)
+{
+	action_start(rq, ACTION_DECISION, run_ask);
+}
+
 const struct route api_transcripts_routes[] = {
 	{HTTP_GET, "/api/v1/recordings/{id}/transcript", get_transcript, "recordings:read",
 	    .params = &schema_params_transcript, .answer = "object", .tag = "recordings",
 	    .summary = "What was said in a recording, and by whom"},
+	{HTTP_POST, "/api/v1/recordings/{id}/transcript", ask_transcript, "summaries:write",
+	    .request = &schema_request_transcript_request, .answer = "object", .success = "202", .tag = "recordings",
+	    .summary = "Have a recording transcribed"},
 	{0},
 };

@@ -279,6 +279,26 @@ static void count(const struct transcript *t, struct event_transcript_stored *e)
 	e->has_start_ms = e->has_end_ms = t->n > 0;
 }
 
+static void put_made(struct event_transcript_stored *e, const struct transcript_made *m)
+{
+	e->job_id = m->job_id;
+	if (m->request_id.len > 0)
+		e->request_id = m->request_id;
+	e->model = m->model;
+	e->calls = m->calls;
+	e->billed_ms = m->billed_ms;
+	e->prompt_tokens = m->prompt_tokens;
+	e->completion_tokens = m->completion_tokens;
+	e->took_ms = m->took_ms;
+	e->has_calls = e->has_billed_ms = e->has_took_ms = true;
+	e->has_prompt_tokens = e->has_completion_tokens = m->prompt_tokens > 0 || m->completion_tokens > 0;
+	if (m->cost_micros <= 0)
+		return;
+	e->cost_micros = m->cost_micros;
+	e->has_cost_micros = true;
+	e->currency = m->currency;
+}
+
 static struct slice at_most(struct slice text, size_t len)
 {
 	while (len > 0 && len < text.len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
@@ -360,6 +380,8 @@ static int draft_of(struct fact *f, const struct transcript_of *of, const struct
 		e.sub_meeting_id = of->sub_meeting_id;
 	if (t->language.len > 0)
 		e.language = t->language;
+	if (of->made != NULL)
+		put_made(&e, of->made);
 	count(t, &e);
 	if (rc == 0)
 		rc = fact_meeting(f, of->meeting_id, &e.subjects.meeting);

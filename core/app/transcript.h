@@ -69,12 +69,20 @@ int transcript_read_text(struct app *app, const struct event *stored, uint64_t p
 
 /* ---- making one ------------------------------------------------------------------------- */
 
+/* What it took a model to write it. */
+struct transcript_made {
+	struct slice job_id, request_id, model, currency; /* request_id may be empty */
+	int64_t calls, billed_ms, prompt_tokens, completion_tokens, took_ms;
+	int64_t cost_micros; /* 0 = not known */
+};
+
 struct transcript_of {
 	struct slice platform;
 	struct slice record_file_id;
 	struct slice meeting_id, sub_meeting_id; /* the latter may be empty */
 	struct slice source;                     /* "tencent-meeting:<file>", or which model made it */
 	const struct event *cause;
+	const struct transcript_made *made;      /* NULL: no model of ours did */
 };
 
 /*

@@ -54,6 +54,15 @@ static int find(const char *name, struct buf *path)
 	return ERR_NOT_FOUND;
 }
 
+bool child_exists(const char *name)
+{
+	struct buf path = BUF_INIT(4096);
+	int rc = find(name, &path);
+
+	buf_finish(&path);
+	return rc == 0;
+}
+
 /* ---- the child: only what is safe after the fork of a program with threads ------------ */
 
 static void limit(int what, rlim_t value)

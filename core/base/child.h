@@ -21,5 +21,7 @@ struct child_limits {
  * ERR_INVALID: it ended otherwise. ERR_IO, ERR_NOMEM: it could not be run. stopping may be NULL.
  */
 int child_run(const char *const *argv, const struct child_limits *limits, const _Atomic bool *stopping, struct buf *out);
+/* Is there a program of that name in PATH? */
+bool child_exists(const char *name);
 
 #endif

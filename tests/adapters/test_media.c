@@ -80,6 +80,28 @@ START_TEST(a_real_clip)
 }
 END_TEST
 
+START_TEST(sound_is_cut_out_and_ends_with_the_file)
+{
+	struct buf all = BUF_INIT(1 << 20), half = BUF_INIT(1 << 20), small = BUF_INIT(2048);
+	struct media_info info;
+
+	if (clip() == NULL)
+		return;
+	ck_assert(media_programs_there());
+	ck_assert_int_eq(media_probe(clip(), NULL, &arena, &info), 0);
+	ck_assert_int_eq(media_sound(clip(), 0, info.duration_ms, NULL, &all), 0);
+	ck_assert(all.len > 1024 && (uint8_t)all.ptr[0] == 0xff && ((uint8_t)all.ptr[1] & 0xf6) == 0xf2);
+	ck_assert_int_eq(media_sound(clip(), info.duration_ms / 2, 600000, NULL, &half), 0);
+	ck_assert_uint_lt(half.len, all.len);
+	ck_assert_int_eq(media_sound(clip(), info.duration_ms + 60000, 600000, NULL, &half), ERR_END);
+	ck_assert_int_eq(media_sound(clip(), 0, info.duration_ms, NULL, &small), ERR_TOO_BIG);
+	ck_assert_int_eq(media_sound("/nonexistent", 0, 1000, NULL, &half), ERR_INVALID);
+	buf_finish(&all);
+	buf_finish(&half);
+	buf_finish(&small);
+}
+END_TEST
+
 /* A list of files is no media file, whatever it names; nor is text, or nothing. */
 START_TEST(what_is_none_is_refused)
 {
@@ -115,6 +137,7 @@ int main(void)
 	tcase_add_test(t, what_it_says_is_read);
 	tcase_add_test(t, what_it_does_not_say_is_left_open);
 	tcase_add_test(t, a_real_clip);
+	tcase_add_test(t, sound_is_cut_out_and_ends_with_the_file);
 	tcase_add_test(t, what_is_none_is_refused);
 	suite_add_tcase(s, t);
 	return run_suite(s);

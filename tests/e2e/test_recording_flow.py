@@ -4,10 +4,13 @@
 import hashlib
 import os
 import shutil
+import subprocess
+import tempfile
 import unittest
 
-from harness import ROOT, eventually, lulab
-from test_tencent_out import OutCase
+from harness import ROOT, Server, eventually, lulab
+from simulator import Simulator
+from test_tencent_out import OutCase, settings
 
 CLIP = os.path.join(ROOT, "tools", "sim", "meeting.mp4")
 ONLY = ["recording.completed"]
@@ -86,6 +89,105 @@ class Recordings(OutCase):
         self.assertEqual(hashlib.sha256(served).hexdigest(), recording["files"][0]["checksumSha256"])
         self.assertEqual(served[5 << 20:][:16], b"%016d" % 5)
         lulab("log", "verify", "--data", self.server.data)
+
+
+@unittest.skipUnless(shutil.which("ffmpeg"), "there is no ffmpeg")
+class Speech(OutCase):
+    """Recordings of which Tencent Meeting makes no transcript, written down by a model, in parts of 10 seconds."""
+
+    @classmethod
+    def setUpClass(cls):
+        where = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(where.cleanup)
+        cls.clip = os.path.join(where.name, "said.mp4")
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=frequency=300:sample_rate=16000:duration=31", "-c:a", "aac",
+                        cls.clip], check=True)
+
+    def begin(self, **env):
+        self.sim = Simulator(vendors=("tencent", "openai")).start()
+        self.addCleanup(self.sim.stop)
+        self.server = Server(env=settings(self.sim, **{"LULAB_TRANSCRIBE_DELAY": "0", "LULAB_TRANSCRIBE_PART": "10s", **env})).start()
+        self.addCleanup(lambda: self.server.__exit__(None, None, None))
+
+    def unheard(self, **how):
+        return self.meeting(events=ONLY, transcript=False, clip=self.clip, **how)
+
+    def heard(self, n=1):
+        return eventually(lambda: (lambda t: t if len(t) >= n else None)(self.kept("transcript.stored")), 20)
+
+    def speech(self, state=None):
+        return [e for e in self.effects(lane="speech") if state in (None, e["state"])]
+
+    def ask(self, recording, status, **body):
+        answer = self.call("POST", "/api/v1/recordings/%s/transcript" % recording, body, self.server.admin_token(), status=status)
+        return answer.json["data"]["requestId"] if status == 202 else answer.json["code"]
+
+    def test_what_nobody_wrote_down_is(self):
+        self.begin()
+        self.sim.command("openai", "speech", text=["第一段。还是第一段。", "第二段。", "最后一段。"])
+        for fault in ("limit", "act_then_timeout", "fail"):
+            self.sim.fault("openai", fault, op="transcription", share=0.33, count=1, seconds=0)
+        meeting = self.unheard()
+        made = self.heard()[0]
+        # Three parts, for a second is none, and what was made and did not arrive.
+        acts = self.sim.acts("openai", op="transcription")
+        self.assertEqual(len(acts), 3 + self.sim.calls("openai")["transcription"].get("act_then_timeout", 0))
+        self.assertEqual({(a["file"], a["settings"]["model"], a["settings"]["response_format"]) for a in acts},
+                         {("part.mp3", "sim-transcribe", "verbose_json")})
+        self.assertEqual((made["source"], made["model"], made["calls"], made["speakers_known"], made["currency"]),
+                         ("ai:sim-transcribe", "sim-transcribe", 3, False, "CNY"))
+        self.assertEqual(made["cost_micros"], round(made["billed_ms"] / 3600000 * 2.5 * 1e6))
+        recording = made["recording_id"]
+        said = self.data("/api/v1/recordings/%s/transcript" % recording)
+        self.assertEqual(said["language"], "zh-CN")
+        starts = [s["startTimeMs"] for p in said["paragraphs"] for s in p["sentences"]]
+        self.assertEqual([s // 10000 for s in starts if s % 10000 == 0], [0, 1, 2])
+        self.assertEqual(len(self.kept("transcript.part_stored")), 3)
+        # What follows a transcript follows this one.
+        eventually(lambda: [s for s in self.data("/api/v1/summaries") if s["kind"] == "MEETING"], 20)
+        with open(os.path.join(self.server.data, "log", "data.mdb"), "rb") as f:
+            self.assertNotIn("还是第一段".encode(), f.read())
+        self.assertNotIn("第一段", self.server.log())
+        # Another one is made when somebody wants it, and once.
+        self.assertEqual(self.ask(recording, 409), "has_transcript")
+        self.ask(recording, 400, language="chinese")
+        self.ask("c" + "0" * 24, 404)
+        self.sim.fault("openai", "slow", op="transcription", count=1, seconds=1)
+        request = self.ask(recording, 202, again=True, language="en")
+        self.assertEqual(self.ask(recording, 202, again=True), request)
+        second = self.heard(2)
+        self.assertEqual({t["source"] for t in second}, {"ai:sim-transcribe"})
+        self.assertEqual([t for t in second if t.get("request_id") == request][0]["calls"], 3)
+        self.assertEqual(len([a for a in self.sim.acts("openai", op="transcription") if a["settings"].get("language") == "en"]), 3)
+        self.assertEqual(self.sim.refused("openai"), [])
+
+    def test_a_kill_pays_for_one_part_at_most_and_the_platform_goes_first(self):
+        self.begin(LULAB_TRANSCRIBE_DELAY="1s")
+        self.sim.command("openai", "speech", text=["一。", "二。", "三。"])
+        usual = self.meeting(events=ONLY)  # of this one there is a transcript
+        self.assertEqual(self.heard()[0]["source"][:16], "tencent-meeting:")
+        eventually(lambda: self.speech("DONE"))
+        self.assertEqual(self.sim.acts("openai", op="transcription"), [])
+        self.unheard()
+        eventually(lambda: self.kept("transcript.part_stored"), 20)
+        self.server.kill()
+        spool = os.path.join(self.server.data, "spool")
+        os.makedirs(spool, exist_ok=True)
+        with open(os.path.join(spool, "left"), "wb"):
+            pass
+        self.server.start()
+        self.assertEqual(os.listdir(spool), [])
+        made = [t for t in self.heard(2) if "model" in t][0]
+        self.assertEqual(made["calls"], 3)
+        self.assertEqual(len(self.kept("transcript.part_stored")), 3)
+        self.assertLessEqual(len(self.sim.acts("openai", op="transcription")), 4)
+        self.assertEqual(len(self.kept("transcript.stored", usual)), 1)
+        lulab("log", "verify", "--data", self.server.data)
+        # Without a model nobody waits for one.
+        self.server.stop()
+        del self.server.env["LULAB_TRANSCRIBE_MODEL"]
+        self.server.start()
+        self.assertEqual(self.ask(made["recording_id"], 503), "not_configured")
 
 
 if __name__ == "__main__":

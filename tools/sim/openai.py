@@ -7,7 +7,8 @@ the last message, put into the schema that was asked for.
     POST /openai/script     {"answers": [{...}, ...], "match": "text"}   what the next chats (with that text in them) get:
                             content, refusal, finish_reason, or error {"status", "code", "message"}
     POST /openai/model      {"id": ..., "window": tokens}                a model, or another window for one
-    POST /openai/speech     {"text": ..., "language": ...}               what is heard in every file from now on
+    POST /openai/speech     {"text": ..., "language": ...}               what is heard in every file from now on; a list of
+                            texts: one a file, over and over
     POST /openai/pace       {"seconds": ...}                             waited before each piece of a stream
 """
 
@@ -151,7 +152,8 @@ class OpenAI(frame.Vendor):
 
     def settings(self):
         return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": self.url + "/v1", "OPENAI_MODEL": "sim-chat",
-                "LULAB_AI_DIALECT": "openai", "LULAB_AI_PRICE_IN": "4", "LULAB_AI_PRICE_OUT": "16"}
+                "LULAB_AI_DIALECT": "openai", "LULAB_AI_PRICE_IN": "4", "LULAB_AI_PRICE_OUT": "16",
+                "LULAB_TRANSCRIBE_MODEL": "sim-transcribe", "LULAB_TRANSCRIBE_DELAY": "3s", "LULAB_TRANSCRIBE_PRICE": "2.5"}
 
     # ---- commands ----
 
@@ -377,7 +379,15 @@ class OpenAI(frame.Vendor):
         about = self.about()
         self.acts.append({"op": "transcription", "request": about["x-request-id"], "file": file_name, "bytes": len(data),
                           "settings": given, "granularities": times})
-        return self.heard(about, given.get("response_format", "json"), times)
+        return self.heard(about, given.get("response_format", "json"), times, self.next_text())
+
+    def next_text(self):
+        with self.lock:
+            texts = self.speech["text"]
+            if isinstance(texts, str):
+                return texts
+            texts.append(texts.pop(0))
+            return texts[-1]
 
     def check_audio(self, file_name, data, given, times):
         extension = file_name.rpartition(".")[2].lower()
@@ -396,14 +406,15 @@ class OpenAI(frame.Vendor):
         if not re.fullmatch(r"([a-z]{2})?", given.get("language", "")):
             self.no(400, "Language parameter must be specified in ISO-639-1 format.", "invalid_language_format", "language")
 
-    def heard(self, about, wanted, times):
-        text, language = self.speech["text"], self.speech["language"]
+    def heard(self, about, wanted, times, text):
+        language = self.speech["language"]
         sentences = [s for s in re.split(r"(?<=[。.!?！？])\s*", text) if s]
         if wanted == "json":
             return Answer(200, about, {"text": text, "usage": {"type": "duration", "seconds": 3 * len(sentences)}})
         if wanted != "verbose_json":
             return Answer(200, {**about, "Content-Type": "text/plain; charset=utf-8"}, text + "\n")
-        body = {"task": "transcribe", "language": language, "duration": 3.0 * len(sentences), "text": text}
+        body = {"task": "transcribe", "language": language, "duration": 3.0 * len(sentences), "text": text,
+                "usage": {"type": "duration", "seconds": 3 * len(sentences)}}
         if not times or "segment" in times:
             body["segments"] = [{"id": i, "seek": 0, "start": 3.0 * i, "end": 3.0 * i + 2.5, "text": s, "tokens": [],
                                  "temperature": 0.0, "avg_logprob": -0.2, "compression_ratio": 1.0, "no_speech_prob": 0.0}

@@ -8,6 +8,7 @@ then each parameter. What the samples of examples/webhooks tell of is there from
         ago_s (how long it is over), recordings, size (bytes of a video; without: a real, short clip), paragraphs,
         not_ready (how often each thing made after the meeting is asked for in vain), speakers_pending, events (only these),
         pace (s between two), repeats_s, unlisted (userids whom the list of participants leaves out),
+        transcript (false: none is ever made), clip (path of another video than the short one),
         pause (an event: it and what follows wait)
     POST /tencent/go_on     {"meeting_id"}                 what waits since the pause
     POST /tencent/send      {"webhook", "event": {...}}    one event, signed and encrypted
@@ -204,7 +205,7 @@ class Tencent(Webhooks, frame.Vendor):
         if recording.deleted:
             self.no(4051)
         left = recording.not_ready.get(op, 0)
-        if left > 0 or recording.state != 3:
+        if left > 0 or recording.state != 3 or op in recording.never_made:
             recording.not_ready[op] = left - 1
             # Some are empty and some an error: nothing of it says more than "later".
             self.refuse(self.error(400012) if left % 2 else Answer(200))

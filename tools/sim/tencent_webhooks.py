@@ -70,7 +70,7 @@ class Webhooks:
 
     def cmd_meeting(self, webhook=None, meeting_id=None, sub_meeting_id="", subject="季度预算评审会", minutes=30, people=None,
                     recordings=1, size=None, paragraphs=len(world.SAID), not_ready=0, speakers_pending=0, events=None, pace=0,
-                    ago_s=0, repeats_s=(60, 180, 360), pause=None, unlisted=()):
+                    ago_s=0, repeats_s=(60, 180, 360), pause=None, unlisted=(), transcript=True, clip=None):
         with self.lock:
             some = [world.Person(i, **p) for i, p in enumerate(people or world.PEOPLE)]
             if not some or not some[0].userid:
@@ -82,9 +82,10 @@ class Webhooks:
             self.keep(meeting)
             record_id = self.number_like(19)
             for _ in range(recordings):
-                r = world.Recording(meeting, record_id, self.number_like(19), paragraphs, size)
+                r = world.Recording(meeting, record_id, self.number_like(19), paragraphs, size, clip or world.CLIP)
                 r.not_ready = {op: not_ready for op in MADE_LATER}
                 r.speakers_pending = speakers_pending
+                r.never_made = () if transcript else ("transcript",)
                 meeting.recordings.append(r)
                 self.files[r.id] = r
             story = [e for e in self.story(meeting) if events is None or e["event"] in events]
@@ -141,7 +142,8 @@ class Webhooks:
         for r in m.recordings:
             files = [{"record_file_id": r.id, "lang": "zh"}]
             told.append(self.event("recording.completed", m, later, None, recording_files=[r.in_event()]))
-            told.append(self.event("smart.transcripts", m, later + 20, None, recording_files=files))
+            if "transcript" not in r.never_made:
+                told.append(self.event("smart.transcripts", m, later + 20, None, recording_files=files))
             told.append(self.event("smart.minutes", m, later + 40, None, job_id="job-" + r.id, result=1, recording_files=files))
             summary = self.event("smart.fullsummary", m, later + 60, None, recording_files=files)
             summary["payload"][0]["operate_time"] //= 1000  # this one comes in seconds

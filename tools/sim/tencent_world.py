@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLES = os.path.join(HERE, "..", "..", "examples", "webhooks")
 SAMPLE_MINUTES = 60
 PIECE = 1 << 20
+CLIP = "meeting.mp4"
 
 PEOPLE = [
     {"userid": "zhang.wei", "user_name": "张伟", "email": "zhang.wei@example.com", "phone": "13800000001", "job_title": "项目经理"},
@@ -181,14 +182,15 @@ class Meeting:
 class Recording:
     """One file of a meeting. size None: a real, short clip; else so many bytes of nothing in particular."""
 
-    def __init__(self, meeting, record_id, file_id, paragraphs, size=None):
+    def __init__(self, meeting, record_id, file_id, paragraphs, size=None, clip=CLIP):
         self.meeting, self.record_id, self.id = meeting, record_id, file_id
         self.n_paragraphs = paragraphs
-        self.video = Content(file_id, size, "meeting.mp4")
+        self.video = Content(file_id, size, clip)
         self.audio = Content(file_id + "a", None, "meeting.m4a") if size is None else None
         self.state = 1
         self.deleted = False
         self.not_ready = {}          # op -> how often it is still asked in vain
+        self.never_made = ()         # ops that stay in vain
         self.speakers_pending = 0    # transcripts told before speakers are told apart
         self.keywords = ["预算", "发布", "存储"]
 

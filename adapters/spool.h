@@ -1,0 +1,24 @@
+/*
+ * Files of the object storage for programs that read files: where they lie
+ * when that is this machine, else a copy in spool/ of the data directory, for the while. Copies
+ * that a killed process left there are removed at the next start.
+ */
+#ifndef LULAB_ADAPTERS_SPOOL_H
+#define LULAB_ADAPTERS_SPOOL_H
+
+#include "object_store.h"
+
+struct spool {
+	const char *path; /* in the arena of the object_call; for reading only */
+	bool is_copy;
+};
+
+/* name: of the copy, [0-9a-z-], nobody else's at that time (an effect's id). As object_get_file(). */
+int spool_take(struct spool *ret, const char *data_dir, struct object_call *o, struct slice key, const char *name);
+/* A zeroed one is fine. */
+void spool_drop(struct spool *s);
+
+/* Before anybody takes one. */
+void spool_clean(const char *data_dir);
+
+#endif
