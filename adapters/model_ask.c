@@ -103,6 +103,7 @@ static int take_bytes(void *arg, struct slice bytes)
 {
 	struct asking *k = arg;
 
+	effect_progress_tell(k->call->progress, k->raw.len + bytes.len, 0);
 	return atomic_load(k->call->stopping) ? ERR_CANCELLED : buf_append(&k->raw, bytes);
 }
 

@@ -156,7 +156,7 @@ const char *object_store_host(const struct object_store *store)
 struct object_call object_call_of(struct effect_call *call, const struct app *app, struct http_client *http)
 {
 	return (struct object_call){.store = object_store_current(app), .http = http, .arena = call->arena,
-	    .clock = call->clock, .stopping = call->stopping};
+	    .clock = call->clock, .stopping = call->stopping, .progress = call->progress};
 }
 
 static const struct { int rc; enum effect_outcome outcome; const char *class; } outcomes[] = {

@@ -22,6 +22,7 @@
 struct app;
 struct address_ranges;
 struct effect_call;
+struct effect_progress;
 struct http_client;
 struct object_store;
 
@@ -50,6 +51,7 @@ struct object_call {
 	struct arena *arena;          /* what is returned lies there */
 	const struct clock *clock;
 	const _Atomic bool *stopping; /* NULL = never */
+	struct effect_progress *progress; /* of puts; NULL = nobody looks */
 
 	enum answer_class class; /* of the answer; ANSWER_OK: there was none */
 	int status;              /* HTTP; 0 = none */

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "store/effect.h"
 
 #define PAUSE_MS 100
 #define ARENA_BYTES_MAX ((size_t)16 << 20)
@@ -252,6 +253,7 @@ static int send_part(struct object_upload *u)
 
 int object_upload_write(struct object_upload *u, struct slice bytes)
 {
+	uint64_t total = u->journal.source_size == UINT64_MAX ? 0 : u->journal.source_size;
 	int rc = 0;
 
 	while (rc == 0 && bytes.len > 0) {
@@ -265,6 +267,7 @@ int object_upload_write(struct object_upload *u, struct slice bytes)
 		u->filled += n;
 		u->size += n;
 		bytes = slice_of(bytes.ptr + n, bytes.len - n);
+		effect_progress_tell(u->o->progress, u->size, total);
 	}
 	return rc;
 }

@@ -34,6 +34,15 @@ static int run_lanes(struct invocation *in)
 	return service_list(in, &(struct service_list){"/api/v1/effects/lanes", NULL, lane_columns, "the lanes"});
 }
 
+static const struct table_column running_columns[] = {{"ID", "id", TABLE_TEXT}, {"EFFECT", "effect", TABLE_TEXT},
+    {"TRY", "attempt", TABLE_NUMBER}, {"SINCE", "startedAt", TABLE_TEXT}, {"BYTES", "doneBytes", TABLE_NUMBER},
+    {"OF", "totalBytes", TABLE_NUMBER}, {0}};
+
+static int run_running(struct invocation *in)
+{
+	return service_list(in, &(struct service_list){"/api/v1/effects/running", NULL, running_columns, "what is being tried"});
+}
+
 /* ---- one effect ------------------------------------------------------------------------------- */
 
 static enum exit_status ask_about(struct service *s, const char *method, const char *below, const char *suffix,
@@ -251,6 +260,7 @@ static const struct example list_examples[] = {
 static const struct example show_examples[] = {
 	{"lulab effects show 5f0c21a97f1f4a0e9b3d7c6b5a493827 | jq .attempts", "every attempt, and what was answered"}, {0}};
 static const struct example lanes_examples[] = {{"lulab effects lanes", "which neighbours fail, and how much waits"}, {0}};
+static const struct example running_examples[] = {{"lulab effects running", "how much of a recording has been fetched"}, {0}};
 static const struct example retry_examples[] = {
 	{"lulab effects retry 5f0c21a97f1f4a0e9b3d7c6b5a493827", "once more, with the same id"},
 	{"lulab effects retry --all --lane mail --per-minute 60", "after the mail server was mended"},
@@ -299,6 +309,15 @@ static const struct command effects_lanes = {
 	.options = lanes_options,
 	.examples = lanes_examples,
 	.run = run_lanes,
+};
+
+static const struct command effects_running = {
+	.name = "running",
+	.summary = "Show what is being tried at the moment, and how far it has come",
+	.description = "Of a running service: a stopped one tries nothing.",
+	.options = lanes_options,
+	.examples = running_examples,
+	.run = run_running,
 };
 
 static const struct command effects_retry = {
@@ -362,7 +381,7 @@ static const struct command effects_resume = {
 	.run = run_resume,
 };
 
-static const struct command *const commands[] = {&effects_list, &effects_show, &effects_lanes, &effects_retry,
+static const struct command *const commands[] = {&effects_list, &effects_show, &effects_lanes, &effects_running, &effects_retry,
     &effects_replay, &effects_drop, &effects_pause, &effects_resume, NULL};
 
 extern const struct command cmd_effects;

@@ -305,6 +305,62 @@ static void list_lanes(struct http_request *rq)
 	action_start(rq, ACTION_QUICK, run_lanes);
 }
 
+/* ---- under way ---------------------------------------------------------------------------------- */
+
+#define UNDER_WAY_MAX 1024 /* more threads and batches than there are */
+
+static void put_under_way(struct json_writer *w, const struct effect_under_way *u)
+{
+	char when[TIME_TEXT_MS_LEN + 1];
+
+	json_begin_object(w);
+	json_name(w, "id");
+	json_put_str(w, u->id);
+	json_name(w, "effect");
+	json_put_str(w, u->effect);
+	json_name(w, "lane");
+	json_put_str(w, u->lane);
+	put_count(w, "attempt", u->attempt);
+	time_format_ms(when, u->since_ms);
+	json_name(w, "startedAt");
+	json_put_str(w, when);
+	put_count(w, "doneBytes", u->done);
+	json_name(w, "totalBytes");
+	if (u->total > 0)
+		json_put_u64(w, u->total);
+	else
+		json_put_null(w);
+	json_end_object(w);
+}
+
+static void run_under_way(struct action *c)
+{
+	struct effect_under_way *all = arena_calloc(c->arena, UNDER_WAY_MAX, sizeof(*all));
+	struct json_writer w;
+	unsigned n;
+
+	if (all == NULL) {
+		action_fail_err(c, ERR_NOMEM);
+		return;
+	}
+	n = effects_under_way(c->app->effects, all, UNDER_WAY_MAX);
+	w = action_answer(c, 200);
+	json_begin_object(&w);
+	json_name(&w, "data");
+	json_begin_array(&w);
+	for (unsigned i = 0; i < n; i++)
+		put_under_way(&w, &all[i]);
+	json_end_array(&w);
+	json_end_object(&w);
+}
+
+static void list_under_way(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_under_way);
+}
+
+/* ---- holding a lane ------------------------------------------------------------------------------- */
+
 /* Without adapters, as for a command on a stopped directory, nobody knows which lanes there are. */
 static bool is_lane(struct action *c, struct slice name)
 {
@@ -404,6 +460,8 @@ const struct route api_effects_routes[] = {
 	    .summary = "What is owed to the world, and what became of it", .extra = &effects_doc},
 	{HTTP_GET, "/api/v1/effects/lanes", list_lanes, "effects:read", .answer = "object", .tag = "effects",
 	    .flags = ROUTE_NO_ETAG, .summary = "How each lane stands"},
+	{HTTP_GET, "/api/v1/effects/running", list_under_way, "effects:read", .answer = "object", .tag = "effects",
+	    .flags = ROUTE_NO_ETAG, .summary = "What is being tried at the moment, and how far it has come"},
 	{HTTP_GET, "/api/v1/effects/{id}", get_effect, "effects:read", .answer = "Effect", .tag = "effects",
 	    .summary = "One effect, with its attempts"},
 	{HTTP_POST, "/api/v1/effects/retry", retry_many, MANAGE, .request = &schema_request_effects_retry,

@@ -22,6 +22,7 @@ static void lane_destroy(struct lane *lane)
 	pthread_cond_destroy(&lane->filled);
 	pthread_mutex_destroy(&lane->lock);
 	free(lane->threads);
+	free(lane->workplaces);
 	free(lane);
 }
 
@@ -43,7 +44,8 @@ static struct lane *lane_create(struct effects *e, const struct effect_lane *dec
 	pthread_condattr_destroy(&attr);
 	lane_policy_init(&lane->policy, decl, mono_ms(e));
 	lane->threads = calloc(decl->concurrency, sizeof(lane->threads[0]));
-	if (lane->threads == NULL) {
+	lane->workplaces = calloc(decl->concurrency, sizeof(lane->workplaces[0]));
+	if (lane->threads == NULL || lane->workplaces == NULL) {
 		lane_destroy(lane);
 		return NULL;
 	}
@@ -182,6 +184,36 @@ bool effects_status(struct effects *e, unsigned i, struct effect_lane_status *re
 	}
 	pthread_mutex_unlock(&lane->lock);
 	return true;
+}
+
+static unsigned list_task(const struct lane *lane, struct workplace *at, struct effect_under_way *ret, unsigned max)
+{
+	unsigned n = 0;
+
+	for (; at->task != NULL && n < at->task->n && n < max; n++) {
+		const struct effect_row *row = &at->task->rows[n];
+
+		ret[n] = (struct effect_under_way){.effect = row->entry->effect->name, .lane = lane->decl->name,
+		    .attempt = row->attempt + 1, .since_ms = at->since_ms, .done = atomic_load(&at->progress.done),
+		    .total = atomic_load(&at->progress.total)};
+		memcpy(ret[n].id, row->id, sizeof(ret[n].id));
+	}
+	return n;
+}
+
+unsigned effects_under_way(struct effects *e, struct effect_under_way *ret, unsigned max)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; e != NULL && i < e->n_lanes; i++) {
+		struct lane *lane = e->lanes[i];
+
+		pthread_mutex_lock(&lane->lock);
+		for (unsigned k = 0; k < lane->n_workplaces; k++)
+			n += list_task(lane, &lane->workplaces[k], ret + n, max - n);
+		pthread_mutex_unlock(&lane->lock);
+	}
+	return n;
 }
 
 const struct effect_entry *effects_entry(const struct effects *e, struct slice name)

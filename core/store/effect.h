@@ -64,6 +64,13 @@ enum effect_outcome {
 
 #define EFFECT_KEY_MAX 100
 
+/* How far a long attempt has come. Told by its run, read by whoever looks; of the moment, the log has none of it. */
+struct effect_progress {
+	_Atomic uint64_t done, total; /* bytes; total 0 = not known */
+};
+/* p may be NULL. */
+void effect_progress_tell(struct effect_progress *p, uint64_t done, uint64_t total);
+
 /* One effect to be tried. Run reads the first part and fills in the second. */
 struct effect_call {
 	const char *id;         /* 32 hex digits; the idempotency key */
@@ -81,6 +88,7 @@ struct effect_call {
 	const struct clock *clock;
 	const struct rng *rng;
 	const _Atomic bool *stopping; /* the service stops: come to an end soon */
+	struct effect_progress *progress; /* of all in the batch together */
 
 	enum effect_outcome outcome;
 	const char *class;      /* "smtp_temporary"; static, [a-z_]; NULL with EFFECT_DONE */
@@ -166,6 +174,18 @@ struct effect_lane_status {
 };
 /* The i-th lane; false past the last. Any thread. */
 bool effects_status(struct effects *e, unsigned i, struct effect_lane_status *ret);
+
+/* What is being tried at the moment. */
+struct effect_under_way {
+	char id[ID_TEXT_LEN + 1];
+	const char *effect, *lane;
+	unsigned attempt;
+	int64_t since_ms; /* wall clock */
+	uint64_t done, total; /* as effect_progress */
+};
+/* At most max of them; how many there are. Any thread. */
+unsigned effects_under_way(struct effects *e, struct effect_under_way *ret, unsigned max);
+
 /* The effect of that name, as it was given; NULL when this program has none. */
 const struct effect_entry *effects_entry(const struct effects *e, struct slice name);
 /* A lane of that name, or "*". */

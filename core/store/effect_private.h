@@ -36,6 +36,15 @@ struct effect_row {
 	bool repetition; /* it failed before: the retry budget has a say. Asking again for what was not ready is none */
 };
 
+struct effect_task;
+
+/* What a worker is at. */
+struct workplace {
+	const struct effect_task *task; /* NULL: nothing */
+	int64_t since_ms;
+	struct effect_progress progress;
+};
+
 /* Rows that are tried together, on their way from the dispatcher to a worker and back. */
 struct effect_task {
 	struct list link;
@@ -80,6 +89,8 @@ struct lane {
 	pthread_cond_t filled;    /* a task waits, or all is to stop */
 	struct list waiting, back; /* tasks */
 	unsigned n_out;           /* tasks handed out and not back */
+	struct workplace *workplaces; /* one a thread */
+	unsigned n_workplaces;    /* taken */
 	struct lane_policy policy;
 	struct lane_host hosts[HOSTS_MAX];
 	unsigned n_hosts;

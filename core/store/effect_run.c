@@ -20,6 +20,7 @@ struct running {
 	struct lane *lane;
 	struct effect_task *task;
 	void *thread;
+	struct workplace *at;
 	struct arena arena;
 	struct effect_row *rows[BATCH_MAX]; /* of the task, those that are tried */
 	struct effect_call calls[BATCH_MAX];
@@ -63,7 +64,7 @@ static int add_call(struct running *r, struct effect_row *row)
 	*call = (struct effect_call){.id = row->id, .name = effect->name, .key = row->key, .attempt = row->attempt + 1,
 	    .after_unknown = row->state == ROW_UNKNOWN, .cause = &r->causes[r->n], .cause_position = row->cause,
 	    .not_after_ms = row->not_after_ms, .state = row->entry->state, .thread = r->thread, .arena = &r->arena,
-	    .clock = r->engine->clock, .rng = r->engine->rng, .stopping = &r->engine->stopping,
+	    .clock = r->engine->clock, .rng = r->engine->rng, .stopping = &r->engine->stopping, .progress = &r->at->progress,
 	    .class = "unspecified"};
 	rc = read_cause(r, row, &r->causes[r->n], &call->cause_us);
 	if (rc == 0 && effect->wanted != NULL && !effect->wanted(call))
@@ -306,6 +307,14 @@ static void *thread_of(struct running *r, void *threads[EFFECTS_MAX])
 	return threads[i];
 }
 
+void effect_progress_tell(struct effect_progress *p, uint64_t done, uint64_t total)
+{
+	if (p == NULL)
+		return;
+	atomic_store_explicit(&p->done, done, memory_order_relaxed);
+	atomic_store_explicit(&p->total, total, memory_order_relaxed);
+}
+
 void *effect_worker(void *arg)
 {
 	struct lane *lane = arg;
@@ -314,13 +323,18 @@ void *effect_worker(void *arg)
 
 	thread_name("lulab-effect");
 	pthread_mutex_lock(&lane->lock);
+	r->at = &lane->workplaces[lane->n_workplaces++];
 	while ((r->task = next_task(lane)) != NULL) {
+		effect_progress_tell(&r->at->progress, 0, 0);
+		r->at->since_ms = clock_wall_ms(lane->engine->clock);
+		r->at->task = r->task;
 		pthread_mutex_unlock(&lane->lock);
 		r->n = 0;
 		r->thread = thread_of(r, threads);
 		run_task(r);
 		arena_reset(&r->arena);
 		pthread_mutex_lock(&lane->lock);
+		r->at->task = NULL;
 		lane->n_out--;
 		list_append(&lane->back, &r->task->link);
 		uv_async_send(&lane->engine->wake);

@@ -72,6 +72,10 @@ class Recordings(OutCase):
         self.sim.fault("tencent", "slow", op="file", seconds=1, count=1)
         meeting = self.meeting(events=ONLY)
         eventually(lambda: self.sim.calls("tencent").get("address"))
+        running = eventually(lambda: [r for r in self.data("/api/v1/effects/running") if r["effect"] == "tencent.recording"])[0]
+        self.assertEqual((running["lane"], running["attempt"], running["doneBytes"]), ("tencent_files", 1, 0))
+        shown = lulab("effects", "running", "--data", self.server.data, "--to", "http://127.0.0.1:%d" % self.server.port)
+        self.assertIn("BYTES", shown.stdout)
         self.sim.command("tencent", "expire")
         recording, served = self.stored(meeting)
         self.assertEqual(hashlib.sha256(served).hexdigest(), recording["files"][0]["checksumSha256"])

@@ -43,6 +43,7 @@ static void run(struct effect_call *calls, size_t n)
 		calls[i].outcome = peer.n < peer.n_next ? peer.next[peer.n] : EFFECT_DONE;
 		calls[i].host_failed = peer.n < peer.n_next && peer.host_failed;
 		calls[i].class = calls[i].outcome == EFFECT_DONE ? NULL : "made_up";
+		effect_progress_tell(calls[i].progress, 7, 9);
 		peer.n++;
 	}
 	pthread_cond_broadcast(&peer.changed);
@@ -193,6 +194,31 @@ START_TEST(an_attempt_is_in_the_log_before_it_is_made)
 	hold(false);
 	until_told("effect.done", 1);
 	states_are("[{\"state\":\"DONE\",\"reason\":null,\"attempt\":1}]");
+}
+END_TEST
+
+START_TEST(what_is_under_way_can_be_looked_at)
+{
+	struct effect_under_way seen[4];
+
+	start_engine();
+	ck_assert_uint_eq(effects_under_way(engine, seen, 4), 0);
+	hold(true);
+	want("AA");
+	want("BB");
+	until_seen(2);
+	ck_assert_uint_eq(effects_under_way(engine, seen, 1), 1);
+	ck_assert_uint_eq(effects_under_way(engine, seen, 4), 2);
+	ck_assert_str_eq(seen[0].effect, "mail.code");
+	ck_assert_str_eq(seen[0].lane, "mail");
+	ck_assert_uint_eq(strlen(seen[0].id), ID_TEXT_LEN);
+	ck_assert_uint_eq(seen[0].attempt, 1);
+	ck_assert_uint_eq(seen[0].done, 7);
+	ck_assert_uint_eq(seen[0].total, 9);
+	hold(false);
+	until_told("effect.done", 2);
+	while (effects_under_way(engine, seen, 4) > 0)
+		usleep(1000);
 }
 END_TEST
 
@@ -520,6 +546,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_attempt_is_in_the_log_before_it_is_made);
+	tcase_add_test(t, what_is_under_way_can_be_looked_at);
 	tcase_add_loop_test(t, outcomes_lead_where_they_should, 0, (int)COUNT(outcomes));
 	tcase_add_test(t, what_is_too_late_is_not_tried);
 	tcase_add_test(t, what_was_erased_is_cancelled);
