@@ -126,6 +126,8 @@ static struct bench_row *measure_bare(struct bench *b, const struct neighbour *n
 	}
 	if (started < THREADS)
 		*ret_rc = ERR_NOMEM;
+	if (*ret_rc != 0)
+		return row;
 	bench_row_fill(row, "calls", n, bench_now_us(b) - start_us, NULL);
 	snprintf(row->note, sizeof(row->note), "%.0f us of processor each",
 	    (double)(processor_us() - used_us) / (double)n);

@@ -215,7 +215,7 @@ static const struct example query_examples[] = {
 
 static const struct example effects_examples[] = {
     {"lulab bench effects", "effects a second beside the bare HTTP client"},
-    {"lulab bench effects --url http://127.0.0.1:8200/", "the same with a neighbour of yours"},
+    {"lulab bench effects --url http://127.0.0.1:8200/echo", "the same beside tools/lulab-sim --control-port 8200"},
     {0},
 };
 

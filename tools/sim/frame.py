@@ -278,9 +278,12 @@ class Control:
             return self.add_fault(self.object(request))
         if parts == ["faults"] and request.method == "DELETE":
             return self.clear_faults(request)
+        if parts == ["echo"] and request.method == "POST":
+            return self.object(request)
         if len(parts) == 2 and request.method == "POST":
             return {"data": self.vendor(parts[0]).command(parts[1], self.object(request))}
-        raise Unfit("GET /acts, /refused, /calls, /crashes, /faults (?vendor=), POST or DELETE /faults, POST /<vendor>/<command>",
+        raise Unfit("GET /acts, /refused, /calls, /crashes, /faults (?vendor=), POST or DELETE /faults, POST /<vendor>/<command>, "
+                    "POST /echo",
                     404)
 
     def vendor(self, name):
