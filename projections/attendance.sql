@@ -69,8 +69,9 @@ create table meeting_ends (
 ) strict, without rowid;
 
 create trigger mark_added after insert on marks begin
+	/* A leave ends a stay or makes one; a join may undo those that were made without it. */
 	delete from stays
-	where meeting = new.meeting and person = new.person and device = new.device and room = new.room;
+	where not new.leaves and meeting = new.meeting and person = new.person and device = new.device and room = new.room;
 	insert into stays (id, meeting, person, device, room, joined_at, left_at, at)
 		select row_id(new.meeting, new.person, new.device, new.room, iif(leaves, 'left', 'joined'), at),
 			new.meeting, new.person, new.device, new.room,
@@ -84,7 +85,8 @@ create trigger mark_added after insert on marks begin
 					and told.room = m.room and told.at between m.at - 60000 and m.at + 60000
 					and not told.leaves and not told.beside))
 			window marks_in_order as (order by at, leaves))
-		where not leaves or (coalesce(last_leaves, 1) and new.room = 'MEETING');
+		where not leaves or (coalesce(last_leaves, 1) and new.room = 'MEETING')
+		on conflict (id) do update set left_at = excluded.left_at where left_at is not excluded.left_at;
 end;
 
 -- on participant.joined, participant.left
