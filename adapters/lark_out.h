@@ -17,6 +17,10 @@
 #include "lark_tables.h"
 #include "store/effect.h"
 
+/* 80 % of what the vendor allows (vendor-protocols 2.5). */
+#define LARK_READS_A_SECOND 16
+#define LARK_WRITES_A_SECOND 40
+
 struct lark_out {
 	struct app *app;
 	const char *unready;
@@ -31,7 +35,10 @@ struct lark_out {
 		int64_t read_at_us; /* monotonic */
 		int64_t there[LARK_ROW_FIELDS_MAX];
 	} columns[LARK_TABLES];
-	int64_t asked_at_us; /* the last request, monotonic */
+	struct lark_pace {
+		int64_t asked_at_us[LARK_WRITES_A_SECOND]; /* the last requests, monotonic; 0 = none yet */
+		size_t next;
+	} reads, writes;
 };
 
 extern const struct effect_lane lark_table_lane, lark_message_lane;

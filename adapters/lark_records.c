@@ -13,22 +13,32 @@
 #include "base/err.h"
 
 #define COLUMNS_LIFE_US (600 * INT64_C(1000000))
-#define WRITE_GAP_US 25000 /* 80 % of 50 a second */
-#define READ_GAP_US 62500  /* and of 20 */
+#define SECOND_US INT64_C(1000000)
+#define SLICE_US 50000 /* of a wait: then the service may stop */
 #define PAGES_MAX 20
 #define BODY_MAX ((size_t)32 << 20)
 
 /* ---- asking Feishu ----------------------------------------------------------------------- */
 
-/* The vendor counts each second. Only this thread asks about tables. */
-static void pace(struct lark_out *out, int64_t gap_us)
+/*
+ * The vendor counts each second. So the oldest of as many requests as it takes must be a second ago: a few go at once, many
+ * one after the other. Only this thread asks about tables.
+ */
+static void pace(struct lark_out *out, const _Atomic bool *stopping, bool acts)
 {
 	const struct clock *clock = out->app->clock;
-	int64_t wait_us = out->asked_at_us + gap_us - clock_monotonic_us(clock);
+	struct lark_pace *p = acts ? &out->writes : &out->reads;
+	size_t n = acts ? LARK_WRITES_A_SECOND : LARK_READS_A_SECOND;
+	int64_t *oldest_us = &p->asked_at_us[p->next % n], now_us = clock_monotonic_us(clock);
 
-	if (out->asked_at_us != 0 && wait_us > 0 && wait_us <= gap_us)
-		nanosleep(&(struct timespec){.tv_nsec = wait_us * 1000}, NULL);
-	out->asked_at_us = clock_monotonic_us(clock);
+	for (int64_t wait_us; *oldest_us != 0 && !*stopping; now_us = clock_monotonic_us(clock)) {
+		wait_us = *oldest_us + SECOND_US - now_us;
+		if (wait_us <= 0 || wait_us > SECOND_US)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 1000 * (wait_us < SLICE_US ? wait_us : SLICE_US)}, NULL);
+	}
+	*oldest_us = now_us;
+	p->next++;
 }
 
 /* tail: behind the table's path. Whatever stops one request stops those after it. */
@@ -43,7 +53,7 @@ static void ask(struct lark_sync *s, enum lark_table table, const char *method, 
 		*ret = (struct lark_reply){.rc = ERR_NOMEM};
 		return;
 	}
-	pace(s->out, acts ? WRITE_GAP_US : READ_GAP_US);
+	pace(s->out, s->rows[0].call->stopping, acts);
 	lark_ask(s->out->client, s->rows[0].call, &a, ret);
 	if (ret->rc == 0 && ret->answer.code >= 1254040 && ret->answer.code <= 1254045)
 		s->out->columns[table].known = false; /* somebody changed the table */
