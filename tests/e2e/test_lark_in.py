@@ -2,6 +2,8 @@
 """What Feishu tells, by webhook and over the long connection: kept once, whatever the way, and nothing else is."""
 
 import base64
+import collections
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -308,19 +310,65 @@ class Connection(unittest.TestCase):
         self.assertEqual(self.tell(event_id="after-all")["acks"], [200])
         self.assertEqual(len([e for e in self.told("/api/v1/events?limit=100") if e["data"].get("trace_id", "").startswith("after")]), 2)
 
+    def stored(self, prefix):
+        """How often each event is kept whose id begins so."""
+        events = self.told("/api/v1/events?limit=1000")
+        return collections.Counter(e["data"]["trace_id"] for e in events if e["data"].get("trace_id", "").startswith(prefix))
+
+    def begin(self, event_id, raw):
+        """Two thirds of a message, and the first bytes of the frame that has the rest."""
+        whole = json.dumps(event(event_id)).encode()
+        size = len(whole) // 3 + 1
+        pieces = [lark_push.encode({"SeqID": i, "LogID": 2, "service": 3, "method": 1, "payload": whole[i * size:][:size], "headers": [
+            ("type", "event"), ("message_id", event_id), ("sum", "3"), ("seq", str(i))]}) for i in range(3)]
+        self.sim.command("lark", "send_frames", frames=[p.hex() for p in pieces[:2]])
+        if raw:
+            self.sim.command("lark", "send_frames", raw=(b"\x82\x7e" + len(pieces[2]).to_bytes(2, "big") + pieces[2][:40]).hex())
+
     def test_it_comes_back(self):
         self.start()
         self.connected()
         for i, how in enumerate(("close", "reset", "end")):
+            self.begin("half-" + how, raw=how != "close")
+            if how == "reset":
+                self.sim.fault("lark", "fail", op="endpoint", count=1)
             self.sim.command("lark", "hang_up", how=how)
             self.connected(i + 2)
-        self.assertEqual(self.tell()["acks"], [200])
+            self.assertEqual(self.tell(event_id="half-" + how)["acks"], [200])
+        self.assertEqual(self.stored("half-"), {"half-close": 1, "half-reset": 1, "half-end": 1})
         self.assertEqual(self.metric("lulab_lark_connection_lost_total"), 3)
+        self.assertEqual(self.metric("lulab_lark_connection_attempts_total"), 5)
         self.sim.command("lark", "behave", pongs=False)  # alive, but it says nothing
         self.connected(5)
         self.sim.command("lark", "behave", pongs=True)
         self.assertEqual(self.tell()["acks"], [200])
         self.assertEqual(self.sim.refused("lark"), [])
+
+    def test_what_was_acknowledged_outlives_a_kill(self):
+        self.start()
+        self.connected()
+        acked, lost = [], []
+
+        def send(worker):
+            for n in range(1000):
+                event_id = "kill-%d-%d" % (worker, n)
+                if self.tell(event_id=event_id)["acks"] != [200]:
+                    return lost.append(event_id)
+                acked.append(event_id)
+
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            sent = [pool.submit(send, worker) for worker in range(6)]
+            until("some are acknowledged", lambda: len(acked) > 30)
+            self.server.kill()
+            for s in sent:
+                s.result()
+        self.server.start()
+        self.connected(2)
+        # What nobody acknowledged may be kept or not; told again, all is kept, each once.
+        self.assertEqual({i: n for i, n in self.stored("kill-").items() if i not in lost}, {i: 1 for i in acked})
+        for event_id in lost:
+            self.assertEqual(self.tell(event_id=event_id)["acks"], [200])
+        self.assertEqual(self.stored("kill-"), {i: 1 for i in acked + lost})
 
     def test_who_is_refused_rests(self):
         self.sim.command("lark", "behave", refuse=1000040350)
