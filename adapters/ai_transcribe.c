@@ -82,6 +82,15 @@ static void name_job(struct dictation *d)
 	id_format(d->id, &id);
 }
 
+static bool is_erased(const struct dictation *d)
+{
+	const struct event_recording_stored *f = d->file;
+	struct id meeting;
+
+	return f->has_subjects && f->subjects.has_meeting && id_parse(f->subjects.meeting.id, &meeting) == 0 &&
+	    keyring_is_erased(d->s->app->keyring, &meeting);
+}
+
 static bool begin(struct dictation *d)
 {
 	const struct event_transcript_requested *asked = d->call->cause->data;
@@ -103,6 +112,8 @@ static bool begin(struct dictation *d)
 	} else {
 		d->file = d->call->cause->data;
 	}
+	if (is_erased(d))
+		return end(d, EFFECT_FAILED, "erased", "The meeting was erased.");
 	name_job(d);
 	return true;
 }
@@ -188,7 +199,8 @@ static bool fetch(struct dictation *d)
 	d->objects.store = object_store_find(d->s->app, model_row_text(call, row, "provider"), model_row_text(call, row, "bucket"));
 	if (d->objects.store == NULL)
 		return end(d, EFFECT_REFUSED, "configuration", "The storage its file lies in is not configured any more.");
-	rc = spool_take(&d->spool, d->s->app->data_dir, &d->objects, model_row_text(call, row, "objectKey"), call->id);
+	rc = spool_take(&d->spool, d->s->app->data_dir, &d->objects, model_row_text(call, row, "objectKey"),
+	    (uint64_t)d->file->size, call->id);
 	return rc == 0 || store_failed(d, rc);
 }
 

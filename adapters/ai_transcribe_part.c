@@ -122,6 +122,8 @@ static int ask(const struct asking *k, struct answer *ret)
 		k->call->vendor_id = ret->head.vendor_id;
 	} else {
 		model_reply_judge(k->call, &ret->head);
+		if (ret->head.is_error && ret->head.error.is == ANSWER_REFUSED)
+			k->call->message = "The service refuses the request: does its model answer as LULAB_TRANSCRIBE_ANSWER says?";
 	}
 	return ERR_CANCELLED;
 }

@@ -7,15 +7,18 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "object_private.h"
 
 #define SPOOL_DIR "spool"
 
-int spool_take(struct spool *ret, const char *data_dir, struct object_call *o, struct slice key, const char *name)
+int spool_take(struct spool *ret, const char *data_dir, struct object_call *o, struct slice key, uint64_t size, const char *name)
 {
 	const char *dir = arena_printf(o->arena, "%s/" SPOOL_DIR, data_dir);
 	struct spool s = {.path = object_path(o, key)};
 	int rc = 0;
 
+	if (s.path == NULL && size > SPOOL_BYTES_MAX)
+		return object_fail(o, ERR_TOO_BIG, "The file is too big to be fetched back from the storage.");
 	if (s.path == NULL) {
 		s.path = arena_printf(o->arena, "%s/" SPOOL_DIR "/%s", data_dir, name);
 		s.is_copy = true;

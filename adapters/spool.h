@@ -13,8 +13,13 @@ struct spool {
 	bool is_copy;
 };
 
-/* name: of the copy, [0-9a-z-], nobody else's at that time (an effect's id). As object_get_file(). */
-int spool_take(struct spool *ret, const char *data_dir, struct object_call *o, struct slice key, const char *name);
+#define SPOOL_BYTES_MAX ((uint64_t)16 << 30) /* bigger files are not fetched back to look into them */
+
+/*
+ * size: of the object. name: of the copy, [0-9a-z-], nobody else's at that time (an effect's id). As object_get_file(); ERR_TOO_BIG:
+ * it lies elsewhere and is larger than SPOOL_BYTES_MAX.
+ */
+int spool_take(struct spool *ret, const char *data_dir, struct object_call *o, struct slice key, uint64_t size, const char *name);
 /* A zeroed one is fine. */
 void spool_drop(struct spool *s);
 

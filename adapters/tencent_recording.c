@@ -18,7 +18,6 @@
 #include "store/query.h"
 
 #define ADDRESSES_MAX 3                      /* asked for in one attempt */
-#define LOOK_INTO_MAX ((uint64_t)16 << 30)   /* bigger ones are not fetched back from a store elsewhere to look into them */
 
 struct keeping {
 	struct effect_call *call;
@@ -160,9 +159,7 @@ static void look(struct keeping *k)
 {
 	struct spool file;
 
-	if (k->stored.size > LOOK_INTO_MAX && object_path(&k->objects, k->stored.key) == NULL)
-		return;
-	if (spool_take(&file, k->t->app->data_dir, &k->objects, k->stored.key, k->call->id) != 0)
+	if (spool_take(&file, k->t->app->data_dir, &k->objects, k->stored.key, k->stored.size, k->call->id) != 0)
 		return;
 	look_into(k, file.path);
 	spool_drop(&file);
@@ -204,6 +201,10 @@ static int tell(struct keeping *k)
 	if (rc != 0)
 		return rc;
 	fact_begin(&f, k->t->app, TENCENT_OUT_SOURCE, call->cause, call->arena);
+	e.has_subjects = e.subjects.has_meeting = true;
+	rc = fact_meeting(&f, k->told.meeting_id, &e.subjects.meeting);
+	if (rc != 0)
+		return rc;
 	fact_once(&f, "recording.stored", slice_str(arena_printf(call->arena, "%.*s/%s/%s", SLICE_ARG(k->recording), k->stored.id,
 	    k->stored.sha256)));
 	return fact_draft(&f, EVENT_RECORDING_STORED, &e, &call->results[call->n_results]);

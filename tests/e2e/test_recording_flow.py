@@ -103,9 +103,9 @@ class Speech(OutCase):
     def setUpClass(cls):
         where = tempfile.TemporaryDirectory()
         cls.addClassCleanup(where.cleanup)
-        cls.clip = os.path.join(where.name, "said.mp4")
-        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=frequency=300:sample_rate=16000:duration=31", "-c:a", "aac",
-                        cls.clip], check=True)
+        cls.clip, cls.mute = (os.path.join(where.name, name) for name in ("said.mp4", "mute.mp4"))
+        for path, what in ((cls.clip, "sine=frequency=300:sample_rate=16000:duration=31"), (cls.mute, "color=size=16x16:rate=2:duration=2")):
+            subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", what, "-c:a", "aac", "-c:v", "mpeg4", path], check=True)
 
     def begin(self, **env):
         self.sim = Simulator(vendors=("tencent", "openai")).start()
@@ -163,6 +163,8 @@ class Speech(OutCase):
         self.assertEqual({t["source"] for t in second}, {"ai:sim-transcribe"})
         self.assertEqual([t for t in second if t.get("request_id") == request][0]["calls"], 3)
         self.assertEqual(len([a for a in self.sim.acts("openai", op="transcription") if a["settings"].get("language") == "en"]), 3)
+        self.meeting(events=ONLY, transcript=False, clip=self.mute)
+        self.assertEqual(eventually(lambda: self.speech("FAILED"))[0]["class"], "no_sound")
         self.assertEqual(self.sim.refused("openai"), [])
 
     def test_a_kill_pays_for_one_part_at_most_and_the_platform_goes_first(self):
@@ -187,11 +189,12 @@ class Speech(OutCase):
         self.assertLessEqual(len(self.sim.acts("openai", op="transcription")), 4)
         self.assertEqual(len(self.kept("transcript.stored", usual)), 1)
         lulab("log", "verify", "--data", self.server.data)
-        # Without a model nobody waits for one.
+        # Where there is no ffmpeg nobody waits for it, and the reason is told.
         self.server.stop()
-        del self.server.env["LULAB_TRANSCRIBE_MODEL"]
+        self.server.env["PATH"] = "/nonexistent"
         self.server.start()
         self.assertEqual(self.ask(made["recording_id"], 503), "not_configured")
+        self.assertIn("no ffmpeg", self.server.get("/health").body.decode())
 
 
 if __name__ == "__main__":
