@@ -20,6 +20,7 @@ int crypto_init(void); /* 0 or ERR_UNAVAILABLE; idempotent */
 /* Hash of parts[0] || parts[1] || ... ; these cannot fail once crypto_init() succeeded. */
 void sha1(uint8_t ret[SHA1_LEN], const struct slice *parts, size_t n_parts);
 void sha256(uint8_t ret[SHA256_LEN], const struct slice *parts, size_t n_parts);
+/* At most 15 parts (asserted). */
 void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *parts, size_t n_parts);
 /* For vendors that ask for nothing better. */
 #define MD5_LEN 16

@@ -21,6 +21,7 @@
 #include "base/err.h"
 
 #define HMAC_BLOCK_LEN 64
+#define HMAC_PARTS_MAX 15
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int init_rc;
@@ -77,52 +78,39 @@ static void xor_block(uint8_t block[HMAC_BLOCK_LEN], uint8_t with)
 		block[i] ^= with;
 }
 
-/* RFC 2104. */
-void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *parts, size_t n_parts)
-{
-	uint8_t block[HMAC_BLOCK_LEN] = {0}, inner[SHA256_LEN];
-	SHA256_CTX context;
+typedef void digest_fn(uint8_t *ret, const struct slice *parts, size_t n_parts);
 
+/* RFC 2104, of a hash with blocks of 64 bytes. */
+static void hmac(digest_fn *digest, size_t len, uint8_t *ret, struct slice key, const struct slice *parts, size_t n_parts)
+{
+	uint8_t block[HMAC_BLOCK_LEN] = {0}, inner[HMAC_BLOCK_LEN];
+	struct slice all[HMAC_PARTS_MAX + 1];
+
+	assert(n_parts <= HMAC_PARTS_MAX);
 	if (key.len > sizeof(block))
-		sha256(block, &key, 1);
+		digest(block, &key, 1);
 	else if (key.len > 0)
 		memcpy(block, key.ptr, key.len);
+	all[0] = slice_of(block, sizeof(block));
+	for (size_t i = 0; i < n_parts; i++)
+		all[i + 1] = parts[i];
 
 	xor_block(block, 0x36);
-	SHA256_Init(&context);
-	SHA256_Update(&context, block, sizeof(block));
-	sha256_parts(&context, parts, n_parts);
-	SHA256_Final(inner, &context);
-
+	digest(inner, all, n_parts + 1);
 	xor_block(block, 0x36 ^ 0x5c);
-	sha256(ret, (struct slice[]){slice_of(block, sizeof(block)), slice_of(inner, sizeof(inner))}, 2);
+	digest(ret, (struct slice[]){all[0], slice_of(inner, len)}, 2);
 	crypto_wipe(block, sizeof(block));
 	crypto_wipe(inner, sizeof(inner));
-	crypto_wipe(&context, sizeof(context));
+}
+
+void hmac_sha256(uint8_t ret[SHA256_LEN], struct slice key, const struct slice *parts, size_t n_parts)
+{
+	hmac(sha256, SHA256_LEN, ret, key, parts, n_parts);
 }
 
 void hmac_sha1(uint8_t ret[SHA1_LEN], struct slice key, const struct slice *parts, size_t n_parts)
 {
-	uint8_t block[HMAC_BLOCK_LEN] = {0}, inner[SHA1_LEN];
-	SHA_CTX context;
-
-	if (key.len > sizeof(block))
-		sha1(block, &key, 1);
-	else if (key.len > 0)
-		memcpy(block, key.ptr, key.len);
-
-	xor_block(block, 0x36);
-	SHA1_Init(&context);
-	SHA1_Update(&context, block, sizeof(block));
-	for (size_t i = 0; i < n_parts; i++)
-		SHA1_Update(&context, parts[i].ptr, parts[i].len);
-	SHA1_Final(inner, &context);
-
-	xor_block(block, 0x36 ^ 0x5c);
-	sha1(ret, (struct slice[]){slice_of(block, sizeof(block)), slice_of(inner, sizeof(inner))}, 2);
-	crypto_wipe(block, sizeof(block));
-	crypto_wipe(inner, sizeof(inner));
-	crypto_wipe(&context, sizeof(context));
+	hmac(sha1, SHA1_LEN, ret, key, parts, n_parts);
 }
 
 struct sha256_stream {
