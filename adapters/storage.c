@@ -2,7 +2,11 @@
  * Object storage as the service shows it: what is kept where, links to it, and its removal when the recording it is of was
  * deleted. What calls it does is in object_store.h.
  */
+#include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "adapters/spool.h"
 #include "adapters/storage_private.h"
@@ -13,6 +17,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "net/http_client.h"
+
+#define USED_PERCENT_MAX 90 /* functional-spec 16.1, of the disk of objects */
 
 /* Figures of integrity.md 16. */
 static const struct effect_lane lane = {.name = "storage", .class = EFFECT_HARMLESS, .concurrency = 2, .base_ms = 500,
@@ -185,6 +191,30 @@ static int start(struct app *app, void **ret_state)
 	return 0;
 }
 
+static const char *unready(void *state)
+{
+	return ((struct object_stores *)state)->unready;
+}
+
+/* Nobody is asked here: whether a store that is elsewhere fails is known by its lane. */
+static const char *condition(void *state, struct arena *a, bool *ret_ok)
+{
+	const struct object_stores *all = state;
+	struct statvfs fs;
+	uint64_t used;
+
+	if (all->current != &all->local)
+		return arena_printf(a, "%s at %s", all->current->kind->provider, all->current->host);
+	if (statvfs(all->local.dir, &fs) != 0) {
+		*ret_ok = errno == ENOENT; /* it is made with the first object */
+		return *ret_ok ? "a directory of this machine, empty" : "the directory of objects cannot be looked at";
+	}
+	used = fs.f_blocks == 0 ? 0 : 100 - (uint64_t)fs.f_bavail * 100 / fs.f_blocks;
+	*ret_ok = used <= USED_PERCENT_MAX && access(all->local.dir, W_OK) == 0;
+	return arena_printf(a, "a directory of this machine, %" PRIu64 " MiB free, %" PRIu64 " %% used%s",
+	    (uint64_t)fs.f_bavail * fs.f_frsize >> 20, used, access(all->local.dir, W_OK) == 0 ? "" : "; it cannot be written");
+}
+
 static const struct api_list_doc objects_doc = {"storage_objects", NULL}, files_doc = {"recording_files", "recordingId"};
 
 static const struct route routes[] = {
@@ -207,4 +237,6 @@ const struct adapter adapter_storage = {
 	.effects = effects,
 	.start = start,
 	.stop = stop,
+	.unready = unready,
+	.condition = condition,
 };

@@ -66,6 +66,10 @@ static int run_doctor(struct invocation *in)
 			(*check)(&d);
 		for (doctor_check *const *check = doctor_store_checks; *check != NULL; check++)
 			(*check)(&d);
+		for (doctor_check *const *check = doctor_storage_checks; *check != NULL; check++)
+			(*check)(&d);
+		if (option_is_set(in, "objects"))
+			doctor_objects(&d);
 		status = print(in, &d);
 	} else {
 		status = command_fail_err(in, rc, "cannot read the settings");
@@ -75,10 +79,17 @@ static int run_doctor(struct invocation *in)
 	return status;
 }
 
-static const struct option options[] = {OPTION_DATA, OPTION_JSON, {0}};
+static const struct option options[] = {
+	OPTION_DATA,
+	OPTION_JSON,
+	{.name = "objects", .kind = OPTION_FLAG,
+	 .summary = "read every object of a local store, too: missing, damaged, or unknown to the log"},
+	{0},
+};
 static const struct example examples[] = {
 	{"lulab doctor", "look at ./data and the settings"},
 	{"sudo -u lulab lulab doctor --data /var/lib/lulab", "look at an installed service"},
+	{"lulab doctor --objects", "and whether every recording is as it was stored"},
 	{"lulab doctor --json | jq '.[] | select(.state == \"BAD\")'", "only what is broken"},
 	{0},
 };
@@ -88,7 +99,7 @@ extern const struct command cmd_doctor;
 const struct command cmd_doctor = {
 	.name = "doctor",
 	.summary = "Find out what is wrong, and how to mend it",
-	.description = "Looks at settings, files and their modes, disk, clock, certificate, log and read models, "
+	.description = "Looks at settings, files and their modes, disk, clock, certificate, log, read models and object storage, "
 	               "without changing anything; the service may be running. Exit status 1 when something is broken.",
 	.options = options,
 	.examples = examples,

@@ -1,7 +1,7 @@
 /*
  * Examinations of `lulab doctor`. Each looks at one thing and notes what it
  * found, and how to mend it where something is wrong. To add one: write it and
- * name it in the list of doctor_checks.c or doctor_store.c.
+ * name it in the list of doctor_checks.c, doctor_storage.c or doctor_store.c.
  */
 #ifndef LULAB_TOOLS_DOCTOR_H
 #define LULAB_TOOLS_DOCTOR_H
@@ -44,5 +44,10 @@ typedef void doctor_check(struct doctor *d);
 extern doctor_check *const doctor_checks[];
 /* The log and the read models. */
 extern doctor_check *const doctor_store_checks[];
+/* The object storage. */
+extern doctor_check *const doctor_storage_checks[];
+
+/* Every object of a local store, read and compared with the log; files there that it does not name. Takes long. */
+doctor_check doctor_objects;
 
 #endif

@@ -37,6 +37,8 @@ struct adapter {
 	void (*tick)(void *state, bool last);
 	/* Why it does not work at the moment, static text for doctor and health, or NULL; may be NULL itself. */
 	const char *(*unready)(void *state);
+	/* How what it works with is, a sentence for health, in the arena, and whether that is well; any thread, at once; may be NULL. */
+	const char *(*condition)(void *state, struct arena *a, bool *ret_ok);
 	/* What its webhooks refused and repeated, for metrics; any thread; may be NULL. */
 	struct tally *(*tally)(void *state);
 	/* Appends families in Prometheus' text form; any thread; may be NULL. */

@@ -131,8 +131,12 @@ static void check_rest(struct checks *c, struct app *app, struct arena *a)
 		const struct adapter *adapter = app->adapters[i];
 		const char *why = adapter->unready == NULL ? NULL : adapter->unready(app->adapter_states[i]);
 
+		bool ok = true;
+
+		if (why == NULL)
+			why = adapter->condition == NULL ? "configured" : adapter->condition(app->adapter_states[i], a, &ok);
 		/* A neighbour that is not configured is no illness. */
-		add(c, "adapters", adapter->name, true, false, why == NULL ? "configured" : why);
+		add(c, "adapters", adapter->name, ok, false, why);
 	}
 	if (atomic_load(&app->stopping))
 		add(c, "log", "stopping", false, true, "the service is stopping");

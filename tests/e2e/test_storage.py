@@ -92,6 +92,8 @@ class Storage(People, unittest.TestCase):
 
 class Links(Storage):
     def test_a_file_is_linked_to_and_read(self):
+        told = self.get("/health")["checks"]["adapters"]["storage"]
+        self.assertRegex(told["note"], r"^a directory of this machine, \d+ MiB free, \d+ % used$")
         shown = self.get("/api/v1/storage/objects/" + self.object)["data"]
         self.assertEqual({k: shown[k] for k in ("provider", "bucket", "objectKey", "sizeBytes", "kind", "recordingId")},
                          {"provider": "LOCAL", "bucket": "", "objectKey": KEY, "sizeBytes": len(BYTES), "kind": "VIDEO",

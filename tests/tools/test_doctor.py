@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """lulab doctor: each fault that can be made on purpose is found, and told with the way out."""
 
+import contextlib
+import hashlib
 import http.server
 import json
 import os
@@ -26,12 +28,12 @@ class Doctor(unittest.TestCase):
     def tearDown(self):
         shutil.rmtree(self.dir)
 
-    def find(self, env=None, status=0, data=None):
+    def find(self, env=None, status=0, data=None, options=()):
         """The findings by what they are about."""
         full = {"PATH": os.environ["PATH"], "PORT": str(self.port)}
         full.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         full.update(GOOD if env is None else env)
-        done = subprocess.run([harness.BINARY, "doctor", "--json", "--data", data or self.data], cwd=self.dir, env=full,
+        done = subprocess.run([harness.BINARY, "doctor", "--json", "--data", data or self.data, *options], cwd=self.dir, env=full,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         for secret in GOOD.values():
@@ -55,6 +57,56 @@ class Doctor(unittest.TestCase):
         self.assertEqual(found["service"]["state"], "note")
         self.assertIsNone(found["settings"]["mend"])
         self.assertFalse(os.path.exists(self.data), "looking must not make anything")
+
+    def test_the_object_storage(self):
+        self.make_data()
+        objects = os.path.join(self.data, "objects")
+        self.assertIn("is made with the first recording", self.find()["storage"]["found"])
+        os.mkdir(objects)
+        self.assertRegex(self.find()["storage"]["found"], r"/objects, [0-9.]+ of [0-9.]+ GiB free")
+        apart = os.path.join(self.dir, "apart")
+        os.mkdir(apart)
+        self.assertIn(apart + ", ", self.find({**GOOD, "LULAB_STORAGE_DIR": apart})["storage"]["found"])
+        s3 = {**GOOD, "LULAB_STORAGE": "S3", "LULAB_STORAGE_ENDPOINT": "http://127.0.0.1:%d" % harness.free_port()}
+        self.assertEqual(self.find(s3)["storage"]["state"], "warning")
+        s3.update(LULAB_STORAGE_BUCKET="b", LULAB_STORAGE_KEY_ID="k", LULAB_STORAGE_SECRET="geheim")
+        found = self.find(s3, status=1)["storage"]
+        self.assertEqual(found["state"], "BAD")
+        self.assertIn("does not answer", found["found"])
+        with self.answering(404) as port:
+            s3["LULAB_STORAGE_ENDPOINT"] = "http://127.0.0.1:%d" % port
+            self.assertIn("which answers", self.find(s3)["storage"]["found"])
+
+    def test_every_object(self):
+        os.mkdir(self.data, 0o700)
+        with harness.Server(data=self.data):
+            pass
+        objects = os.path.join(self.data, "objects")
+        self.assertEqual(self.find(options=["--objects"])["objects"]["found"], "0, 0.0 GiB, each as it was stored")
+        os.makedirs(os.path.join(objects, "recordings"))
+        os.makedirs(os.path.join(objects, ".uploads"))
+        for n in range(3):
+            content = b"object %d" % n
+            with open(os.path.join(objects, "recordings", "%d.mp4" % n), "wb") as f:
+                f.write(content)
+            told = {"object_id": "%032x" % n, "provider": "LOCAL", "bucket": "", "key": "recordings/%d.mp4" % n, "size": len(content),
+                    "sha256": hashlib.sha256(content).hexdigest(), "kind": "VIDEO"}
+            subprocess.run([os.environ["APPEND_EVENT"], self.data, "object.stored", "object/%032x" % n,
+                            json.dumps(told, separators=(",", ":"))], check=True, stdout=subprocess.DEVNULL)
+        for name in ("recordings/stray.mp4", ".uploads/half"):
+            with open(os.path.join(objects, name), "wb") as f:
+                f.write(b"x")
+        found = self.find(options=["--objects"])
+        self.assertEqual(found["objects"]["state"], "ok")
+        self.assertIn("nothing of 1 files", found["orphans"]["found"])
+        self.assertIn("recordings/stray.mp4", found["orphans"]["found"])
+        os.unlink(os.path.join(objects, "recordings", "0.mp4"))
+        with open(os.path.join(objects, "recordings", "2.mp4"), "wb") as f:
+            f.write(b"0bject 2")
+        found = self.find(options=["--objects"], status=1)["objects"]
+        self.assertEqual((found["state"], found["found"]),
+                         ("BAD", "of 3 that the log names, 1 are missing and 1 damaged, the first is recordings/0.mp4"))
+        self.assertNotIn("objects", self.find())
 
     def test_a_good_directory(self):
         self.make_data(admin_token=0o600, root_key=0o600)
@@ -144,23 +196,29 @@ class Doctor(unittest.TestCase):
                 self.assertEqual(found["state"], state)
                 self.assertIn(words, found["found"])
 
-    def test_somebody_else_on_the_port(self):
+    @contextlib.contextmanager
+    def answering(self, status, port=0):
+        """Something that answers this to everything; gives its port."""
         class Other(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                self.send_error(404)
+                self.send_error(status)
 
             def log_message(self, *args):
                 pass
 
-        server = http.server.HTTPServer(("127.0.0.1", self.port), Other)
+        server = http.server.HTTPServer(("127.0.0.1", port), Other)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            found = self.find()["service"]
+            yield server.server_address[1]
         finally:
             server.shutdown()
             thread.join()
             server.server_close()
+
+    def test_somebody_else_on_the_port(self):
+        with self.answering(404, self.port):
+            found = self.find()["service"]
         self.assertEqual(found["state"], "warning")
         self.assertIn("404", found["found"])
 
