@@ -265,53 +265,40 @@ static int list_problems(struct delivery *d, const struct problems *problems, st
 	return 0;
 }
 
+static struct slice if_told(struct slice text)
+{
+	return text.len > 0 ? at_most(text, 128) : (struct slice){0};
+}
+
+/* Members that both events have; the structs are two types. */
+#define SAYS_ALIKE(d, k) \
+	.source = slice_str((d)->source->name), .vendor_event = if_told((d)->vendor_event), .trace_id = if_told((d)->trace_id), \
+	.fingerprint = slice_str((d)->fingerprint), .has_subjects = true, .subjects = (k)->subjects, .body = (k)->body, \
+	.body_blob = (k)->body_blob, .has_body_blob = (k)->has_body_blob, .raw = (k)->raw, .has_raw = (k)->has_raw
+
 int delivery_keep(struct delivery *d, const char *reason, const struct problems *problems)
 {
-	struct event_webhook_received data = {.source = slice_str(d->source->name), .reason = slice_str(reason),
-	    .fingerprint = slice_str(d->fingerprint), .has_subjects = true};
 	struct kept k = {0};
 	int rc = keep_body(d, &k);
+	struct event_webhook_received data = {SAYS_ALIKE(d, &k), .reason = slice_str(reason)};
 
 	if (rc == 0 && problems->n > 0)
 		rc = list_problems(d, problems, &data);
-	if (rc != 0)
-		return rc;
-	if (d->vendor_event.len > 0)
-		data.vendor_event = at_most(d->vendor_event, 128);
-	if (d->trace_id.len > 0)
-		data.trace_id = at_most(d->trace_id, 128);
-	data.subjects = k.subjects;
-	data.body = k.body;
-	data.body_blob = k.body_blob;
-	data.has_body_blob = k.has_body_blob;
-	data.raw = k.raw;
-	data.has_raw = k.has_raw;
-	rc = once_key(d, "", 0, k.meta.once);
+	if (rc == 0)
+		rc = once_key(d, "", 0, k.meta.once);
 	return rc == 0 ? one_draft(d, EVENT_WEBHOOK_RECEIVED, &data, &k) : rc;
 }
 
 static int make_conflict(struct delivery *d)
 {
-	struct event_source_conflict data = {.source = slice_str(d->source->name),
-	    .first_position = (int64_t)d->first_position, .first_fingerprint = slice_str(d->first_fingerprint),
-	    .fingerprint = slice_str(d->fingerprint), .has_subjects = true};
 	struct kept k = {0};
 	int rc = keep_body(d, &k);
+	struct event_source_conflict data = {SAYS_ALIKE(d, &k), .first_position = (int64_t)d->first_position,
+	    .first_fingerprint = slice_str(d->first_fingerprint)};
 
-	if (rc != 0)
-		return rc;
-	if (d->vendor_event.len > 0)
-		data.vendor_event = at_most(d->vendor_event, 128);
-	if (d->trace_id.len > 0)
-		data.trace_id = at_most(d->trace_id, 128);
-	data.subjects = k.subjects;
-	data.body = k.body;
-	data.body_blob = k.body_blob;
-	data.has_body_blob = k.has_body_blob;
-	data.raw = k.raw;
-	data.has_raw = k.has_raw;
 	/* Each different content of one id is told once. */
-	rc = once_key(d, arena_printf(d->arena, "conflict:%s:", d->fingerprint), 0, k.meta.once);
+	if (rc == 0)
+		rc = once_key(d, arena_printf(d->arena, "conflict:%s:", d->fingerprint), 0, k.meta.once);
 	return rc == 0 ? one_draft(d, EVENT_SOURCE_CONFLICT, &data, &k) : rc;
 }
 

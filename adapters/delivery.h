@@ -19,6 +19,18 @@
 #include "base/codec.h"
 #include "crypto/crypto.h"
 
+/* Why a request was refused, by the adapter's own numbers: what is answered, counted under the same name. */
+struct delivery_refusal {
+	int status;
+	const char *code, *detail; /* static */
+};
+/* Those that are alike everywhere, five rows whose numbers follow each other: STORE, and, by the HTTP server, before
+ * the adapter saw the request, TOO_BIG, TOO_SLOW, HEAD, REQUEST. */
+#define DELIVERY_REFUSALS(store) \
+	[store] = {503, "not_stored", "The event cannot be stored at the moment; send it again later."}, \
+	[(store) + 1] = {413, "body_too_big", NULL}, [(store) + 2] = {408, "too_slow", NULL}, \
+	[(store) + 3] = {431, "head_too_big", NULL}, [(store) + 4] = {400, "malformed_request", NULL}
+
 /* One neighbour that tells us things. Read-only, but for the tally, which guards itself. */
 struct delivery_source {
 	struct app *app;
@@ -28,9 +40,24 @@ struct delivery_source {
 	/* By what a person is known, best first; *ret_kind is static. False when nothing identifies them. */
 	bool (*identify)(const struct event_person *p, struct slice meeting_id, struct arena *a, struct slice *ret_kind,
 	    struct slice *ret_identity);
+	/* Below here: filled in by delivery_source_init(). */
 	bool keep_raw;
 	struct tally *tally;
+	const struct delivery_refusal *refusals;
+	unsigned store; /* the first of DELIVERY_REFUSALS() */
+	const char *reasons[TALLY_REASONS_MAX];
 };
+
+/* The tally is made ready, too: tally_finish() is the caller's. The source must not move from here on. ERR_NOMEM. */
+int delivery_source_init(struct delivery_source *source, struct app *app, struct tally *tally,
+    const struct delivery_refusal *refusals, unsigned n_refusals, unsigned store);
+
+/* Answers for the reason, and counts it; detail NULL is the reason's own. */
+void delivery_refuse(const struct delivery_source *source, struct http_request *rq, unsigned why, const char *detail);
+/* Counts what the HTTP server refused, by the status it answered with. */
+void delivery_count_refused(const struct delivery_source *source, int status);
+/* A signed time, not too far from now. age_ms_max 0: any is. */
+bool delivery_is_fresh(const struct delivery_source *source, struct slice timestamp, int64_t age_ms_max);
 
 struct delivery;
 typedef void delivery_done_cb(struct delivery *d);

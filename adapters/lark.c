@@ -12,26 +12,16 @@
 #include "adapters/lark_connection.h"
 #include "adapters/lark_events.h"
 #include "adapters/lark_private.h"
-#include "adapters/tencent_wire.h"
 #include "base/err.h"
 #include "base/log.h"
 
 #define BODY_MAX (1024 * 1024)    /* integrity 18 */
-#define AHEAD_MS_MAX (300 * 1000) /* integrity 13.3 */
 
 extern const struct adapter adapter_lark;
 
-static const char *const refusal_names[LARK_REFUSALS] = {
-	"not_configured", "malformed_body", "bad_signature", "bad_token", "stale_timestamp", "undecryptable", "not_stored",
-	"body_too_big", "too_slow", "head_too_big", "malformed_request", "bad_frame",
-};
-
 /* --- refusing -------------------------------------------------------------------- */
 
-static const struct {
-	int status;
-	const char *code, *detail;
-} refusals[LARK_REFUSALS] = {
+static const struct delivery_refusal refusals[LARK_REFUSALS] = {
 	[LARK_REFUSED_UNCONFIGURED] = {503, "not_configured", NULL},
 	[LARK_REFUSED_BODY] = {400, "malformed_body", "The body must be a JSON object: an event with its type and id, or one that is encrypted."},
 	[LARK_REFUSED_SIGNATURE] = {401, "bad_signature",
@@ -43,40 +33,19 @@ static const struct {
 	[LARK_REFUSED_TIME] = {401, "stale_timestamp",
 	    "The signed time stamp is too far from now. Check the sender's clock, and this machine's."},
 	[LARK_REFUSED_CIPHER] = {400, "undecryptable", "The signature fits, but the content cannot be decrypted or is no JSON object."},
-	[LARK_REFUSED_STORE] = {503, "not_stored", "The event cannot be stored at the moment; send it again later."},
+	DELIVERY_REFUSALS(LARK_REFUSED_STORE),
+	[LARK_REFUSED_FRAME] = {400, "bad_frame", NULL},
 };
 
 static void refuse(struct lark *l, struct http_request *rq, enum lark_refusal why, const char *detail)
 {
-	tally_refuse(&l->tally, why);
-	if (refusals[why].status == 503)
-		http_header(rq, "Retry-After", SLICE("60"));
-	http_problem(rq, refusals[why].status, refusals[why].code, detail == NULL ? refusals[why].detail : detail, NULL, 0);
+	delivery_refuse(&l->source, rq, why, detail);
 }
 
-/* The server's own refusals, by the status it answered with. */
 static void count_refused(void *state, const struct route *route, int status)
 {
-	struct lark *l = state;
-	enum lark_refusal why = LARK_REFUSED_REQUEST;
-
 	(void)route;
-	switch (status) {
-	case 408:
-		why = LARK_REFUSED_TOO_SLOW;
-		break;
-	case 413:
-		why = LARK_REFUSED_TOO_BIG;
-		break;
-	case 414:
-	case 431:
-		why = LARK_REFUSED_HEAD;
-		break;
-	case 503:
-		why = LARK_REFUSED_STORE;
-		break;
-	}
-	tally_refuse(&l->tally, why);
+	delivery_count_refused(&((struct lark *)state)->source, status);
 }
 
 /* --- opening ----------------------------------------------------------------------- */
@@ -112,13 +81,7 @@ static int open_body(const struct lark *l, const struct lark_headers *h, struct 
 /* Only with an Encrypt Key is the time signed. */
 static bool is_fresh(const struct lark *l, struct slice timestamp)
 {
-	int64_t sent_ms, now_ms = clock_wall_ms(l->app->clock);
-
-	if (l->age_ms_max == 0 || l->secrets[0].encrypt_key.len == 0)
-		return true;
-	if (tencent_time_ms(timestamp, &sent_ms) != 0)
-		return false;
-	return sent_ms <= now_ms + AHEAD_MS_MAX && sent_ms >= now_ms - l->age_ms_max;
+	return l->secrets[0].encrypt_key.len == 0 || delivery_is_fresh(&l->source, timestamp, l->age_ms_max);
 }
 
 static void answer_challenge(struct lark *l, struct http_request *rq, struct slice challenge)
@@ -261,10 +224,9 @@ static int start(struct app *app, void **ret_state)
 	l->app = app;
 	l->age_ms_max = c->lark_webhook_max_age * 1000;
 	l->no_webhook = load_secrets(l, c);
-	l->source = (struct delivery_source){.app = app, .name = LARK_SOURCE_NAME, .source = LARK_SOURCE,
-	    .meeting_kind = "lark.meeting", .body_kind = "lark.body", .identify = lark_person_identity,
-	    .keep_raw = c->webhook_keep_raw_days > 0, .tally = &l->tally};
-	rc = tally_init(&l->tally, LARK_SOURCE_NAME, refusal_names, LARK_REFUSALS, (unsigned)c->webhook_alarm_refusals, app->clock);
+	l->source = (struct delivery_source){.name = LARK_SOURCE_NAME, .source = LARK_SOURCE, .meeting_kind = "lark.meeting",
+	    .body_kind = "lark.body", .identify = lark_person_identity};
+	rc = delivery_source_init(&l->source, app, &l->tally, refusals, LARK_REFUSALS, LARK_REFUSED_STORE);
 	if (rc == 0 && lark_connection_wanted(c))
 		rc = lark_connection_start(&l->connection, l);
 	if (rc != 0) {

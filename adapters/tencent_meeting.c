@@ -16,21 +16,12 @@
 #include "base/log.h"
 
 #define BODY_MAX (1024 * 1024)       /* integrity 18 */
-#define AHEAD_MS_MAX (300 * 1000)    /* integrity 13.3 */
 
 extern const struct adapter adapter_tencent_meeting;
 
-static const char *const refusal_names[TENCENT_REFUSALS] = {
-	"not_configured", "missing_headers", "malformed_body", "bad_signature", "stale_timestamp", "undecryptable",
-	"not_stored", "body_too_big", "too_slow", "head_too_big", "malformed_request",
-};
-
 /* --- refusing -------------------------------------------------------------------- */
 
-static const struct {
-	int status;
-	const char *code, *detail;
-} refusals[TENCENT_REFUSALS] = {
+static const struct delivery_refusal refusals[TENCENT_REFUSALS] = {
 	[TENCENT_REFUSED_UNCONFIGURED] = {503, "not_configured", NULL},
 	[TENCENT_REFUSED_HEADERS] = {400, "missing_headers", NULL},
 	[TENCENT_REFUSED_BODY] = {400, "malformed_body", NULL},
@@ -42,41 +33,18 @@ static const struct {
 	[TENCENT_REFUSED_CIPHER] = {400, "undecryptable",
 	    "The signature fits, but the content cannot be decrypted. Check that the EncodingAESKey set at Tencent "
 	    "Meeting is TENCENT_MEETING_ENCODING_AES_KEY."},
-	[TENCENT_REFUSED_STORE] = {503, "not_stored", "The event cannot be stored at the moment; send it again later."},
+	DELIVERY_REFUSALS(TENCENT_REFUSED_STORE),
 };
 
 void tencent_refuse(struct tencent *t, struct http_request *rq, enum tencent_refusal why, const char *detail)
 {
-	tally_refuse(&t->tally, why);
-	if (refusals[why].status == 503)
-		http_header(rq, "Retry-After", SLICE("60"));
-	http_problem(rq, refusals[why].status, refusals[why].code, detail == NULL ? refusals[why].detail : detail, NULL,
-	    0);
+	delivery_refuse(&t->source, rq, why, detail);
 }
 
-/* The server's own refusals, by the status it answered with. */
 static void count_refused(void *state, const struct route *route, int status)
 {
-	struct tencent *t = state;
-	enum tencent_refusal why = TENCENT_REFUSED_REQUEST;
-
 	(void)route;
-	switch (status) {
-	case 408:
-		why = TENCENT_REFUSED_TOO_SLOW;
-		break;
-	case 413:
-		why = TENCENT_REFUSED_TOO_BIG;
-		break;
-	case 414:
-	case 431:
-		why = TENCENT_REFUSED_HEAD;
-		break;
-	case 503:
-		why = TENCENT_REFUSED_STORE;
-		break;
-	}
-	tally_refuse(&t->tally, why);
+	delivery_count_refused(&((struct tencent *)state)->source, status);
 }
 
 /* The three headers; false when one is missing and the answer was sent. */
@@ -98,17 +66,6 @@ static bool read_headers(struct tencent *t, struct http_request *rq, struct tenc
 	return true;
 }
 
-static bool is_fresh(const struct tencent *t, struct slice timestamp)
-{
-	int64_t sent_ms, now_ms = clock_wall_ms(t->app->clock);
-
-	if (t->age_ms_max == 0)
-		return true;
-	if (tencent_time_ms(timestamp, &sent_ms) != 0)
-		return false;
-	return sent_ms <= now_ms + AHEAD_MS_MAX && sent_ms >= now_ms - t->age_ms_max;
-}
-
 /* Signature, time, decryption; false when the answer was sent. */
 static bool open_signed(struct tencent *t, struct http_request *rq, const struct tencent_signed *s,
     struct slice *ret_plain)
@@ -119,7 +76,7 @@ static bool open_signed(struct tencent *t, struct http_request *rq, const struct
 		tencent_refuse(t, rq, TENCENT_REFUSED_SIGNATURE, NULL);
 		return false;
 	}
-	if (!is_fresh(t, s->timestamp)) {
+	if (!delivery_is_fresh(&t->source, s->timestamp, t->age_ms_max)) {
 		tencent_refuse(t, rq, TENCENT_REFUSED_TIME, NULL);
 		return false;
 	}
@@ -240,12 +197,10 @@ static int start(struct app *app, void **ret_state)
 		return ERR_NOMEM;
 	t->app = app;
 	t->age_ms_max = c->webhook_max_age * 1000;
-	t->source = (struct delivery_source){.app = app, .name = TENCENT_SOURCE_NAME, .source = TENCENT_SOURCE,
-	    .meeting_kind = "tencent.meeting", .body_kind = "tencent.body", .identify = tencent_person_identity,
-	    .keep_raw = c->webhook_keep_raw_days > 0, .tally = &t->tally};
+	t->source = (struct delivery_source){.name = TENCENT_SOURCE_NAME, .source = TENCENT_SOURCE, .meeting_kind = "tencent.meeting",
+	    .body_kind = "tencent.body", .identify = tencent_person_identity};
 	t->unready = load_keys(&t->keys, c);
-	rc = tally_init(&t->tally, TENCENT_SOURCE_NAME, refusal_names, TENCENT_REFUSALS, (unsigned)c->webhook_alarm_refusals,
-	    app->clock);
+	rc = delivery_source_init(&t->source, app, &t->tally, refusals, TENCENT_REFUSALS, TENCENT_REFUSED_STORE);
 	if (rc != 0) {
 		stop(t);
 		return rc;
