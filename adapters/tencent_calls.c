@@ -372,3 +372,14 @@ bool tencent_get_records(struct effect_call *call, const struct tencent_rest *re
 	*ret = all;
 	return true;
 }
+
+bool tencent_get_all_records(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    int64_t start_s, int64_t end_s, unsigned page, struct tencent_records *ret)
+{
+	struct tencent_records_query q = {.corp = true, .op = *op, .start_s = start_s, .end_s = end_s, .page = page,
+	    .page_size = TENCENT_RECORDS_PAGE};
+	struct slice uri, body;
+
+	return !is_stopping(call) && made(call, tencent_uri_records(&q, call->arena, &uri)) &&
+	    get(call, rest, uri, false, &body) && parsed(call, tencent_records_parse(body, call->arena, ret));
+}

@@ -54,6 +54,9 @@ struct tencent_record_list {
 	struct tencent_record *items;
 	size_t n;
 };
+/* One page of the whole account's, TENCENT_RECORDS_PAGE of them: the vendor answers ten such calls a minute. */
+bool tencent_get_all_records(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
+    int64_t start_s, int64_t end_s, unsigned page, struct tencent_records *ret);
 /* Those of one meeting within a span of at most TENCENT_RECORDS_SPAN_S. */
 bool tencent_get_records(struct effect_call *call, const struct tencent_rest *rest, const struct tencent_operator *op,
     struct slice meeting_id, int64_t start_s, int64_t end_s, struct tencent_record_list *ret);

@@ -104,7 +104,8 @@ bool tencent_find_occurrence(struct effect_call *call, const struct tencent_oper
 	enum event_type type = call->cause->type->id;
 	int rc;
 
-	if (told->sub_meeting_id.len > 0 || !told->recurring || type == EVENT_MEETING_ENDED || type == EVENT_RECORDING_COMPLETED)
+	if (told->sub_meeting_id.len > 0 || !told->recurring || type == EVENT_MEETING_ENDED || type == EVENT_RECORDING_COMPLETED ||
+	    type == EVENT_RECORDING_REQUESTED)
 		return true;
 	rc = known(call, &told->sub_meeting_id);
 	if (rc == 0)

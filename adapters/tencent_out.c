@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "app/fact.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "net/http_client.h"
@@ -31,6 +32,24 @@ static const struct effect_lane files_lane = {.name = "tencent_files", .class = 
 	    .meeting = (e)->has_subjects && (e)->subjects.has_meeting ? &(e)->subjects.meeting : NULL, of}
 #define FILES(e) .files = (e)->recording_files.items, .n_files = (e)->recording_files.n
 
+static struct tencent_told told_of_completed(const struct event_recording_completed *e)
+{
+	return TOLD(e, FILES(e));
+}
+
+/* What it was told by is read anew: who booked the meeting is named there, unless they were erased. */
+static struct tencent_told told_of_requested(const struct effect_call *call)
+{
+	const struct tencent_out *t = call->state;
+	const struct event_recording_requested *e = call->cause->data;
+	struct event event;
+
+	if (e->has_told_position && fact_read(t->app, (uint64_t)e->told_position, call->arena, &event) == 0 &&
+	    event.type->id == EVENT_RECORDING_COMPLETED)
+		return told_of_completed(event.data);
+	return (struct tencent_told){.meeting_id = e->meeting_id, .sub_meeting_id = e->sub_meeting_id, FILES(e)};
+}
+
 struct tencent_told tencent_told_of(const struct effect_call *call)
 {
 	const void *data = call->cause->data;
@@ -41,11 +60,8 @@ struct tencent_told tencent_told_of(const struct effect_call *call)
 
 		return TOLD(e, .n_files = 0);
 	}
-	case EVENT_RECORDING_COMPLETED: {
-		const struct event_recording_completed *e = data;
-
-		return TOLD(e, FILES(e));
-	}
+	case EVENT_RECORDING_COMPLETED:
+		return told_of_completed(data);
 	case EVENT_TRANSCRIPT_READY: {
 		const struct event_transcript_ready *e = data;
 
@@ -61,6 +77,8 @@ struct tencent_told tencent_told_of(const struct effect_call *call)
 
 		return TOLD(e, FILES(e));
 	}
+	case EVENT_RECORDING_REQUESTED:
+		return told_of_requested(call);
 	default:
 		return (struct tencent_told){0};
 	}
@@ -84,8 +102,10 @@ const struct event_recording_file *tencent_file_told(const struct tencent_told *
 
 void tencent_give_up_waiting(struct effect_call *call)
 {
-	if (call->outcome != EFFECT_NOT_YET || call->cause->type->id != EVENT_RECORDING_COMPLETED ||
-	    call->attempt < NEVER_MADE_TRIES)
+	enum event_type cause = call->cause->type->id;
+
+	if (call->outcome != EFFECT_NOT_YET || call->attempt < NEVER_MADE_TRIES ||
+	    (cause != EVENT_RECORDING_COMPLETED && cause != EVENT_RECORDING_REQUESTED))
 		return;
 	call->outcome = EFFECT_FAILED;
 	call->class = "never_made";
@@ -155,6 +175,8 @@ static const struct effect effects[] = {
 	EFFECT("tencent.summary", tencent_fetch_summary),
 	EFFECT("tencent.minutes", tencent_fetch_minutes),
 	EFFECT("tencent.topics", tencent_fetch_topics),
+	{.name = "tencent.sync", .lane = &lane, .run = tencent_sync_records, .host = host, .thread_open = vendor_thread_open,
+	    .thread_close = vendor_thread_close},
 	{0},
 };
 
@@ -201,6 +223,7 @@ const struct adapter adapter_tencent_out = {
 	.name = "tencent_out",
 	.routes = routes,
 	.effects = effects,
+	.task_kinds = tencent_task_kinds,
 	.start = start,
 	.stop = free,
 	.unready = unready,

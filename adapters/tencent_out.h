@@ -6,6 +6,8 @@
  *     recording.completed  participants; of each file: recording, transcript, summary, minutes, topics
  *     transcript.ready     transcript of each file, once more
  *     summary.ready        summary, minutes.ready  minutes; likewise
+ *     recording.requested  as recording.completed: what is missing of it
+ *     sync.requested       the list of recordings of a span of time
  *
  * The key of what is about a file begins with "<record_file_id>/", and goes on so that what is not made yet holds up
  * nothing else.
@@ -14,6 +16,7 @@
 #define LULAB_ADAPTERS_TENCENT_OUT_H
 
 #include "app/app.h"
+#include "app/tasks.h"
 #include "tencent_calls.h"
 #include "tencent_events.h"
 
@@ -92,7 +95,9 @@ bool tencent_people_of_meeting(struct effect_call *call, const struct tencent_re
  */
 void tencent_speaker(const struct tencent_people *people, const struct tencent_paragraph *p, struct slice uuid,
     struct event_person *ret);
-/* The same, with whom we or the vendor know besides. False, and the outcome set: to be asked again. */
+/* Of the person with that userid; empty: nobody knows. False, and the outcome set: to be asked again. */
+bool tencent_find_uuid(struct effect_call *call, const struct tencent_operator *op, struct slice userid, struct slice *ret);
+/* Who it is, with whom we or the vendor know besides. False, and the outcome set: to be asked again. */
 bool tencent_who_speaks(struct effect_call *call, const struct tencent_operator *op, const struct tencent_people *people,
     const struct tencent_paragraph *p, struct event_person *ret);
 
@@ -108,6 +113,19 @@ void tencent_fetch_recording(struct effect_call *calls, size_t n);
 /* ---- tencent_records.c -------------------------------------------------------------------- */
 
 void tencent_compare_records(struct effect_call *calls, size_t n);
+/* Whether we know that it is complete, or deleted, or failed. 0 or an error of the read model. */
+int tencent_is_told(struct effect_call *call, struct slice record_file_id, bool *ret);
+/* What a delivery would have told of it. */
+int tencent_completed_draft(struct effect_call *call, const struct tencent_told *told, const struct tencent_record *record,
+    const struct tencent_record_file *file, struct event_draft *ret);
+
+/* ---- tencent_sync.c ----------------------------------------------------------------------- */
+
+void tencent_sync_records(struct effect_call *calls, size_t n);
+
+/* ---- tencent_tasks.c ---------------------------------------------------------------------- */
+
+extern const struct task_kind tencent_task_kinds[];
 
 /* ---- tencent_texts.c ------------------------------------------------------------------------ */
 

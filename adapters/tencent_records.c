@@ -5,6 +5,7 @@
  */
 #include "tencent_out.h"
 
+#include "app/erase.h"
 #include "app/fact.h"
 #include "base/err.h"
 #include "store/query.h"
@@ -13,31 +14,34 @@
 #define LOOKS_MAX 6     /* and until there is none to come */
 #define BEFORE_S 86400  /* recordings of the meeting began at most so long before its end */
 
-/* Whether the read model has it as complete. */
-static int is_known(struct effect_call *call, struct slice recording_id, bool *ret)
+int tencent_is_told(struct effect_call *call, struct slice record_file_id, bool *ret)
 {
 	const struct tencent_out *t = call->state;
 	struct query q = {.def = query_find("recording_told"), .n_params = 1, .single = true,
-	    .params = {{.name = "id", .text = recording_id}}};
-	int rc = query_run(t->app->queries, &q);
+	    .params = {{.name = "id", .text = fact_recording_id(call->arena, SLICE(TENCENT_PLATFORM), record_file_id)}}};
+	int rc = q.params[0].text.ptr == NULL ? ERR_NOMEM : query_run(t->app->queries, &q);
 
 	query_finish(&q);
 	*ret = rc == 0;
 	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-static int seal_creator(struct fact *f, const struct tencent_told *told, struct event_recording_completed *e)
+static int seal_creator(struct fact *f, const struct tencent_told *told, int64_t at_ms, struct event_recording_completed *e)
 {
-	struct slice kind, identity;
+	struct slice kind, identity, erased;
+	int rc;
 
 	if (told->creator == NULL || !tencent_person_identity(told->creator, told->meeting_id, f->arena, &kind, &identity))
 		return 0;
+	rc = erase_find(f->app, kind, identity, at_ms, f->arena, &erased);
+	if (rc != 0 || erased.len > 0)
+		return rc;
 	e->creator = *told->creator;
 	e->has_creator = e->subjects.has_creator = true;
 	return fact_subject(f, "creator", kind, identity, &e->subjects.creator);
 }
 
-static int completed(struct effect_call *call, const struct tencent_told *told, const struct tencent_record *record,
+int tencent_completed_draft(struct effect_call *call, const struct tencent_told *told, const struct tencent_record *record,
     const struct tencent_record_file *file, struct event_draft *ret)
 {
 	const struct tencent_out *t = call->state;
@@ -63,7 +67,7 @@ static int completed(struct effect_call *call, const struct tencent_told *told, 
 	if (rc == 0 && record->subject.len > 0)
 		e.title = record->subject;
 	if (rc == 0)
-		rc = seal_creator(&f, told, &e);
+		rc = seal_creator(&f, told, file->start_ms, &e);
 	fact_once(&f, "tencent.records", file->id);
 	return rc == 0 ? fact_draft(&f, EVENT_RECORDING_COMPLETED, &e, ret) : rc;
 }
@@ -95,13 +99,13 @@ static int look(struct effect_call *call, const struct tencent_told *told, const
 		for (size_t k = 0; rc == 0 && k < record->n_files && *ret_n < EFFECT_RESULTS_MAX; k++) {
 			bool known = false;
 
-			rc = is_known(call, fact_recording_id(call->arena, SLICE(TENCENT_PLATFORM), record->files[k].id), &known);
+			rc = tencent_is_told(call, record->files[k].id, &known);
 			if (rc != 0 || known)
 				continue;
 			if (call->attempt < PATIENCE)
 				*ret_pending = true;
 			else
-				rc = completed(call, told, record, &record->files[k], &call->results[(*ret_n)++]);
+				rc = tencent_completed_draft(call, told, record, &record->files[k], &call->results[(*ret_n)++]);
 		}
 	}
 	return rc;

@@ -113,8 +113,7 @@ static int identity(struct effect_call *call, const char *query, const char *par
 	return rc;
 }
 
-/* Empty: nobody knows. False, and the outcome set: another time. */
-static bool find_uuid(struct effect_call *call, const struct tencent_operator *op, struct slice userid, struct slice *ret)
+bool tencent_find_uuid(struct effect_call *call, const struct tencent_operator *op, struct slice userid, struct slice *ret)
 {
 	const struct tencent_out *t = call->state;
 	struct event_person known = {0};
@@ -143,7 +142,7 @@ bool tencent_who_speaks(struct effect_call *call, const struct tencent_operator 
 	struct event_person known = {0};
 	int rc = 0;
 
-	if (p->userid.len > 0 && by_id(people, p) == NULL && !find_uuid(call, op, p->userid, &uuid))
+	if (p->userid.len > 0 && by_id(people, p) == NULL && !tencent_find_uuid(call, op, p->userid, &uuid))
 		return false;
 	tencent_speaker(people, p, uuid, ret);
 	if (nameless && by_id(people, p) == NULL && by_name(people, p->user_name) == NULL)

@@ -165,6 +165,12 @@ select s.person as "ptUserId", nullif(substr(p.name_latest, 17), '') as "display
 from stays as s left join people as p on p.meeting = s.meeting and p.person = s.person
 where s.meeting = :id and s.room = 'MEETING' group by s.person order by min(s.at), s.person;
 
+-- query attendance_totals
+/* Of stays that began in the span; one that has no end counts no seconds. */
+select count(distinct meeting) as "meetings:int", count(distinct nullif(person, 'unknown')) as "people:int", count(*) as "stays:int",
+	coalesce(sum(max(left_at - joined_at, 0) / 1000), 0) as "seconds:int"
+from stays where at >= :from and at < :to and room = 'MEETING';
+
 -- query meetings_of_person
 select meeting, max(at) as "at:int" from stays where person = :person group by meeting order by 2 desc limit 200;
 

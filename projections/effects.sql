@@ -252,7 +252,7 @@ from parts;
 -- on login.unusual
 insert into wanted values (:id, 'mail.new_device', '', 'mail', :user_id, 1, 0, :position, :type, :stream, :time, null, :time);
 
--- on recording.completed
+-- on recording.completed, recording.requested
 /* Tencent Meeting: the file, and what is written about it; each by its own, for they come to be there at different times. */
 insert into wanted select :id, w.effect, file.value ->> 'record_file_id', w.lane,
 	(file.value ->> 'record_file_id') || '/' || w.part, 1, file.key * 8 + w.n, :position, :type, :stream, :time, null, :time
@@ -273,7 +273,7 @@ insert into wanted select :id, w.effect, file.value ->> 'record_file_id', 'tence
 from json_each(:recording_files) as file, (select 'tencent.' || replace(:type, '.ready', '') as effect) as w
 where :platform = 'TENCENT_MEETING' and coalesce(:data ->> 'result', 1) <> 2;
 
--- on meeting.ended, recording.completed
+-- on meeting.ended, recording.completed, recording.requested
 /* Tencent Meeting: who was there. */
 insert into wanted select :id, 'tencent.participants', '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, ''), 1, 0,
 	:position, :type, :stream, :time, null, :time
@@ -283,6 +283,12 @@ where :platform = 'TENCENT_MEETING';
 /* Tencent Meeting: recordings whose completion never arrives. */
 insert into wanted select :id, 'tencent.records', '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, '') || '/records',
 	2, 0, :position, :type, :stream, :time + 60000, null, :time
+where :platform = 'TENCENT_MEETING';
+
+-- on sync.requested
+/* Tencent Meeting: the list of all recordings. Ten pages a minute, and eight are read at a time. */
+insert into wanted select :id, 'tencent.sync', '', 'tencent', 'sync/' || :request_id, 2, 0, :position, :type, :stream,
+	:time + iif(:page > 1, 60000, 0), null, :time
 where :platform = 'TENCENT_MEETING';
 
 -- on object.stored

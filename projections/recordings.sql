@@ -137,7 +137,8 @@ values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), c
 insert into recordings (id, record_file_id, platform, meeting, meeting_id, sub_meeting_id, recorder, rank, title_latest,
 	started_at, ended_at, size_bytes, told_at, created_at, updated_at)
 select row_id('file', :platform, file.value ->> 'record_file_id'), file.value ->> 'record_file_id', :platform,
-	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :meeting_id, coalesce(:sub_meeting_id, ''), :operator_subject,
+	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), :meeting_id, coalesce(:sub_meeting_id, ''),
+	:operator_subject,
 	iif(:type = 'recording.completed', 3, 2), latest(at, :title),
 	coalesce(file.value ->> 'start_at_ms', :start_at_ms), coalesce(file.value ->> 'end_at_ms', :end_at_ms),
 	file.value ->> 'total_size', at, at, at
@@ -244,6 +245,13 @@ select r.id from recordings as r where r.id = :id and (r.rank > 1 or r.deleted_a
 
 -- query recording_occurrence
 select sub_meeting_id as "subMeetingId" from recordings where id = :id and rank > 1;
+
+-- query recordings_to_process
+select id, record_file_id as "externalId", meeting_id as "platformMeetingId", sub_meeting_id as "subMeetingId"
+from recordings
+where platform = 'TENCENT_MEETING' and rank = 3 and deleted_at is null
+	and (id = :recording or (:recording = '' and meeting = :meeting))
+order by told_at desc limit 14;
 
 -- query recording_is_stored
 select id from stored_files where recording = :id limit 1;

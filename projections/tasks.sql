@@ -12,6 +12,8 @@
 --     FAILED      it will not, and the last run failed or was missed
 --     COMPLETED   it will not
 --
+-- A run is done when it has asked for what is outside; how far that is, are its parts: the effects that its events want.
+--
 -- Of each task the newest 1,000 runs are kept here; the log has them all.
 
 -- table
@@ -64,6 +66,22 @@ create table task_runs (
 ) strict;
 create index task_runs_of on task_runs (task, n);
 create index task_runs_open on task_runs (task) where ended_at is null;
+
+/* What runs asked others for: effects that follow, how far they are. */
+create table task_parts (
+	effect text primary key,
+	run text not null,
+	state text not null default 'WAITING'
+) strict, without rowid;
+create index task_parts_of on task_parts (run);
+
+create table task_lists (
+	run text primary key,
+	listed integer not null,
+	told integer not null
+) strict, without rowid;
+
+create table task_switches (effect text primary key) strict, without rowid;
 
 create table task_holds (
 	id integer primary key check (id = 1),
@@ -124,6 +142,8 @@ update tasks set paused = 0, updated_at = :time where id = :task_id and deleted 
 
 -- on task.deleted
 update tasks set deleted = 1, next_at = null, payload = null, hint = null, updated_at = :time where id = :task_id;
+delete from task_parts where run in (select id from task_runs where task = :task_id);
+delete from task_lists where run in (select id from task_runs where task = :task_id);
 delete from task_runs where task = :task_id;
 
 -- on task.fired
@@ -134,6 +154,10 @@ select effect_id(:id, iif(:priority = 'LOW', 'task.run_low', 'task.run'), ''), i
 	:missed_from_ms, :time, :actor
 from tasks where id = :task_id and deleted = 0
 on conflict (id) do nothing;
+delete from task_parts where run in (select id from task_runs where task = :task_id and ended_at is not null
+	and n <= (select runs from tasks where id = :task_id) - 1000);
+delete from task_lists where run in (select id from task_runs where task = :task_id and ended_at is not null
+	and n <= (select runs from tasks where id = :task_id) - 1000);
 delete from task_runs where task = :task_id and ended_at is not null
 	and n <= (select runs from tasks where id = :task_id) - 1000;
 
@@ -145,6 +169,30 @@ update tasks set version = iif(:before = 0, :version, 0) where id = :task_id;
 
 -- on task.done
 update task_runs set result = :result where id = :run_id;
+
+-- on effect.enabled
+insert into task_switches (effect) select :effect where :effect like 'tencent.%' on conflict (effect) do nothing;
+
+-- on effect.disabled
+delete from task_switches where effect = :effect;
+
+-- on recording.requested
+insert into task_parts (effect, run)
+select effect_id(:id, s.effect, iif(s.effect = 'tencent.participants', '', file.value ->> 'record_file_id')), :request_id
+from json_each(:recording_files) as file, task_switches as s
+where s.effect in ('tencent.participants', 'tencent.recording', 'tencent.transcript', 'tencent.summary', 'tencent.minutes',
+	'tencent.topics') and exists (select 1 from task_runs where id = :request_id)
+on conflict (effect) do nothing;
+
+-- on sync.requested
+insert into task_parts (effect, run)
+select effect_id(:id, s.effect, ''), :request_id from task_switches as s
+where s.effect = 'tencent.sync' and exists (select 1 from task_runs where id = :request_id)
+on conflict (effect) do nothing;
+
+-- on sync.progressed
+insert into task_lists (run, listed, told) select id, :listed, :told from task_runs where id = :request_id
+on conflict (run) do update set listed = listed + excluded.listed, told = told + excluded.told;
 
 -- on task.all_paused
 insert into task_holds (id, reason, since) values (1, :reason, :time)
@@ -160,6 +208,7 @@ where id = :effect_id and ended_at is null;
 -- on effect.done
 update task_runs set state = 'DONE', ended_at = :time, class = null, message = null
 where id = :effect_id and attempt = :attempt and ended_at is null;
+update task_parts set state = 'DONE' where effect = :effect_id;
 
 -- on effect.waiting
 update task_runs set state = 'WAITING', class = :class, message = :message
@@ -173,15 +222,19 @@ where id = :effect_id and attempt = :attempt and ended_at is null;
 -- on effect.failed
 update task_runs set state = 'FAILED', ended_at = :time, class = :class, message = :message
 where id = :effect_id and attempt = :attempt and ended_at is null;
+update task_parts set state = 'FAILED' where effect = :effect_id;
 
 -- on effect.dead
 update task_runs set state = 'FAILED', ended_at = :time where id = :effect_id and ended_at is null;
+update task_parts set state = 'FAILED' where effect = :effect_id;
 
 -- on effect.redriven
 update task_runs set state = 'WAITING', ended_at = null where id = :effect_id and state = 'FAILED';
+update task_parts set state = 'WAITING' where effect = :effect_id;
 
 -- on effect.cancelled
 update task_runs set state = 'CANCELLED', ended_at = :time where id = :effect_id and ended_at is null;
+update task_parts set state = 'CANCELLED' where effect = :effect_id;
 
 -- query tasks_due
 select id, type, kind, payload, cron, timezone, missed, missed_max as "missedMax:int", priority,
@@ -231,5 +284,9 @@ select (select count(*) from hit) as "total:int", (select json_group_array(json(
 --   sort -firedAt = fired_at, dueAt = due_at
 select id, n as "number:int", why as "trigger", state, due_at as "dueAt:time", missed_from as "missedFrom:time",
 	attempt as "attempt:int", fired_at as "firedAt:time", started_at as "startedAt:time", ended_at as "endedAt:time",
-	class, message, result as "result:json", by as "firedBy"
+	class, message, result as "result:json",
+	(select nullif(json_object('parts', count(*), 'done', sum(p.state = 'DONE'), 'failed', sum(p.state in ('FAILED', 'CANCELLED')),
+		'listed', l.listed, 'told', l.told), json_object('parts', 0, 'done', null, 'failed', null, 'listed', null, 'told', null))
+		from task_parts as p left join task_lists as l on l.run = p.run where p.run = task_runs.id) as "progress:json",
+	by as "firedBy"
 from task_runs;

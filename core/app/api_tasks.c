@@ -38,6 +38,27 @@ static void put_object(struct action *c, int status, struct slice json)
 		json_end_object(&w);
 }
 
+/* Why a run would come to nothing as things stand: at the end of the object. */
+static struct slice with_unready(struct action *c, struct json_value object)
+{
+	struct buf out = BUF_INIT(object.text.len + 1024);
+	struct json_writer w = {.out = &out};
+	const struct task_kind *kind;
+	struct slice all;
+	void *state;
+
+	if (object.type != JSON_OBJECT)
+		return object.text;
+	kind = task_kind_find(c->app, row_text(c, object, "kind"), &state);
+	buf_append(&out, slice_of(object.text.ptr, object.text.len - 1));
+	buf_append_str(&out, ",\"unready\":");
+	json_put_str(&w, kind == NULL ? "There is no such kind of task any more." : kind->unready == NULL ? NULL : kind->unready(c->app));
+	buf_append_char(&out, '}');
+	all = out.rc == 0 ? arena_dup(c->arena, buf_slice(&out)) : (struct slice){0};
+	buf_finish(&out);
+	return all.ptr != NULL ? all : object.text;
+}
+
 void task_answer(struct action *c, int status, struct slice id)
 {
 	struct json_value row, object;
@@ -46,7 +67,7 @@ void task_answer(struct action *c, int status, struct slice id)
 	if (rc == ERR_NOT_FOUND)
 		admin_missing(c, NOT_FOUND);
 	else if (action_ok(c, rc))
-		put_object(c, status, json_member(row, "object", &object) ? object.text : SLICE("null"));
+		put_object(c, status, json_member(row, "object", &object) ? with_unready(c, object) : SLICE("null"));
 }
 
 static bool has(struct json_value row, const char *name)

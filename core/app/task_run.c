@@ -4,6 +4,7 @@
 #include "base/err.h"
 
 #define US_PER_MS 1000
+#define DAY_US INT64_C(86400000000)
 #define RESULTS_MAX (EFFECT_RESULTS_MAX - 2)
 
 /* functional-spec 16.1: back-off from two seconds on. How often it is tried is up to the task, within tries_max. */
@@ -90,6 +91,25 @@ int task_run_result(struct task_run *run, const struct event_draft *draft)
 	if (run->call->n_results == RESULTS_MAX)
 		return ERR_RANGE;
 	run->call->results[run->call->n_results++] = *draft;
+	return 0;
+}
+
+int task_run_span(const struct task_run *run, struct slice from, struct slice to, int64_t days, int64_t *ret_from_ms,
+    int64_t *ret_to_ms)
+{
+	int64_t from_us = 0, to_us = run->fired->due_at_ms * US_PER_MS;
+
+	if (days > 0 && from.len + to.len > 0)
+		return ERR_INVALID;
+	if (to.len > 0 && time_parse_us(to, &to_us) != 0)
+		return ERR_INVALID;
+	from_us = to_us - (days > 0 ? days : 1) * DAY_US;
+	if (from.len > 0 && time_parse_us(from, &from_us) != 0)
+		return ERR_INVALID;
+	if (from_us < 0 || from_us >= to_us)
+		return ERR_INVALID;
+	*ret_from_ms = from_us / US_PER_MS;
+	*ret_to_ms = to_us / US_PER_MS;
 	return 0;
 }
 

@@ -24,7 +24,7 @@ struct task_kind {
 	const struct schema *payload;  /* what it wants to know; NULL = nothing */
 	const char *permission;        /* that whoever schedules it needs besides tasks:write; NULL = none */
 	task_fn *run;
-	/* Why it would come to nothing at the moment, static text for people, or NULL; may be NULL itself. */
+	/* Why it would come to nothing at the moment, static text for people, or NULL; may be NULL itself. May ask a read model: not for loops. */
 	const char *(*unready)(struct app *app);
 };
 
@@ -53,6 +53,13 @@ void task_run_failed(struct task_run *run, int err, const char *message);
 void task_run_refused(struct task_run *run, const char *class, const char *message);
 /* An event that is appended with the run's end; what it asks for is then somebody else's. Room for 14. ERR_RANGE past that. */
 int task_run_result(struct task_run *run, const struct event_draft *draft);
+
+/*
+ * A span of time as payloads name it: from and to, instants; or so many days until it was due (0: not said; one when nothing is).
+ * ERR_INVALID: it ends before it begins, or is said twice.
+ */
+int task_run_span(const struct task_run *run, struct slice from, struct slice to, int64_t days, int64_t *ret_from_ms,
+    int64_t *ret_to_ms);
 
 /* The effects of the lanes, closed by {0}; their state is the app. */
 extern const struct effect task_effects[];

@@ -9,6 +9,7 @@ import unittest
 from admin_case import AdminCase
 from harness import WRONG_CLOCK_SO, Server, eventually, lulab
 from mail_server import MailServer, parsed
+from simulator import Simulator
 
 NOBODY = "0" * 32
 CLEAN = {"name": "clean up", "kind": "cleanupExpiredData"}
@@ -19,6 +20,9 @@ def instant(text):
 
 
 class Tasks(AdminCase):
+    # A model that nobody reaches: what is asked of it is asked for all the same.
+    env = {"OPENAI_API_KEY": "sk-test", "OPENAI_MODEL": "none", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+
     def make(self, body, where="/api/v1/tasks", status=201):
         made = self.call("POST", where, body, status=status)
         return made["data"] if where.startswith("/api/v1") and status < 300 else made
@@ -110,6 +114,27 @@ class Tasks(AdminCase):
         self.assertEqual((asked["target"], asked["period"], asked["task_id"]), ("PERIOD", "WEEKLY", made["id"]))
         self.assertEqual(run["result"], {"requestId": run["id"]})
 
+    def test_what_needs_a_vendor_that_is_not_configured_says_so(self):
+        for kind in ("syncData", "processMeetingRecording"):
+            made = self.make({"name": kind, "delayMs": 0, "payload": {}})
+            self.assertIn("set TENCENT_MEETING_SECRET_ID", made["unready"])
+            run = self.ended(made["id"])[0]
+            self.assertEqual((run["state"], run["class"], run["attempt"], run["message"]), ("FAILED", "unready", 1, made["unready"]))
+
+    def test_reports(self):
+        empty = {"meetings": 0, "people": 0, "stays": 0, "seconds": 0}
+        for payload, state, result in (
+                ({"report": "ATTENDANCE", "days": 7}, "DONE", empty),
+                ({"report": "ATTENDANCE", "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00+08:00"}, "DONE", empty),
+                ({"report": "ATTENDANCE", "from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "FAILED", None),
+                ({"report": "ATTENDANCE", "from": "2026-02-01T00:00:00Z", "days": 3}, "FAILED", None)):
+            with self.subTest(payload=payload):
+                run = self.ended(self.make({"name": "generateReport", "delayMs": 0, "payload": payload})["id"])[0]
+                self.assertEqual((run["state"], run["result"]), (state, result))
+        made = self.make({"name": "generateReport", "delayMs": 0, "payload": {"report": "SUMMARIES", "periodType": "WEEKLY"}})
+        run = self.ended(made["id"])[0]
+        self.assertEqual((run["state"], run["result"]), ("DONE", {"requestId": run["id"]}))
+
     def test_a_hint_has_one_task(self):
         body = {**CLEAN, "runAt": "2099-01-01T00:00:00Z", "jobIdHint": self.name()}
         made = self.make(body, "/tasks/once")
@@ -144,7 +169,8 @@ class Tasks(AdminCase):
 
     def test_what_there_is_to_know(self):
         kinds = {k["kind"]: k for k in self.call("GET", "/api/v1/tasks/kinds")["data"]}
-        self.assertLessEqual({"cleanupExpiredData", "personalMeetingSummary"}, set(kinds))
+        self.assertLessEqual({"cleanupExpiredData", "generateReport", "personalMeetingSummary"}, set(kinds))
+        self.assertIsNone(kinds["personalMeetingSummary"]["unready"])
         self.assertEqual(kinds["personalMeetingSummary"]["payload"]["required"], ["periodType"])
         times = self.call("GET", "/api/v1/tasks/next?cron=30%202%20*%20*%20*&timezone=America/New_York&after=2027-03-14T00:00:00Z&count=2")
         self.assertEqual(times["data"], ["2027-03-14T07:30:00.000Z", "2027-03-15T06:30:00.000Z"])
@@ -289,6 +315,58 @@ class Mails(AdminCase):
         self.assertEqual((run["state"], run["class"], run["attempt"]), ("FAILED", "payload", 1))
         dead = eventually(lambda: self.call("GET", "/api/v1/effects?state=DEAD&lane=tasks")["data"])
         self.assertEqual([e["id"] for e in dead], [run["id"]])
+
+
+class Vendor(AdminCase):
+    """What a run asks others for: done by effects, and its history says how far they are."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.sim = Simulator(vendors=("tencent",)).start()
+        cls.server = Server(env={**cls.sim.settings, "LULAB_EFFECTS_RETRY_BASE": "20ms"}).start()
+        cls.made = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.sim.stop()
+
+    def run_of(self, kind, state="DONE", **payload):
+        """The newest run of a new task, once it and what it asked for have ended."""
+        id = self.call("POST", "/api/v1/tasks", {"name": kind, "delayMs": 0, "payload": payload}, status=201)["data"]["id"]
+
+        def over():
+            run = self.call("GET", "/api/v1/tasks/%s/runs" % id)["data"][0:1]
+            return [r for r in run if r["state"] == state and (state != "DONE" or (
+                r["progress"] and r["progress"]["done"] + r["progress"]["failed"] == r["progress"]["parts"]))]
+        return eventually(over)[0]
+
+    def recordings(self, meeting):
+        return [self.call("GET", "/api/v1/recordings/" + r["id"])["data"] for m in meeting["record_files"] for r in
+                self.call("GET", "/api/v1/recordings?externalId=" + m["record_file_id"])["data"]]
+
+    def test_recordings(self):
+        # Nobody told of these; one is of a meeting that comes again.
+        lost = [self.sim.command("tencent", "meeting", recordings=2, minutes=5),
+                self.sim.command("tencent", "meeting", recordings=1, sub_meeting_id="1796000000")]
+        run = self.run_of("syncData", days=2)
+        self.assertEqual((run["progress"]["parts"], run["progress"]["told"]), (1, run["progress"]["listed"]))
+        self.assertGreaterEqual(run["progress"]["told"], 3)
+        eventually(lambda: all(r["files"] and r["transcripts"] for m in lost for r in self.recordings(m)), 15)
+        one = self.recordings(lost[1])[0]
+        meeting = self.call("GET", "/api/v1/meetings/" + one["meetingId"])["data"]
+        self.assertEqual(meeting["subMeetingId"], "1796000000")
+        self.assertEqual(self.run_of("syncData", days=2)["progress"]["told"], 0)
+        # Once more, through the whole flow: what is there stays as it is, once.
+        files = self.sim.calls("tencent")["file"]
+        run = self.run_of("processMeetingRecording", meetingId=one["meetingId"])
+        self.assertEqual((run["result"]["recordings"], run["progress"]["parts"], run["progress"]["done"]), (1, 6, 6))
+        self.assertEqual(self.recordings(lost[1]), [one])
+        self.assertEqual(self.sim.calls("tencent")["file"], files)
+        self.assertEqual(self.run_of("processMeetingRecording", recordingId=one["id"])["progress"]["parts"], 6)
+        self.assertEqual(self.run_of("processMeetingRecording", "FAILED", recordingId="c" + "0" * 24)["class"], "not_found")
+        self.assertEqual(self.run_of("syncData", "FAILED", **{"from": "2026-01-01T00:00:00Z"})["class"], "payload")
+        self.assertEqual(self.sim.refused("tencent"), [])
 
 
 class Clocks(unittest.TestCase):
