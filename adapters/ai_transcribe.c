@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "crypto/crypto.h"
 #include "media.h"
+#include "model_reply.h"
 #include "model_summary.h"
 #include "net/http_client.h"
 #include "spool.h"
@@ -27,6 +28,7 @@
 #define PART_FIELD "part"
 #define PART_BYTES_MAX ((size_t)1 << 20)
 #define SCRATCH_MAX ((size_t)64 << 20)
+#define LOG_PAUSE_MS 200
 #define UNDER_WAY_MS 60000 /* until it is looked again whether another attempt is over */
 
 /* Long calls, few at a time; a lane of its own, so that summaries do not wait for it. Tries: one an hour of the delay, too. */
@@ -304,8 +306,11 @@ static int keep_part(struct dictation *d, size_t i, struct speech_span span, con
 	buf_wipe(&text);
 	if (rc == 0)
 		rc = draft_part(d, i, span, u, a, &draft);
-	if (rc == 0)
+	if (rc != 0)
+		return rc;
+	do
 		rc = eventlog_append_wait(d->s->app->log, &append);
+	while (rc == ERR_BUSY && model_pause_ms(d->call, LOG_PAUSE_MS));
 	return rc;
 }
 
@@ -329,6 +334,16 @@ static int listen_to(struct dictation *d, size_t i, struct arena *scratch)
 	return 0;
 }
 
+/* As bytes of the file, which is what progress is told in. */
+static void tell_progress(const struct dictation *d, size_t i)
+{
+	int64_t at_ms = speech_span(d->duration_ms, d->s->part_ms, i).start_ms;
+	uint64_t size = (uint64_t)d->file->size;
+
+	if (d->duration_ms > 0)
+		effect_progress_tell(d->call->progress, (uint64_t)((double)size * (double)at_ms / (double)d->duration_ms), size);
+}
+
 static bool listen_to_all(struct dictation *d)
 {
 	struct arena scratch = ARENA_INIT(SCRATCH_MAX);
@@ -337,6 +352,7 @@ static bool listen_to_all(struct dictation *d)
 	for (size_t i = 0; rc == 0 && i < d->n_parts; i++) {
 		if (d->parts[i].ptr != NULL)
 			continue;
+		tell_progress(d, i);
 		rc = listen_to(d, i, &scratch);
 		arena_wipe(&scratch);
 		if (rc == ERR_END)
