@@ -7,6 +7,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import time
 import unittest
@@ -142,6 +143,18 @@ class Webhook(Base):
             self.assertEqual(self.post(encrypted(asked)), (200, {"challenge": challenge}))
             self.assertEqual(self.post(encrypted(dict(asked, token="another")))[0], 401)
             self.assertEqual(self.post(json.dumps(asked).encode())[0], 401)
+
+    def test_the_samples_are_taken(self):
+        url = "http://127.0.0.1:%d" % self.server.port
+        done = subprocess.run([harness.BINARY, "webhook", "send", "feishu", "--event", "all", "--to", url, "--json"],
+                              env={**os.environ, **self.env}, cwd=self.server.data, stdout=subprocess.PIPE, check=True)
+        rows = json.loads(done.stdout)
+        self.assertEqual({(r["event"] == "url_verification", r["status"]) for r in rows}, {(True, 200), (False, 200)})
+        for row in rows:
+            if row["event"] == "url_verification":
+                self.assertEqual(json.loads(row["answer"])["challenge"], row["lastTraceId"])
+            else:
+                self.assertEqual(self.inbox(row["lastTraceId"])[0]["verdict"], "ACCEPTED", row["event"])
 
     def test_secrets_that_are_being_changed(self):
         for i, (key, token) in enumerate([(KEY, OLD_TOKEN), (OLD_KEY, TOKEN), (OLD_KEY, OLD_TOKEN)]):

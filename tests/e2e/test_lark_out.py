@@ -143,6 +143,31 @@ class Rows(Shared):
         self.assertEqual({(r["table"], r["state"]) for r in self.rows()}, {("MEETING", "SYNCED"), ("USER", "SYNCED")})
         self.assertEqual(self.refused(), [])
 
+    def test_a_meeting_of_feishu_itself(self):
+        def who(n):
+            return {"id": {"union_id": "uuid-%s-%d" % (self.me, n), "open_id": "ou_%s%d" % (self.me, n), "user_id": "u%d" % n},
+                    "user_role": 1, "user_type": 1}
+        meeting = {"id": self.meeting_id, "topic": "飞书的周会", "meeting_no": "100200300", "meeting_source": 1,
+                   "start_time": "1760000400", "end_time": "1760004000", "owner": who(1), "host_user": who(1)}
+        for name, event in (("all_meeting_ended", {"meeting": meeting, "operator": who(1)}),
+                            ("join_meeting", {"meeting": meeting, "operator": who(2)}),
+                            ("recording_ready", {"meeting": meeting, "duration": "3600000",
+                                                 "url": "https://sim.feishu.invalid/minutes/obcn%s" % self.me})):
+            told = self.sim.command("lark", "event", event_type="vc.meeting.%s_v1" % name, event=event, over="webhook",
+                                    webhook="http://127.0.0.1:%d/webhooks/lark" % self.server.port)
+            self.assertEqual(told["statuses"], [200])
+        self.until_quiet()
+        people = {p["uuid"]: p["record_id"] for p in self.people()}
+        self.assertEqual(len(people), 2)
+        row = self.meetings()[0]
+        self.assertEqual({**row, "participants": sorted(row["participants"])}, {
+            "record_id": row["record_id"], "platform": "飞书会议", "subject": "飞书的周会", "meeting_id": self.meeting_id,
+            "meeting_code": "100200300", "start_time": 1760000400000, "end_time": 1760004000000,
+            "creator": [people["uuid-%s-1" % self.me]], "participants": sorted(people.values())})
+        self.assertEqual([(r["record_file_id"], r["meet"]) for r in self.sim.command("lark", "records", table="RECORDING")
+                          if r["record_file_id"] == "obcn" + self.me], [("obcn" + self.me, [row["record_id"]])])
+        self.assertEqual(self.refused(), [])
+
     def test_the_same_again_is_the_same_record(self):
         self.happens("meeting.started")
         self.until_quiet()
