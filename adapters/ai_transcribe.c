@@ -157,19 +157,32 @@ static bool row_is(struct json_value row, const char *name)
 	return json_member(row, name, &v) && v.type == JSON_TRUE;
 }
 
-static bool is_wanted(struct dictation *d)
+/* The recording's row; {} when there is none. */
+static int look_up(struct dictation *d, struct json_value *ret)
 {
 	struct model_param of = {"id", d->file->recording_id, 0};
-	int64_t ready_ms = d->call->cause_us / 1000 + d->s->delay_ms, now_ms = clock_wall_us(d->call->clock) / 1000;
-	struct json_value row;
-	int rc = model_query(d->call, d->s->app, "recording_to_transcribe", &of, 1, true, &row);
+	int rc = model_query(d->call, d->s->app, "recording_to_transcribe", &of, 1, true, ret);
 
 	if (rc == ERR_NOT_FOUND)
-		row = json_root(SLICE("{}"));
-	else if (rc != 0)
+		*ret = json_root(SLICE("{}"));
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static bool was_deleted(struct dictation *d)
+{
+	return end(d, EFFECT_FAILED, "deleted", "The recording was deleted.");
+}
+
+static bool is_wanted(struct dictation *d)
+{
+	int64_t ready_ms = d->call->cause_us / 1000 + d->s->delay_ms, now_ms = clock_wall_us(d->call->clock) / 1000;
+	struct json_value row;
+	int rc = look_up(d, &row);
+
+	if (rc != 0)
 		return model_failed(d->call, rc);
 	if (row_is(row, "deleted"))
-		return end(d, EFFECT_FAILED, "deleted", "The recording was deleted.");
+		return was_deleted(d);
 	if (!d->again && row_is(row, "transcribed"))
 		return end(d, EFFECT_DONE, NULL, NULL);
 	if (!d->asked && now_ms < ready_ms)
@@ -396,6 +409,15 @@ static bool tell(struct dictation *d)
 	return true;
 }
 
+/* A file that cannot be read may have gone under our hands. */
+static void look_again(struct dictation *d)
+{
+	struct json_value row;
+
+	if (d->call->outcome == EFFECT_REFUSED && d->file != NULL && look_up(d, &row) == 0 && row_is(row, "deleted"))
+		was_deleted(d);
+}
+
 static void transcribe(struct effect_call *calls, size_t n)
 {
 	struct dictation d = {.call = calls, .s = calls->state};
@@ -405,6 +427,8 @@ static void transcribe(struct effect_call *calls, size_t n)
 		vendor_no_answer(calls, ERR_NOMEM, false);
 	else if (begin(&d) && is_wanted(&d) && fetch(&d) && plan(&d) && recall(&d) && listen_to_all(&d) && tell(&d))
 		calls->outcome = EFFECT_DONE;
+	else
+		look_again(&d);
 	spool_drop(&d.spool);
 }
 

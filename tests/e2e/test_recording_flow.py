@@ -165,6 +165,13 @@ class Speech(OutCase):
         self.assertEqual(len([a for a in self.sim.acts("openai", op="transcription") if a["settings"].get("language") == "en"]), 3)
         self.meeting(events=ONLY, transcript=False, clip=self.mute)
         self.assertEqual(eventually(lambda: self.speech("FAILED"))[0]["class"], "no_sound")
+        # One that is deleted in the middle is no failure that somebody should look at.
+        self.sim.fault("openai", "slow", op="transcription", count=3, seconds=1)
+        self.ask(recording, 202, again=True)
+        eventually(lambda: self.speech("TRYING"))
+        self.tell(meeting, "recording.deleted", recording_files=[{"record_file_id": f["record_file_id"]} for f in meeting["record_files"]])
+        self.assertEqual(sorted(e["class"] for e in eventually(lambda: (lambda f: f if len(f) == 2 else None)(self.speech("FAILED")))),
+                         ["deleted", "no_sound"])
         self.assertEqual(self.sim.refused("openai"), [])
 
     def test_a_kill_pays_for_one_part_at_most_and_the_platform_goes_first(self):
