@@ -21,8 +21,8 @@ static const struct table_column task_columns[] = {{"ID", "id", TABLE_TEXT}, {"N
 
 static const struct table_column run_columns[] = {{"RUN", "number", TABLE_NUMBER}, {"STATE", "state", TABLE_TEXT},
     {"WHY", "trigger", TABLE_TEXT}, {"DUE", "dueAt", TABLE_TEXT}, {"TRIES", "attempt", TABLE_NUMBER},
-    {"STARTED", "startedAt", TABLE_TEXT}, {"ENDED", "endedAt", TABLE_TEXT}, {"ERROR", "message", TABLE_TEXT},
-    {"ID", "id", TABLE_TEXT}, {0}};
+    {"STARTED", "startedAt", TABLE_TEXT}, {"ENDED", "endedAt", TABLE_TEXT}, {"PROGRESS", "progress", TABLE_TEXT},
+    {"ERROR", "message", TABLE_TEXT}, {"ID", "id", TABLE_TEXT}, {0}};
 
 static int run_list(struct invocation *in)
 {

@@ -49,7 +49,7 @@ enum exit_status service_ask(struct service *s, const char *method, const char *
 #define SERVICE_USER_LEN 33
 enum exit_status service_find_user(struct service *s, const char *name, char ret_id[SERVICE_USER_LEN]);
 
-/* A member of an answer as text: that of a string, in the arena or the answer; a number or a truth as JSON has it; else empty. */
+/* A member of an answer as text: that of a string, in the arena or the answer; null is empty; anything else as JSON has it. */
 struct slice service_text(struct json_value row, const char *name, struct arena *arena);
 /* An option that was given, as a member of a body. */
 void service_put_option(struct json_writer *w, const struct invocation *in, const char *option, const char *member);

@@ -17,7 +17,7 @@ struct slice service_text(struct json_value row, const char *name, struct arena 
 		return text;
 	if (v.type == JSON_STRING)
 		json_string(v, arena, &text);
-	else if (v.type == JSON_NUMBER || v.type == JSON_TRUE || v.type == JSON_FALSE)
+	else if (v.type != JSON_NULL)
 		text = v.text;
 	return text;
 }

@@ -123,13 +123,15 @@ class Tasks(AdminCase):
 
     def test_reports(self):
         empty = {"meetings": 0, "people": 0, "stays": 0, "seconds": 0}
-        for payload, state, result in (
-                ({"report": "ATTENDANCE", "days": 7}, "DONE", empty),
-                ({"report": "ATTENDANCE", "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00+08:00"}, "DONE", empty),
-                ({"report": "ATTENDANCE", "from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "FAILED", None),
-                ({"report": "ATTENDANCE", "from": "2026-02-01T00:00:00Z", "days": 3}, "FAILED", None)):
-            with self.subTest(payload=payload):
-                run = self.ended(self.make({"name": "generateReport", "delayMs": 0, "payload": payload})["id"])[0]
+        made = [(self.make({"name": "generateReport", "delayMs": 0, "payload": {"report": "ATTENDANCE", **span}}), span, state, result)
+                for span, state, result in (
+                    ({"days": 7}, "DONE", empty),
+                    ({"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00+08:00"}, "DONE", empty),
+                    ({"from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "FAILED", None),
+                    ({"from": "2026-02-01T00:00:00Z", "days": 3}, "FAILED", None))]
+        for task, span, state, result in made:
+            with self.subTest(span=span):
+                run = self.ended(task["id"])[0]
                 self.assertEqual((run["state"], run["result"]), (state, result))
         made = self.make({"name": "generateReport", "delayMs": 0, "payload": {"report": "SUMMARIES", "periodType": "WEEKLY"}})
         run = self.ended(made["id"])[0]
@@ -334,6 +336,7 @@ class Vendor(AdminCase):
     def run_of(self, kind, state="DONE", **payload):
         """The newest run of a new task, once it and what it asked for have ended."""
         id = self.call("POST", "/api/v1/tasks", {"name": kind, "delayMs": 0, "payload": payload}, status=201)["data"]["id"]
+        self.newest = id
 
         def over():
             run = self.call("GET", "/api/v1/tasks/%s/runs" % id)["data"][0:1]
@@ -361,6 +364,9 @@ class Vendor(AdminCase):
         files = self.sim.calls("tencent")["file"]
         run = self.run_of("processMeetingRecording", meetingId=one["meetingId"])
         self.assertEqual((run["result"]["recordings"], run["progress"]["parts"], run["progress"]["done"]), (1, 6, 6))
+        told = lulab("tasks", "runs", self.newest, "--data", self.server.data,
+                     env={"PORT": str(self.server.port)}).stdout
+        self.assertIn('"parts":6', told)
         self.assertEqual(self.recordings(lost[1]), [one])
         self.assertEqual(self.sim.calls("tencent")["file"], files)
         self.assertEqual(self.run_of("processMeetingRecording", recordingId=one["id"])["progress"]["parts"], 6)
