@@ -96,6 +96,10 @@ class Backup(unittest.TestCase):
             with open(manifest, "w") as f:
                 f.write(changed)
             self.backup("verify", good, check=FAILED)
+        # One of before there were objects in backups.
+        with open(manifest, "w") as f:
+            f.write(text.replace("/2", "/1", 1).removesuffix("0\n"))
+        self.assertIn(", no objects,", self.backup("verify", good, check=OK).stdout)
         os.unlink(manifest)
         self.backup("verify", good, check=FAILED)
         self.backup("verify", os.path.join(self.to, "nothing"), check=INCONCLUSIVE)
