@@ -64,6 +64,7 @@ struct lark_row {
 	struct lark_field fields[LARK_ROW_FIELDS_MAX];
 	size_t n;
 	bool is_blank;    /* the person was erased: nothing of them stays there */
+	const char *keeps; /* a field that is not told anew by those who do not know it; NULL: there is none */
 	bool is_redacted; /* somebody it names was: ours counts, whatever a person wrote there */
 	struct slice person; /* a summary: whose key seals what is told of it */
 

@@ -226,6 +226,20 @@ static struct slice platform_text(struct slice platform)
 	return slice_is(platform, "FEISHU") ? SLICE("飞书会议") : platform;
 }
 
+/* Some events name the creator by less than others, and so by somebody we have no row of. Who was erased is not kept. */
+static int keep_creator(struct lark_sync *s, struct lark_row *row, struct slice creator)
+{
+	struct json_value erased, one;
+	struct json_reader r;
+	int rc = lark_ask_about(s, "lark_erased", &creator, 1, &erased);
+
+	if (rc == 0) {
+		json_enter(&r, erased);
+		row->keeps = wire_next(&r, &one) ? NULL : "creator";
+	}
+	return rc;
+}
+
 static int add_people(struct lark_sync *s, struct lark_row *row, struct slice creator)
 {
 	struct query_param of = {.name = "id", .text = row->row};
@@ -243,6 +257,8 @@ static int add_people(struct lark_sync *s, struct lark_row *row, struct slice cr
 	while (n <= PEOPLE_MAX && wire_next(&r, &person))
 		ids[n++] = wire_text(person, "ptUserId", s->arena);
 	rc = lark_records_of(s, LARK_USER, ids, n, records);
+	if (rc == 0 && creator.len > 0 && records[0].len == 0)
+		rc = keep_creator(s, row, creator);
 	if (rc == 0)
 		rc = add_links(row, s->arena, "creator", records, 1);
 	return rc == 0 ? add_links(row, s->arena, "participants", records, n) : rc;

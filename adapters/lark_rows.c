@@ -180,6 +180,10 @@ static void add_gone(struct lark_row *row)
 		const struct lark_column *column = lark_column_of(row->table, row->known[i].name);
 		size_t k = 0;
 
+		if (row->keeps != NULL && slice_is(row->known[i].name, row->keeps)) {
+			row->now[row->n_now++] = row->known[i];
+			continue;
+		}
 		while (k < row->n && !slice_eq(row->fields[k].name, row->known[i].name))
 			k++;
 		if (k == row->n && k < LARK_ROW_FIELDS_MAX && column != NULL)

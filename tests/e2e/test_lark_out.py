@@ -175,9 +175,10 @@ class Rows(Shared):
         self.happens("meeting.started", at=1767051029172)
         self.until_quiet()
         self.assertEqual(len(self.acts("create", "update")), writes)
-        self.happens("meeting.end", at=1767054000000, subject="改了名")
+        creator = self.meetings()[0]["creator"]
+        self.happens("meeting.end", at=1767054000000, subject="改了名", creator={"userid": self.who(1)["userid"]})
         self.until_quiet()
-        self.assertEqual([m["subject"] for m in self.meetings()], ["改了名"])
+        self.assertEqual([(m["subject"], m["creator"]) for m in self.meetings()], [("改了名", creator)])
         self.assertEqual([sorted(a["fields"]) for a in self.acts("update")], [["subject"]])
         # One occurrence of a series is another row, whatever came first.
         self.happens("meeting.started", at=1767051029173, sub_meeting_id="sub-1")

@@ -2,7 +2,7 @@
 connection (where to connect, WebSocket, frames, pings, pieces), and the challenge of an address (vendor-protocols 2.3 to 2.6).
 
     POST /lark/event        {"event_type", "event"}  one event. Optional: over ("connection", "webhook", "both"), webhook (URL),
-                            event_id, split (pieces), in_order, spaced (another way to write it), plain (no encryption)
+                            event_id, create_ms, split (pieces), in_order, spaced (another way to write it), plain (no encryption)
     POST /lark/meeting      a whole meeting, told event by event. Optional: over, webhook, meeting_id, topic, minutes, people
     POST /lark/check        {"webhook"}  the challenge      POST /lark/connections  who is connected, and what they sent
     POST /lark/hang_up      ends them: how "close", "reset" or "end"
@@ -322,11 +322,11 @@ class Push:
 
     # ---- events ----
 
-    def made_event(self, event_type, event, event_id=None):
+    def made_event(self, event_type, event, event_id=None, create_ms=None):
         self.n_events += 1
         return {"schema": "2.0", "header": {
             "event_id": event_id or "%032x" % self.rng.getrandbits(128), "event_type": event_type,
-            "create_time": str(int(self.clock() * 1000)), "token": self.option["verification_token"],
+            "create_time": str(int(create_ms or self.clock() * 1000)), "token": self.option["verification_token"],
             "app_id": self.option["app_id"], "tenant_key": self.option["tenant_key"]}, "event": event}
 
     def by_connection(self, plain, split=1, in_order=True):
@@ -378,11 +378,11 @@ class Push:
         return tried
 
     def cmd_event(self, event_type="vc.meeting.all_meeting_ended_v1", event=None, over="connection", webhook=None, event_id=None,
-                  split=1, in_order=True, spaced=False, plain=False, repeats_s=()):
+                  create_ms=None, split=1, in_order=True, spaced=False, plain=False, repeats_s=()):
         if over in ("webhook", "both") and not webhook:
             raise frame.Unfit("over a webhook only with its URL: webhook")
         with self.lock:
-            whole = self.made_event(event_type, event or {"meeting": self.a_meeting()}, event_id)
+            whole = self.made_event(event_type, event or {"meeting": self.a_meeting()}, event_id, create_ms)
         return dict(self.tell(whole, over, webhook, split, in_order, spaced, plain, repeats_s), event_id=whole["header"]["event_id"])
 
     def tell(self, whole, over, webhook, split=1, in_order=True, spaced=False, plain=False, repeats_s=()):
