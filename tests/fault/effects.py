@@ -286,6 +286,9 @@ def redrive(server):
     for lane in {row["lane"] for row in effects(server, "&state=DEAD&closed=NO")} - {"sms", "sms_look"}:
         answer = server.request("POST", "/api/v1/effects/retry", json.dumps({"lane": lane, "perMinute": 60000}).encode(),
                                 {"Content-Type": "application/json", "Lulab-Min-Position": "newest"})
+        if answer.status == 503:  # as look()
+            count += 1
+            continue
         if answer.status != 200:
             raise Breach("trying again: %d %s" % (answer.status, answer.body[:200]))
         count += json.loads(answer.body)["data"]["count"]
