@@ -384,7 +384,7 @@ class Connection(unittest.TestCase):
         # What nobody acknowledged may be kept or not; told again, all is kept, each once.
         self.assertEqual({i: n for i, n in self.stored("kill-").items() if i not in lost}, {i: 1 for i in acked})
         for event_id in lost:
-            self.assertEqual(told(event_id), [200])
+            until("it is taken", lambda: told(event_id) == [200])
         self.assertEqual(self.stored("kill-"), {i: 1 for i in acked + lost})
 
     def test_who_is_refused_rests(self):
