@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/app.h"
+#include "base/err.h"
 #include "base/log.h"
 #include "command.h"
 #include "process.h"
@@ -64,6 +66,26 @@ static void show_setup(struct app *app)
 	buf_finish(&url);
 }
 
+#define LOCKED_TRIES 20
+#define LOCKED_PAUSE_MS 50
+
+/*
+ * A process that was killed just when it had forked for ffprobe leaves a child behind, which holds the locks for as long as it takes to
+ * come to its exec; whoever starts the service again at once must not fail for that.
+ */
+static int start(struct app *app, const struct app_options *options, struct buf *problem)
+{
+	const struct timespec pause = {.tv_nsec = LOCKED_PAUSE_MS * 1000000};
+	int rc = app_start(app, options, problem);
+
+	for (int i = 0; rc == ERR_LOCKED && i < LOCKED_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		buf_clear(problem);
+		rc = app_start(app, options, problem);
+	}
+	return rc;
+}
+
 static int serve(struct invocation *in, struct config_loaded *config)
 {
 	struct app *app = calloc(1, sizeof(*app));
@@ -73,7 +95,7 @@ static int serve(struct invocation *in, struct config_loaded *config)
 
 	if (app == NULL)
 		return command_fail_err(in, ERR_NOMEM, "cannot start");
-	rc = app_start(app, &options, &problem);
+	rc = start(app, &options, &problem);
 	if (rc != 0) {
 		rc = command_fail(in, status_of(rc), "%s", problem.len > 0 ? problem.ptr : err_text(rc));
 	} else {

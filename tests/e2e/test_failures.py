@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """When the world does not play along: full disks, failing writes, secure connections."""
 
+import fcntl
 import json
 import os
 import resource
@@ -108,6 +109,25 @@ class Disk(unittest.TestCase):
                 server.kill()
             shutil.rmtree(server.data)
             os.unlink(server.log_path)
+
+
+class Locked(unittest.TestCase):
+    def test_a_lock_that_is_let_go_of_is_waited_for_and_another_service_is_not(self):
+        """A killed process may leave a child that holds its locks for a moment."""
+        server = harness.Server()
+        with server:
+            second = subprocess.run([server.binary, "serve", "--data", server.data, "--listen", "127.0.0.1:0"], env=server.env,
+                                    stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(second.returncode, 7)
+            self.assertIn(b"in use by another lulab", second.stderr)
+            self.assertEqual(server.stop(), 0)
+            held = open(os.path.join(server.data, "keys", "lock"), "rb")
+            fcntl.flock(held, fcntl.LOCK_EX)
+            server.start(wait=False)
+            with self.assertRaises(subprocess.TimeoutExpired):
+                server.process.wait(0.3)
+            held.close()
+            server.wait_ready()
 
 
 class Secure(unittest.TestCase):
