@@ -277,7 +277,7 @@ static void run_ask(struct action *c)
 		return;
 	data.again = body.again;
 	data.language = body.language;
-	if (!somebody_listens(c) || !find_file(c, data.recording_id, data.again, &data.stored_at) || was_asked(c, data.recording_id))
+	if (!find_file(c, data.recording_id, data.again, &data.stored_at) || !somebody_listens(c) || was_asked(c, data.recording_id))
 		return;
 	if (id == NULL) {
 		action_fail_err(c, ERR_NOMEM);

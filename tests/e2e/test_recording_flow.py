@@ -200,7 +200,7 @@ class Speech(OutCase):
         self.server.stop()
         self.server.env["PATH"] = "/nonexistent"
         self.server.start()
-        self.assertEqual(self.ask(made["recording_id"], 503), "not_configured")
+        self.assertEqual(self.ask(made["recording_id"], 503, again=True), "not_configured")
         self.assertIn("no ffmpeg", self.server.get("/health").body.decode())
 
 
