@@ -25,12 +25,20 @@ static struct subject indexed;
 static bool has_indexed;
 
 static int look_up_rc; /* when it cannot tell */
+static struct subject crowd[1500];
+static size_t n_crowd; /* of them are in the index */
 
 static int look_up(void *arg, const uint8_t ref[SEAL_REF_LEN], struct id *ret_id)
 {
 	(void)arg;
 	if (look_up_rc != 0)
 		return look_up_rc;
+	for (size_t i = 0; i < n_crowd; i++) {
+		if (memcmp(crowd[i].ref, ref, SEAL_REF_LEN) != 0)
+			continue;
+		*ret_id = crowd[i].id;
+		return 0;
+	}
 	if (!has_indexed || memcmp(indexed.ref, ref, SEAL_REF_LEN) != 0)
 		return ERR_NOT_FOUND;
 	*ret_id = indexed.id;
@@ -220,12 +228,12 @@ START_TEST(who_cannot_be_looked_up_gets_no_new_key)
 END_TEST
 
 /* Enough of them that some share a set of the table of recent ones. */
+/* Whoever is pushed out of those given lately, of whom few share a set, is in the index by then. */
 START_TEST(a_crowd_keeps_its_subjects)
 {
-	static struct subject crowd[1500];
 	char name[16];
 
-	for (int round = 0; round < 2; round++)
+	for (int round = 0; round < 2; round++, n_crowd = sizeof(crowd) / sizeof(crowd[0]))
 		for (size_t i = 0; i < sizeof(crowd) / sizeof(crowd[0]); i++) {
 			struct subject subject;
 
@@ -235,6 +243,7 @@ START_TEST(a_crowd_keeps_its_subjects)
 				crowd[i] = subject;
 			ck_assert_mem_eq(&crowd[i].id, &subject.id, sizeof(subject.id));
 		}
+	n_crowd = 0;
 }
 END_TEST
 
