@@ -355,7 +355,8 @@ class Vendor(AdminCase):
         run = self.run_of("syncData", days=2)
         self.assertEqual((run["progress"]["parts"], run["progress"]["told"]), (1, run["progress"]["listed"]))
         self.assertGreaterEqual(run["progress"]["told"], 3)
-        eventually(lambda: all(r["files"] and r["transcripts"] for m in lost for r in self.recordings(m)), 15)
+        eventually(lambda: all(len(self.recordings(m)) == len(m["record_files"]) and all(
+            r["files"] and r["transcripts"] for r in self.recordings(m)) for m in lost), 15)
         one = self.recordings(lost[1])[0]
         meeting = self.call("GET", "/api/v1/meetings/" + one["meetingId"])["data"]
         self.assertEqual(meeting["subMeetingId"], "1796000000")

@@ -327,6 +327,8 @@ static bool check_model(const struct reference *r, struct service *s, unsigned n
 		good = has_rows_of(r, s, number, position, v);
 	while (good && thorough && applied > 0) {
 		rc = fold_batch(&fold, size, &applied);
+		if (rc == 0 && applied == 0)
+			rc = fold_save(&fold);
 		if (rc != 0)
 			good = breach(v, "%s cannot go on: %s", projections[number]->name, problem.ptr != NULL ? problem.ptr : err_name(rc));
 	}

@@ -207,6 +207,8 @@ static int read_digests(struct reference *r, struct service *s, const struct pro
 	for (uint64_t n = 0; rc == 0 && n <= r->size; n++) {
 		rc = fold_batch(&fold, n, &applied);
 		if (rc == 0)
+			rc = fold_save(&fold);
+		if (rc == 0)
 			rc = projection_digest(path.ptr, model, r->digests[number][n], &position);
 		if (rc == 0 && position != n)
 			rc = ERR_CORRUPT;
