@@ -154,10 +154,12 @@ def run(n, seed, planted=None):
             counts = sender.check(data)
         events = check_times(data)
         load.check_stopped(data, counts["position"])
-    except BaseException:
+    except BaseException as e:
         if server.process is not None and server.process.poll() is None:
             server.kill()
         print("clock: FAILED, seed %d, data kept in %s" % (seed, data), flush=True)
+        if isinstance(e, load.Breach):
+            check_times(data)  # a service that found it by itself takes no webhooks any more; this says why
         raise
     shutil.rmtree(data)
     os.unlink(server.log_path)
