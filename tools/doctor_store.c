@@ -55,11 +55,31 @@ static void note_index(struct doctor *d, const struct eventlog_stats *stats)
 		    NULL);
 }
 
-static void note_model(struct doctor *d, const struct projection *model, uint64_t size)
-{
+/* What a file of a read model says of itself. */
+struct model_file {
 	struct projection_status status;
+	int rc;
+};
+
+/* In the order of `projections`; NULL without memory. */
+static struct model_file *look_at_models(struct doctor *d)
+{
+	struct model_file *files;
+	size_t n = 0;
+
+	while (projections[n] != NULL)
+		n++;
+	files = arena_calloc(d->arena, n, sizeof(*files));
+	for (size_t i = 0; files != NULL && i < n; i++)
+		files[i].rc = projection_inspect(d->data_dir, projections[i], &files[i].status);
+	return files;
+}
+
+static void note_model(struct doctor *d, const struct projection *model, const struct model_file *file, uint64_t size)
+{
+	const struct projection_status *s = &file->status;
 	const char *what = arena_printf(d->arena, "read model %s", model->name);
-	int rc = projection_inspect(d->data_dir, model, &status);
+	int rc = file->rc;
 
 	if (what == NULL)
 		what = "read model";
@@ -68,18 +88,18 @@ static void note_model(struct doctor *d, const struct projection *model, uint64_
 	else if (rc != 0)
 		doctor_note(d, what, FINDING_BAD, arena_printf(d->arena, "cannot be read: %s", err_text(rc)),
 		    arena_printf(d->arena, "lulab projection rebuild %s", model->name));
-	else if (status.err != 0)
-		doctor_note(d, what, FINDING_BAD, arena_printf(d->arena, "%s", status.problem),
+	else if (s->err != 0)
+		doctor_note(d, what, FINDING_BAD, arena_printf(d->arena, "%s", s->problem),
 		    arena_printf(d->arena, "mend what it says, then: lulab projection rebuild %s", model->name));
-	else if (status.position > size)
+	else if (s->position > size)
 		doctor_note(d, what, FINDING_BAD, "it knows more events than the log has",
 		    arena_printf(d->arena, "lulab projection rebuild %s", model->name));
 	else
-		doctor_note(d, what, size - status.position > LAG_MAX ? FINDING_WARNING : FINDING_OK,
-		    status.position == size ? "up to date"
+		doctor_note(d, what, size - s->position > LAG_MAX ? FINDING_WARNING : FINDING_OK,
+		    s->position == size ? "up to date"
 		                            : arena_printf(d->arena, "%llu events behind",
-		                                  (unsigned long long)(size - status.position)),
-		    size - status.position > LAG_MAX ? "it catches up while lulab serve runs" : NULL);
+		                                  (unsigned long long)(size - s->position)),
+		    size - s->position > LAG_MAX ? "it catches up while lulab serve runs" : NULL);
 }
 
 static void check_store(struct doctor *d)
@@ -87,10 +107,12 @@ static void check_store(struct doctor *d)
 	struct eventlog_options options = {.dir = d->data_dir, .clock = d->clock};
 	struct eventlog *log = NULL;
 	struct eventlog_stats stats;
+	struct model_file *models;
 	int rc;
 
 	if (!file_exists(d->data_dir))
 		return;
+	models = look_at_models(d); /* before the log: a service at work takes both on */
 	rc = eventlog_open_readonly(&log, &options);
 	if (rc == ERR_NOT_FOUND) {
 		doctor_note(d, "log", FINDING_NOTE, "there is none yet", "lulab serve makes it");
@@ -104,8 +126,8 @@ static void check_store(struct doctor *d)
 	eventlog_stats(log, &stats);
 	note_newest(d, log, &stats);
 	note_index(d, &stats);
-	for (const struct projection *const *p = projections; *p != NULL; p++)
-		note_model(d, *p, stats.size);
+	for (size_t i = 0; models != NULL && projections[i] != NULL; i++)
+		note_model(d, projections[i], &models[i], stats.size);
 	eventlog_close(log);
 }
 
