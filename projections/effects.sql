@@ -47,7 +47,7 @@ create table effects (
 ) strict;
 create index effects_turns on effects (turn);
 create index effects_keys on effects (lane, key, turn) where is_open = 1;
-create index effects_ready on effects (lane, priority, ready_at, state, asked_at) where is_head = 1 and state <> 'TRYING';
+create index effects_ready on effects (lane, priority, ready_at, state, updated_at) where is_head = 1 and state <> 'TRYING';
 create index effects_states on effects (state, lane, closed, updated_at);
 create index effects_updated on effects (updated_at, id);
 create index effects_mails on effects (cause_stream) where effect = 'mail.message';
@@ -122,7 +122,7 @@ create table recordings_gone (recording text primary key) strict, without rowid;
 /*
  * What an event wants, for the sections below to insert: it becomes a row of effects, unless its effect is switched off or
  * there is nothing that it could be about (no key). `n` is its place among those of the same event; `cause_id` and `step`
- * give its id. A table of Feishu is written as its row is by then, so one that waits already is enough.
+ * give its id. Its age counts from when it may begin. A table of Feishu is written as its row is by then, so one that waits already is enough.
  */
 create view wanted as
 select '' as cause_id, effect, '' as step, lane, key, priority, turn as n, cause, cause_type, cause_stream, ready_at, not_after,
@@ -137,7 +137,7 @@ begin
 		created_at, updated_at)
 	values (effect_id(new.cause_id, new.effect, new.step), new.effect, new.lane, new.key, new.cause, new.cause_type,
 		new.cause_stream, new.priority, (select coalesce(max(turn), 0) + 1 from effects) + new.n, new.ready_at, new.not_after,
-		new.asked_at, new.asked_at, new.asked_at)
+		max(new.asked_at, new.ready_at), new.asked_at, new.asked_at)
 	on conflict (id) do nothing;
 end;
 
@@ -155,7 +155,7 @@ on conflict (effect) do update set enabled = 0, since = excluded.since;
 insert into effects (id, effect, lane, key, cause, cause_type, cause_stream, priority, turn, ready_at, not_after, asked_at,
 	created_at, updated_at)
 values (:effect_id, :effect, :lane, :key, iif(:cause >> 48, :cause, :before + :cause), :cause_type, :cause_stream, :priority,
-	(select coalesce(max(turn), 0) + 1 from effects), :ready_at_ms, :not_after_ms, :time, :time, :time)
+	(select coalesce(max(turn), 0) + 1 from effects), :ready_at_ms, :not_after_ms, max(:time, :ready_at_ms), :time, :time)
 on conflict (id) do nothing;
 
 -- on meeting.*
@@ -449,7 +449,7 @@ select id, effect, key, cause as "cause:int", state, attempt as "attempt:int", t
 	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int",
 	tries > 0 and coalesce(class, '') <> 'not_ready' as "repetition:int"
 from effects where is_head = 1 and state <> 'TRYING' and lane = :lane
-	and (ready_at <= :now or (state = 'WANTED' and ready_at <= asked_at))
+	and (ready_at <= :now or (state = 'WANTED' and ready_at <= updated_at))
 	and effect in (select s.effect from effect_switches as s where s.enabled = 1)
 order by priority, ready_at, turn limit 256;
 

@@ -373,6 +373,48 @@ START_TEST(what_is_replayed_has_a_row)
 }
 END_TEST
 
+#define CONTENT "\"content\":{\"$blob\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"size\":1}"
+
+/* How many are ready in the lane of mails at that time, and from when their age counts. */
+static void ready_are(struct query_pool *pool, int64_t now_ms, uint64_t n, const char *asked_at)
+{
+	struct query q = {.def = query_find("effects_ready"), .n_params = 2, .has_min_position = true,
+	    .min_position = eventlog_size(f.log) - 1, .wait_ms = 20000};
+
+	q.params[0] = (struct query_param){.name = "lane", .text = SLICE("mail")};
+	q.params[1] = (struct query_param){.name = "now", .integer = now_ms, .is_integer = true};
+	ck_assert_int_eq(query_run(pool, &q), 0);
+	ck_assert_uint_eq(q.rows, n);
+	if (n > 0)
+		ck_assert_ptr_nonnull(strstr(q.out.ptr, asked_at));
+	query_finish(&q);
+}
+
+/* Wanted for a time further away than the age at which one is given up, and not given up for that. */
+START_TEST(what_may_begin_later_is_as_old_as_that)
+{
+	struct projector *projector;
+	struct query_pool *pool;
+	struct query_pool_options options = {.clock = &clock_system};
+
+	fixture_init(&f);
+	give(&f, "effect.enabled", "{\"effect\":\"mail.message\"}");
+	give(&f, "mail.requested", "{\"mail_id\":\"00000000000000000000000000000001\",\"recipients\":1,"
+	    CONTENT ",\"send_at_ms\":9000000000000}");
+	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
+	options.projector = projector;
+	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+	ready_are(pool, 8999999999999, 0, NULL);
+	ready_are(pool, 9000000000000, 1, "\"askedAt\":9000000000000");
+	/* What needs no time to come is ready for a clock that was put back, too. */
+	give(&f, "mail.requested", "{\"mail_id\":\"00000000000000000000000000000002\",\"recipients\":1," CONTENT "}");
+	ready_are(pool, 0, 1, "\"askedAt\":");
+	query_pool_close(pool);
+	projector_stop(projector);
+	fixture_finish(&f);
+}
+END_TEST
+
 START_TEST(an_id_is_what_the_rule_says)
 {
 	char id[EFFECT_ID_LEN + 1], other[EFFECT_ID_LEN + 1];
@@ -397,6 +439,7 @@ int main(void)
 	tcase_add_test(t, what_came_before_the_range_stands_for_nothing_in_it);
 	tcase_add_test(t, times_become_places);
 	tcase_add_test(t, what_is_replayed_has_a_row);
+	tcase_add_test(t, what_may_begin_later_is_as_old_as_that);
 	tcase_add_test(t, an_id_is_what_the_rule_says);
 	suite_add_tcase(s, t);
 	return run_suite(s);
