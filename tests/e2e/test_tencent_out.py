@@ -74,7 +74,8 @@ class OutCase(People, unittest.TestCase):
         return self.data("/api/v1/events?limit=100&type=" + kind)
 
     def recording(self, meeting):
-        found = self.data("/api/v1/recordings?externalId=" + meeting["record_files"][0]["record_file_id"])
+        # Its event may be in the log before its row is in the read model.
+        found = eventually(lambda: self.data("/api/v1/recordings?externalId=" + meeting["record_files"][0]["record_file_id"]))
         return self.data("/api/v1/recordings/" + found[0]["id"])
 
 
