@@ -48,7 +48,8 @@ class Planted(unittest.TestCase):
         self.assertRegex(told.getvalue(), finding)
 
     def test_a_commit_whose_failure_is_ignored(self):
-        self.finds("ignore_commit", "fdatasync", "acknowledged and lost|ended with -|does not start again|exit 4|still .* after the last failure")
+        # What the lost commit is noticed by depends on what was asked of the log next: an answer that was given and is not kept, or an end.
+        self.finds("ignore_commit", "fdatasync", "acknowledged and lost|ended with|does not start again|exit 4|still .* after the last failure")
 
     def test_memory_lost_on_the_way_out(self):
         self.finds("leak_refused", "sockname", "left behind")
