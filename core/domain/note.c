@@ -210,32 +210,39 @@ static int cosigned_text(struct buf *out, struct slice text, uint64_t seconds)
 	return buf_append(out, text);
 }
 
-static bool signature_holds(const struct note_signature *s, struct slice text, const struct note_key *key)
+/* 0 or ERR_BAD_SIGNATURE; ERR_NOMEM, which says nothing of the signature. */
+static int check_signature(const struct note_signature *s, struct slice text, const struct note_key *key)
 {
 	struct buf cosigned = BUF_INIT(COSIGNED_TEXT_MAX);
-	bool holds;
+	const uint8_t *signature = s->bytes;
+	int rc = 0;
 
-	if (key->type == NOTE_ED25519)
-		return s->len == ED25519_SIGNATURE_LEN && ed25519_verify(s->bytes, text, key->public_key);
-	if (s->len != COSIGNATURE_LEN)
-		return false;
-	holds = cosigned_text(&cosigned, text, get_u64_be(s->bytes)) == 0 &&
-	    ed25519_verify(s->bytes + 8, buf_slice(&cosigned), key->public_key);
+	if (s->len != (key->type == NOTE_ED25519 ? ED25519_SIGNATURE_LEN : COSIGNATURE_LEN))
+		return ERR_BAD_SIGNATURE;
+	if (key->type == NOTE_COSIGNATURE) {
+		rc = cosigned_text(&cosigned, text, get_u64_be(s->bytes));
+		text = buf_slice(&cosigned);
+		signature += 8;
+	}
+	if (rc == 0 && !ed25519_verify(signature, text, key->public_key))
+		rc = ERR_BAD_SIGNATURE;
 	buf_finish(&cosigned);
-	return holds;
+	return rc;
 }
 
 int note_verify(const struct note *note, const struct note_key *keys, unsigned n_keys, uint64_t *ret_signed)
 {
 	uint64_t by = 0;
+	int rc;
 
 	assert(n_keys <= 64);
 	for (unsigned i = 0; i < note->n_signatures; i++) {
 		for (unsigned k = 0; k < n_keys; k++) {
 			if (!is_by(&note->signatures[i], &keys[k]))
 				continue;
-			if (!signature_holds(&note->signatures[i], note->text, &keys[k]))
-				return ERR_BAD_SIGNATURE;
+			rc = check_signature(&note->signatures[i], note->text, &keys[k]);
+			if (rc != 0)
+				return rc;
 			by |= UINT64_C(1) << k;
 		}
 	}

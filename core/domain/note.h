@@ -63,7 +63,7 @@ int note_parse(struct note *ret, struct slice bytes);
  * 0 when at least one of the keys signed it, and *ret_signed (may be NULL) has
  * bit i set for keys[i], i < 64. Signatures by keys not given are ignored; one by a
  * given key that does not verify makes it ERR_BAD_SIGNATURE whatever the others
- * say, and so does having none. n_keys <= 64.
+ * say, and so does having none. ERR_NOMEM, which says nothing of them. n_keys <= 64.
  */
 int note_verify(const struct note *note, const struct note_key *keys, unsigned n_keys, uint64_t *ret_signed);
 
