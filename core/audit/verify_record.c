@@ -30,13 +30,13 @@ static bool is_id(struct slice text)
 	return true;
 }
 
-/* Visible ASCII that needs no escape: then the text in the record is the text it stands for. */
+/* Visible ASCII without escapes (so without quotes): then the text in the record is the text it stands for. */
 static bool is_visible(struct slice text, size_t len_max)
 {
 	if (text.len == 0 || text.len > len_max)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
-		if (text.ptr[i] <= ' ' || text.ptr[i] > '~' || text.ptr[i] == '"' || text.ptr[i] == '\\')
+		if (text.ptr[i] <= ' ' || text.ptr[i] > '~' || text.ptr[i] == '\\')
 			return false;
 	return true;
 }

@@ -18,15 +18,13 @@ static bool text_member(struct json_value object, const char *name, struct arena
 /* Its last note, whoever signed it, must be a checkpoint of the log it names. */
 static bool take_note(struct succession *s)
 {
-	struct note *note = malloc(sizeof(*note));
 	struct checkpoint c;
-	bool good = note != NULL && note_parse(note, s->note) == 0 && checkpoint_parse(&c, note->text) == 0 &&
-	    slice_eq(c.origin, s->origin);
+	struct note note;
 
-	if (good)
-		s->signed_size = c.size;
-	free(note);
-	return good;
+	if (note_parse(&note, s->note) != 0 || checkpoint_parse(&c, note.text) != 0 || !slice_eq(c.origin, s->origin))
+		return false;
+	s->signed_size = c.size;
+	return true;
 }
 
 static int take_data(struct succession *s, struct json_value data, struct arena *a, const char **ret_reason)
