@@ -166,6 +166,7 @@ START_TEST(a_hash_is_put_away_and_gone_on_with)
 	state[SHA256_STATE_LEN - 1] = 1; /* no whole blocks */
 	ck_assert_int_eq(sha256_stream_restore(s, state), ERR_MALFORMED);
 	memset(state + 32, 0xff, 8);
+	state[SHA256_STATE_LEN - 1] = 0xc0; /* whole ones, of more bits than can be counted */
 	ck_assert_int_eq(sha256_stream_restore(s, state), ERR_MALFORMED);
 	sha256_stream_destroy(s);
 }
@@ -316,6 +317,8 @@ START_TEST(aes_refuses_lengths_and_ceilings)
 	ck_assert_int_eq(aes256_cbc_decrypt(&b, key, iv, SLICE("1234567890123456")), ERR_TOO_BIG);
 	buf_clear(&b);
 	ck_assert_int_eq(aes256_cbc_encrypt(&b, key, iv, SLICE("")), ERR_TOO_BIG);
+	buf_clear(&b);
+	ck_assert_int_eq(aes256_cbc_encrypt(&b, key, iv, slice_of("", SIZE_MAX)), ERR_TOO_BIG);
 	buf_finish(&b);
 }
 END_TEST

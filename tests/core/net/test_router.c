@@ -129,6 +129,14 @@ static const struct {
 	{"text/csv;q=2", "text/csv", 1000},
 	{"text/csv;q=x", "text/csv", 0},
 	{"text/csv;q=0.12345", "text/csv", 0},
+	{"text/csv;q=.5", "text/csv", 0},
+	{"text/csv;q=0.5.1", "text/csv", 0},
+	{"text/csv;q=/", "text/csv", 0},
+	{"text/csv;q", "text/csv", 1000},
+	{"text/csv;charset=utf-8;q=0.5", "text/csv", 500},
+	{"text/csv;qs=0.5;Q=0.25", "text/csv", 250},
+	{"*/csv", "text/csv", 0},
+	{"", "text/csv", 1000},
 };
 
 START_TEST(accept_is_weighed)
@@ -149,9 +157,9 @@ START_TEST(fields_are_read)
 		{SLICE("content-TYPE"), SLICE("Application/JSON ; charset=utf-8")},
 		{SLICE("X"), SLICE("1")}, {SLICE("x"), SLICE("2")},
 	};
-	struct http_field params[] = {{SLICE("id"), SLICE("42")}};
+	struct http_field params[] = {{SLICE("org"), SLICE("7")}, {SLICE("id"), SLICE("42")}};
 	struct http_field query[] = {{SLICE("page"), SLICE("3")}};
-	struct http_request rq = {.fields = fields, .n_fields = 4, .params = params, .n_params = 1, .query = query, .n_query = 1};
+	struct http_request rq = {.fields = fields, .n_fields = 4, .params = params, .n_params = 2, .query = query, .n_query = 1};
 	struct slice value;
 
 	ck_assert(http_request_bearer(&rq, &value));
@@ -170,6 +178,11 @@ START_TEST(fields_are_read)
 	ck_assert(!http_request_bearer(&rq, &value));
 	fields[0].value = SLICE("Bearer ");
 	ck_assert(!http_request_bearer(&rq, &value));
+	fields[0].value = SLICE("Bearer");
+	ck_assert(!http_request_bearer(&rq, &value));
+	rq.n_fields = 0;
+	ck_assert(!http_request_bearer(&rq, &value));
+	ck_assert(!http_request_is(&rq, "application/json"));
 }
 END_TEST
 

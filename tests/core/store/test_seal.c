@@ -227,6 +227,28 @@ START_TEST(who_cannot_be_looked_up_gets_no_new_key)
 }
 END_TEST
 
+START_TEST(who_is_looked_for_gets_no_subject_by_it)
+{
+	struct sealer_options without_index = {.keyring = kr, .origin = ORIGIN, .rng = &rng_system};
+	struct subject li = subject_of("li"), found;
+	struct sealer *alone;
+
+	ck_assert_int_eq(sealer_find_subject(s, SLICE("tencent.user"), SLICE("li"), &found), ERR_NOT_FOUND);
+	indexed = li;
+	has_indexed = true;
+	ck_assert_int_eq(sealer_find_subject(s, SLICE("tencent.user"), SLICE("li"), &found), 0);
+	ck_assert_mem_eq(&found.id, &li.id, sizeof(li.id));
+	ck_assert_int_eq(sealer_find_subject(s, SLICE("lark.user"), SLICE("li"), &found), ERR_NOT_FOUND);
+	look_up_rc = ERR_IO;
+	ck_assert_int_eq(sealer_find_subject(s, SLICE("tencent.user"), SLICE("li"), &found), ERR_IO);
+	look_up_rc = 0;
+	/* Where there is no index nobody is in it. */
+	ck_assert_int_eq(sealer_create(&alone, &without_index), 0);
+	ck_assert_int_eq(sealer_find_subject(alone, SLICE("tencent.user"), SLICE("li"), &found), ERR_NOT_FOUND);
+	sealer_destroy(alone);
+}
+END_TEST
+
 /* Enough of them that some share a set of the table of recent ones. */
 /* Whoever is pushed out of those given lately, of whom few share a set, is in the index by then. */
 START_TEST(a_crowd_keeps_its_subjects)
@@ -484,6 +506,7 @@ int main(void)
 	tcase_add_test(t, padding_is_checked);
 	tcase_add_test(t, what_does_not_fit_is_an_error);
 	tcase_add_test(t, who_cannot_be_looked_up_gets_no_new_key);
+	tcase_add_test(t, who_is_looked_for_gets_no_subject_by_it);
 	tcase_add_test(t, a_crowd_keeps_its_subjects);
 	tcase_add_test(t, a_sealer_that_finds_no_memory_is_none);
 	tcase_add_test(t, fingerprints_commit_without_telling);
