@@ -15,7 +15,7 @@
 #include "app/app.h"
 #include "lark_client.h"
 #include "lark_tables.h"
-#include "store/effect.h"
+#include "store/effect_lane.h"
 
 /* 80 % of what the vendor allows (vendor-protocols 2.5). */
 #define LARK_READS_A_SECOND 16
@@ -39,6 +39,7 @@ struct lark_out {
 		int64_t asked_at_us[LARK_WRITES_A_SECOND]; /* the last requests, monotonic; 0 = none yet */
 		size_t next;
 	} reads, writes;
+	struct window asked; /* requests about tables, and repetitions within them */
 };
 
 extern const struct effect_lane lark_table_lane, lark_message_lane;

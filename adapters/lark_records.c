@@ -2,6 +2,10 @@
  * Records of Feishu's tables, many at once: is the table as we need it, what is there,
  * and writing. See lark_rows.c; on its lane's one thread.
  *
+ * A batch takes tens of requests. One that fails for the moment is repeated while the batch is in hand, the same to the byte
+ * and few of them in a minute: a failure costs a request, and not an attempt of each row. A limit is waited for, which
+ * holds up the lane. When it goes on failing the batch is stopped; rows for which nothing was done by then have not been tried.
+ *
  * A new record is a request of its own, whose client_token is the effect's id: when its answer is lost, the same
  * effect asks the same again, and the vendor makes one record of both, whatever else is to be written by then.
  */
@@ -15,10 +19,25 @@
 #define COLUMNS_LIFE_US (600 * INT64_C(1000000))
 #define SECOND_US INT64_C(1000000)
 #define SLICE_US 50000 /* of a wait: then the service may stop */
+#define REPEAT_MS 500  /* before the first repetition of a request; then twice as long */
+#define REPEATS_MAX 4
+#define PATIENCE_MS 5000 /* what must be waited for longer is left to the lane */
+#define REPEATS_FREE 10  /* within a minute, and a fifth of what was asked in it (integrity.md 16) */
+#define REPEATS_SHARE 5
 #define PAGES_MAX 20
 #define BODY_MAX ((size_t)32 << 20)
 
 /* ---- asking Feishu ----------------------------------------------------------------------- */
+
+static void pause_ms(const struct clock *clock, const _Atomic bool *stopping, int64_t ms)
+{
+	int64_t until_us = clock_monotonic_us(clock) + ms * 1000, left_us = ms * 1000;
+
+	while (left_us > 0 && !*stopping) {
+		nanosleep(&(struct timespec){.tv_nsec = 1000 * (left_us < SLICE_US ? left_us : SLICE_US)}, NULL);
+		left_us = until_us - clock_monotonic_us(clock);
+	}
+}
 
 /*
  * The vendor counts each second. So the oldest of as many requests as it takes must be a second ago: a few go at once, many
@@ -31,21 +50,45 @@ static void pace(struct lark_out *out, const _Atomic bool *stopping, bool acts)
 	size_t n = acts ? LARK_WRITES_A_SECOND : LARK_READS_A_SECOND;
 	int64_t *oldest_us = &p->asked_at_us[p->next % n], now_us = clock_monotonic_us(clock);
 
-	for (int64_t wait_us; *oldest_us != 0 && !*stopping; now_us = clock_monotonic_us(clock)) {
-		wait_us = *oldest_us + SECOND_US - now_us;
-		if (wait_us <= 0 || wait_us > SECOND_US)
-			break;
-		nanosleep(&(struct timespec){.tv_nsec = 1000 * (wait_us < SLICE_US ? wait_us : SLICE_US)}, NULL);
-	}
-	*oldest_us = now_us;
+	if (*oldest_us != 0 && now_us - *oldest_us < SECOND_US)
+		pause_ms(clock, stopping, (*oldest_us + SECOND_US - now_us + 999) / 1000);
+	*oldest_us = clock_monotonic_us(clock);
 	p->next++;
+}
+
+static bool is_limit(const struct lark_reply *r)
+{
+	return r->rc == 0 && (r->answer.is == ANSWER_LIMIT || r->answer.code == 99991400 || r->answer.code == 1254290);
+}
+
+/* How long after the reply its request is worth repeating; below 0: it is not. n: which repetition, from 0. */
+static int64_t repeat_in_ms(struct lark_out *out, const struct lark_reply *r, unsigned n)
+{
+	int64_t set_ms = out->app->config->effects_retry_base, base_ms = set_ms > 0 && set_ms < REPEAT_MS ? set_ms : REPEAT_MS, ms;
+	int64_t now_ms = clock_monotonic_us(out->app->clock) / 1000;
+	uint32_t asked, again;
+
+	if (is_limit(r)) {
+		ms = r->wait_ms > 0 ? r->wait_ms : 2 * base_ms << n;
+		return r->answer.code == 99991403 || ms > PATIENCE_MS ? -1 : ms;
+	}
+	/* A vendor that takes all of its time is waited for by nobody else's turn. */
+	if (r->rc != 0 ? r->rc != ERR_NETWORK : r->answer.is != ANSWER_RETRY && r->answer.is != ANSWER_UNKNOWN)
+		return -1;
+	window_sum(&out->asked, now_ms, &asked, &again);
+	if (again >= REPEATS_FREE + asked / REPEATS_SHARE)
+		return -1;
+	window_add(&out->asked, now_ms, 0, 1);
+	return (int64_t)rng_below(out->app->rng, (uint64_t)base_ms << n) + 1;
 }
 
 /* tail: behind the table's path. Whatever stops one request stops those after it. */
 static void ask(struct lark_sync *s, enum lark_table table, const char *method, const char *tail, struct slice body, bool acts,
     struct lark_reply *ret)
 {
+	const _Atomic bool *stopping = s->rows[0].call->stopping;
 	struct lark_ask a = {.method = method, .body = body, .acts = acts};
+	bool unknown = false;
 
 	a.path = arena_printf(s->arena, "/open-apis/bitable/v1/apps/%.*s/tables/%.*s/%s", SLICE_ARG(s->out->app_token),
 	    SLICE_ARG(s->out->table_ids[table]), tail);
@@ -53,11 +96,23 @@ static void ask(struct lark_sync *s, enum lark_table table, const char *method, 
 		*ret = (struct lark_reply){.rc = ERR_NOMEM};
 		return;
 	}
-	pace(s->out, s->rows[0].call->stopping, acts);
-	lark_ask(s->out->client, s->rows[0].call, &a, ret);
+	*ret = (struct lark_reply){.rc = ERR_CANCELLED};
+	window_add(&s->out->asked, clock_monotonic_us(s->app->clock) / 1000, 1, 0);
+	for (unsigned n = 0; !*stopping; n++) {
+		int64_t ms;
+
+		pace(s->out, stopping, acts);
+		lark_ask(s->out->client, s->rows[0].call, &a, ret);
+		ret->unknown = ret->unknown || (unknown && !lark_went_well(ret));
+		unknown = ret->unknown;
+		ms = n == REPEATS_MAX ? -1 : repeat_in_ms(s->out, ret, n);
+		if (ms < 0)
+			break;
+		pause_ms(s->app->clock, stopping, ms);
+	}
 	if (ret->rc == 0 && ret->answer.code >= 1254040 && ret->answer.code <= 1254045)
 		s->out->columns[table].known = false; /* somebody changed the table */
-	if (ret->rc != 0 || ret->answer.is == ANSWER_CONFIG || ret->answer.is == ANSWER_LIMIT || ret->answer.code == 99991400) {
+	if (ret->rc != 0 || ret->answer.is == ANSWER_CONFIG || is_limit(ret)) {
 		s->is_stopped = true;
 		s->stopped = *ret;
 		s->stopped.unknown = false; /* of the others nothing was sent */
@@ -67,7 +122,19 @@ static void ask(struct lark_sync *s, enum lark_table table, const char *method, 
 static void end(struct lark_row *row, const struct lark_reply *reply)
 {
 	lark_outcome(row->call, reply);
+	if (row->call->outcome == EFFECT_RETRY && reply->unknown)
+		row->call->outcome = EFFECT_IS_UNKNOWN;
+	else if (row->call->outcome == EFFECT_RETRY && (is_limit(reply) || reply->rc == ERR_CANCELLED))
+		row->call->outcome = EFFECT_NOT_TRIED;
 	row->is_over = true;
+}
+
+/* Of this one nothing was asked, for what was asked for others ended badly. */
+static void end_not_tried(struct lark_sync *s, struct lark_row *row)
+{
+	end(row, &s->stopped);
+	if (row->call->outcome == EFFECT_RETRY)
+		row->call->outcome = EFFECT_NOT_TRIED;
 }
 
 /* Nothing came of these: the reply to what was asked for all of them. */
@@ -126,7 +193,9 @@ bool lark_records_fit(struct lark_sync *s, enum lark_table t, struct lark_row *r
 	const char *says;
 
 	if (s->is_stopped) {
-		end_all(rows, n, &s->stopped);
+		for (size_t i = 0; i < n; i++)
+			if (!rows[i].is_over)
+				end_not_tried(s, &rows[i]);
 		return false;
 	}
 	if (!columns->known || clock_monotonic_us(s->app->clock) - columns->read_at_us > COLUMNS_LIFE_US) {
@@ -285,7 +354,11 @@ static void get(struct lark_sync *s, enum lark_table t, struct lark_row *rows, s
 void lark_records_look(struct lark_sync *s, enum lark_table t, struct lark_row *rows, size_t n)
 {
 	get(s, t, rows, n);
-	search(s, t, rows, n);
+	if (!s->is_stopped)
+		search(s, t, rows, n);
+	for (size_t i = 0; i < n; i++)
+		if (s->is_stopped && !rows[i].is_over)
+			end_not_tried(s, &rows[i]);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------- */
@@ -367,7 +440,7 @@ void lark_records_write(struct lark_sync *s, enum lark_table t, struct lark_row 
 		if (row->is_over || row->n_writes == 0)
 			continue;
 		if (s->is_stopped)
-			end(row, &s->stopped);
+			end_not_tried(s, row);
 		else if (row->record_id.len == 0)
 			create(s, row);
 		else
@@ -375,7 +448,7 @@ void lark_records_write(struct lark_sync *s, enum lark_table t, struct lark_row 
 	}
 	if (n_changed > 0 && s->is_stopped)
 		for (size_t i = 0; i < n_changed; i++)
-			end(changed[i], &s->stopped);
+			end_not_tried(s, changed[i]);
 	else if (n_changed > 0)
 		update(s, t, changed, n_changed);
 }

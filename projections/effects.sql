@@ -377,7 +377,7 @@ update attempts set ended_at = :time, outcome = 'WAITING', class = :class, statu
 	message = :message
 where effect = :effect_id and attempt = :attempt
 	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
-update effects set state = 'WAITING', ready_at = :retry_at_ms, updated_at = :time, class = :class, status = :status,
+update effects set state = 'WAITING', tries = tries - (coalesce(:tried, 1) = 0), ready_at = :retry_at_ms, updated_at = :time, class = :class, status = :status,
 	vendor_id = :vendor_id, message = :message
 where id = :effect_id and state = 'TRYING' and attempt = :attempt;
 

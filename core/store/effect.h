@@ -53,6 +53,7 @@ enum effect_outcome {
 	EFFECT_NOT_SET, /* a run that says nothing: unknown */
 	EFFECT_DONE,
 	EFFECT_RETRY,   /* it certainly did not happen, and may later */
+	EFFECT_NOT_TRIED, /* nothing was done for it, as when what it goes with was stopped, or a limit is reached: a RETRY that costs no try */
 	EFFECT_NOT_YET, /* the neighbour is still making what is asked for: again after 1, 5, 15, then every 60 minutes */
 	EFFECT_REFUSED, /* it will not happen until a person changes something: a dead letter at once */
 	EFFECT_FAILED,  /* it will not happen, whoever asks: no dead letter */

@@ -62,6 +62,12 @@ static bool go_together(const struct effect_entry *a, const struct effect_entry 
 	return a->effect->run == b->effect->run && a->state == b->state;
 }
 
+/* Once more and it is given up for the ends of its process: it goes alone, for of those it went with one alone may be to blame. */
+static bool is_suspect(const struct effect_row *row)
+{
+	return row->ends + 1 >= EFFECT_ENDS_MAX;
+}
+
 static int64_t batch_wait_ms(const struct lane *lane)
 {
 	int64_t max_ms = lane->engine->batch_wait_max_ms;
@@ -77,8 +83,12 @@ static unsigned batch_of(const struct lane *lane, int64_t wall_ms, int64_t *ret_
 	int64_t waited_ms;
 	unsigned n = 1;
 
-	while (n < max && lane->next + n < lane->n_ready && go_together(first[n].entry, first->entry))
+	if (is_suspect(first))
+		return 1;
+	while (n < max && lane->next + n < lane->n_ready && go_together(first[n].entry, first->entry) && !is_suspect(&first[n]))
 		n++;
+	if (lane->next + n < lane->n_ready && is_suspect(&first[n]))
+		return n;
 	waited_ms = wall_ms - first->ready_at_ms; /* below 0: the clock was put back, and says nothing */
 	if (max > 1 && n < max && lane->next + n == lane->n_ready && waited_ms >= 0 && waited_ms < batch_wait_ms(lane)) {
 		*ret_again_ms = first->ready_at_ms + batch_wait_ms(lane);

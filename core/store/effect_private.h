@@ -19,6 +19,7 @@
 #define BATCH_MAX 64
 #define FLIGHTS_MAX 1024
 #define EFFECT_MODEL "effects"
+#define EFFECT_ENDS_MAX 3 /* one that ends the process so often is poison */
 #define CLASS_PROCESS_ENDED "process_ended"
 
 enum row_state { ROW_WANTED, ROW_WAITING, ROW_UNKNOWN, ROW_TRYING };

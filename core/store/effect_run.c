@@ -140,6 +140,7 @@ static void count(struct lane *lane, const struct effect_call *call)
 		s->done++;
 		break;
 	case EFFECT_RETRY:
+	case EFFECT_NOT_TRIED:
 	case EFFECT_NOT_YET:
 	case EFFECT_STOP:
 		s->retried++;
@@ -157,22 +158,23 @@ static void count(struct lane *lane, const struct effect_call *call)
 	}
 }
 
-/* What the calls say about the neighbour: one move at most, the last one. */
+/* What the calls say about the neighbour. Of those that went together one that was done says that it works. */
 static enum breaker_move judge_host(struct running *r, int64_t *ret_until_ms)
 {
 	struct lane *lane = r->lane;
 	struct breaker *b = &r->task->host->breaker;
 	int64_t now_ms = mono_ms(r->engine);
-	enum breaker_move move = BREAKER_STAYS, next;
-	bool stop = false;
+	enum breaker_move move;
+	bool stop = false, failed = false, done = false;
 
 	pthread_mutex_lock(&lane->lock);
 	for (unsigned i = 0; i < r->n; i++) {
 		stop = stop || r->calls[i].outcome == EFFECT_STOP;
-		next = breaker_end(b, now_ms, r->calls[i].host_failed || r->calls[i].outcome == EFFECT_STOP);
-		move = next != BREAKER_STAYS ? next : move;
+		failed = failed || r->calls[i].host_failed;
+		done = done || r->calls[i].outcome == EFFECT_DONE;
 		count(lane, &r->calls[i]);
 	}
+	move = breaker_end(b, now_ms, stop || (failed && !done));
 	if (stop)
 		move = breaker_trip(b, now_ms);
 	*ret_until_ms = clock_wall_ms(r->engine->clock) + (b->until_ms - now_ms);

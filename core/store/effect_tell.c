@@ -3,7 +3,6 @@
 
 #include "base/err.h"
 
-#define ENDS_MAX 3      /* an effect that ends the process so often is poison */
 #define MALFORMED_MAX 2 /* answers that make no sense */
 #define CLASS_MALFORMED "malformed"
 
@@ -82,7 +81,8 @@ static const char *exhausted(const struct effect_row *row, const char *class, un
 static void tell_waiting(struct telling *t, const struct effect_row *row, const struct effect_call *call,
     int64_t retry_at_ms, const char *dead)
 {
-	struct event_effect_waiting data = {ABOUT(row, call->attempt), ANSWER(call), .retry_at_ms = retry_at_ms};
+	struct event_effect_waiting data = {ABOUT(row, call->attempt), ANSWER(call), .retry_at_ms = retry_at_ms,
+	    .has_tried = call->outcome == EFFECT_NOT_TRIED, .tried = false};
 
 	tell(t, EVENT_EFFECT_WAITING, &data, (int64_t)row->version + 1, call->cause->envelope.id);
 	if (dead != NULL)
@@ -130,17 +130,19 @@ static void tell_failed(struct telling *t, const struct effect_row *row, const s
 void tell_outcome(struct telling *t, const struct effect_row *row, const struct effect_call *call, int64_t now_ms)
 {
 	const struct effects *e = t->engine;
-	int64_t retry_at_ms = now_ms + (call->outcome == EFFECT_NOT_YET ? not_yet_delay_ms(e->base_max_ms, row->tries + 1) :
-	    lane_delay_ms(row->entry->effect->lane, e->base_max_ms, row->tries + 1, call->retry_after_ms, e->rng));
+	unsigned tries = row->tries + (call->outcome != EFFECT_NOT_TRIED);
+	int64_t retry_at_ms = now_ms + (call->outcome == EFFECT_NOT_YET ? not_yet_delay_ms(e->base_max_ms, tries) :
+	    lane_delay_ms(row->entry->effect->lane, e->base_max_ms, tries, call->retry_after_ms, e->rng));
 
 	switch (call->outcome) {
 	case EFFECT_DONE:
 		tell_done(t, row, call);
 		break;
 	case EFFECT_RETRY:
+	case EFFECT_NOT_TRIED:
 	case EFFECT_NOT_YET:
 	case EFFECT_STOP:
-		tell_waiting(t, row, call, retry_at_ms, exhausted(row, call->class, row->tries + 1, retry_at_ms));
+		tell_waiting(t, row, call, retry_at_ms, exhausted(row, call->class, tries, retry_at_ms));
 		break;
 	case EFFECT_REFUSED:
 		tell_waiting(t, row, call, now_ms, "REFUSED");
@@ -163,7 +165,7 @@ void tell_process_ended(struct telling *t, const struct effect_row *row, int64_t
 	const char *dead = data.repeat ? exhausted(row, NULL, row->tries, now_ms) : NULL;
 
 	tell(t, EVENT_EFFECT_UNKNOWN, &data, (int64_t)row->version, no_cause());
-	if (row->ends + 1 >= ENDS_MAX)
+	if (row->ends + 1 >= EFFECT_ENDS_MAX)
 		dead = "POISON";
 	if (dead != NULL)
 		give_up(t, row, row->attempt, row->version + 1, dead);

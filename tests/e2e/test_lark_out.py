@@ -228,6 +228,10 @@ class Rows(Shared):
 
 class Faults(Shared):
     """Few: repetitions are counted against what a lane may repeat within a minute."""
+    options = {"lark.reset_s": "0.02"}
+
+    def details(self):
+        return [self.call("GET", "/api/v1/effects/" + e["id"])["data"] for e in self.effects()]
 
     def test_an_answer_that_is_lost(self):
         self.sim.fault("lark", "act_then_timeout", op="create", count=2, seconds=0)
@@ -235,7 +239,23 @@ class Faults(Shared):
         self.until_quiet()
         self.assertEqual((len(self.meetings()), len(self.people())), (1, 1))
         self.assertEqual(self.sim.calls("lark")["create"]["act_then_timeout"], 2)
+        self.assertEqual({e["attempt"] for e in self.effects()}, {1})  # asked again with the batch in hand
+
+    def test_answers_that_are_lost_again_and_again(self):
+        self.sim.fault("lark", "act_then_timeout", op="create", count=6, seconds=0)
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.assertEqual((len(self.meetings()), len(self.people())), (1, 1))
         self.assertEqual(self.attempts() - {"WAITING"}, {"UNKNOWN", "DONE"})
+
+    def test_a_limit_costs_no_try(self):
+        self.sim.fault("lark", "limit", op="search", count=6)
+        self.happens("meeting.started")
+        self.until_quiet()
+        self.assertEqual((len(self.meetings()), len(self.people())), (1, 1))
+        waited = [e for e in self.details() if e["attempt"] > 1]
+        self.assertTrue(waited)
+        self.assertEqual({e["attempt"] - e["tries"] for e in waited}, {1})
 
     def test_a_vendor_that_is_not_well(self):
         self.sim.command("lark", "expire_tokens")
@@ -244,7 +264,9 @@ class Faults(Shared):
         self.happens("meeting.started")
         self.until_quiet()
         self.assertEqual((len(self.meetings()), len(self.people())), (1, 1))
-        self.assertEqual(self.attempts(), {"WAITING", "DONE"})
+        self.assertEqual({e["attempt"] for e in self.effects()}, {1})
+        calls = self.sim.calls("lark")
+        self.assertEqual((calls["create"].get("500"), calls["token"].get("429")), (1, 1))
 
 
 class Batches(LarkCase):

@@ -236,6 +236,8 @@ static const struct {
 	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":3}]", 3},
 	{"but not for ever", {EFFECT_RETRY, EFFECT_RETRY, EFFECT_RETRY, EFFECT_RETRY}, 4, EFFECT_MAIL, "effect.dead",
 	    "[{\"state\":\"DEAD\",\"reason\":\"TRIES\",\"attempt\":4}]", 4},
+	{"what nobody asked the neighbour for costs no try", {EFFECT_NOT_TRIED, EFFECT_RETRY, EFFECT_NOT_TRIED, EFFECT_NOT_TRIED}, 4,
+	    EFFECT_MAIL, "effect.done", "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":5}]", 5},
 	{"what is refused for good is dead at once", {EFFECT_REFUSED}, 1, EFFECT_MAIL, "effect.dead",
 	    "[{\"state\":\"DEAD\",\"reason\":\"REFUSED\",\"attempt\":1}]", 1},
 	{"what cannot work is no dead letter", {EFFECT_FAILED}, 1, EFFECT_MAIL, "effect.failed",
@@ -401,10 +403,8 @@ START_TEST(a_batch_that_opens_the_breaker_may_end_well)
 {
 	char key[8];
 
-	for (int i = 0; i < 5; i++)
-		peer.next[i] = EFFECT_RETRY;
-	peer.n_next = 5;
-	peer.host_failed = true;
+	peer.next[0] = EFFECT_STOP;
+	peer.n_next = 1;
 	lane.batch_max = 6;
 	lane.batch_wait_ms = 600000; /* the six, and then those that have waited so long */
 	batch_wait_max_ms = 200;
@@ -417,6 +417,31 @@ START_TEST(a_batch_that_opens_the_breaker_may_end_well)
 	}
 	until_told("effect.done", 6);
 	ck_assert_uint_ge(count("breaker.opened"), 1);
+}
+END_TEST
+
+/* However many go together: one request failed. And one that was done among them says that the neighbour works. */
+START_TEST(a_batch_is_one_call_of_the_neighbour)
+{
+	char key[8];
+
+	for (int i = 0; i < 5; i++)
+		peer.next[i] = EFFECT_RETRY;
+	peer.n_next = 5;
+	peer.host_failed = true;
+	lane.batch_max = _i == 0 ? 5 : 1;
+	lane.batch_wait_ms = 600000;
+	batch_wait_max_ms = 200;
+	lane.concurrency = 1;
+	lane.tries_max = 100;
+	start_engine();
+	for (int i = 0; i < 5; i++) {
+		snprintf(key, sizeof(key), "%02d", i);
+		clock_manual_set_wall(&f.clock, clock_wall_us(&clock_system));
+		want(key);
+	}
+	until_told("effect.done", 5);
+	ck_assert_uint_eq(count("breaker.opened"), _i == 0 ? 0 : 1);
 }
 END_TEST
 
@@ -497,6 +522,32 @@ START_TEST(what_ends_the_process_three_times_is_poison)
 }
 END_TEST
 
+/* Once more and it would be poison, and what it goes with, too. */
+START_TEST(what_ended_the_process_twice_goes_alone)
+{
+	char id[33];
+
+	lane.batch_max = 2;
+	lane.batch_wait_ms = 20;
+	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
+	want("AA");
+	give(&f, "lane.paused", "{\"lane\":\"mail\",\"reason\":\"so that nothing else happens\"}");
+	id_of_first(id);
+	for (int i = 1; i <= _i; i++) {
+		give_attempted(id, i);
+		start_engine();
+		until_told("effect.unknown", (uint64_t)i);
+		stop_engine();
+	}
+	want("BB");
+	give(&f, "lane.resumed", "{\"lane\":\"mail\"}");
+	wait_all(&f, projector);
+	start_engine();
+	until_told("effect.done", 2);
+	ck_assert_uint_eq(peer.n_batches, _i == 2 ? 2 : 1);
+}
+END_TEST
+
 START_TEST(what_was_under_way_is_unknown_and_goes_again)
 {
 	char id[33];
@@ -555,12 +606,14 @@ int main(void)
 	tcase_add_test(t, no_more_at_a_time_than_the_lane_has);
 	tcase_add_test(t, a_batch_gathers_up_to_its_size);
 	tcase_add_test(t, a_batch_that_opens_the_breaker_may_end_well);
+	tcase_add_loop_test(t, a_batch_is_one_call_of_the_neighbour, 0, 2);
 	tcase_add_test(t, a_batch_that_does_not_fill_goes_when_it_has_waited);
 	tcase_add_loop_test(t, what_is_ready_at_once_waits_for_no_clock, 0, 3);
 	tcase_add_test(t, a_neighbour_that_fails_is_left_alone_and_tried_again);
 	tcase_add_test(t, nothing_is_done_twice_after_a_restart);
 	tcase_add_test(t, what_ends_the_process_three_times_is_poison);
 	tcase_add_test(t, what_was_under_way_is_unknown_and_goes_again);
+	tcase_add_loop_test(t, what_ended_the_process_twice_goes_alone, 1, 3);
 	tcase_add_test(t, a_paused_lane_does_nothing_until_it_is_resumed);
 	suite_add_tcase(s, t);
 	return run_suite(s);

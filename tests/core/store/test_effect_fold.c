@@ -67,6 +67,7 @@ static void apply(struct model *m, enum kind kind, int attempt, bool repeat)
 		break;
 	case TOLD_WAITING:
 		m->state = current ? WAITING : m->state;
+		m->tries -= current && !repeat; /* then it was not tried */
 		break;
 	case TOLD_UNKNOWN:
 		m->state = current ? UNKNOWN : m->state;
@@ -101,7 +102,7 @@ static void tell(const struct model *m, enum kind kind, int attempt, bool repeat
 	char data[512];
 
 	snprintf(data, sizeof(data), "{\"effect_id\":\"%s\",\"effect\":\"mail.code\",\"lane\":\"mail\",\"attempt\":%d%s%s}", m->id,
-	    attempt, more[kind], kind == TOLD_UNKNOWN ? repeat ? ",\"repeat\":true" : ",\"repeat\":false" : "");
+	    attempt, more[kind], kind == TOLD_UNKNOWN ? repeat ? ",\"repeat\":true" : ",\"repeat\":false" : kind == TOLD_WAITING && !repeat ? ",\"tried\":false" : "");
 	give(&f, types[kind], data);
 }
 
