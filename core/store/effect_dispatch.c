@@ -62,10 +62,13 @@ static bool go_together(const struct effect_entry *a, const struct effect_entry 
 	return a->effect->run == b->effect->run && a->state == b->state;
 }
 
-/* Once more and it is given up for the ends of its process: it goes alone, for of those it went with one alone may be to blame. */
-static bool is_suspect(const struct effect_row *row)
+/*
+ * How many it may go with. The more often its process ended, the fewer: of those that went together one alone may be to
+ * blame, and the others are not to become poison with it; and less is lost when the next process ends as soon.
+ */
+static unsigned company_of(const struct effect_row *row, unsigned max)
 {
-	return row->ends + 1 >= EFFECT_ENDS_MAX;
+	return row->ends + 1 >= EFFECT_ENDS_MAX ? 1 : row->ends > 0 ? (max + 7) / 8 : max;
 }
 
 static int64_t batch_wait_ms(const struct lane *lane)
@@ -81,16 +84,14 @@ static unsigned batch_of(const struct lane *lane, int64_t wall_ms, int64_t *ret_
 	unsigned max = lane->decl->batch_max < 1 ? 1 : lane->decl->batch_max > BATCH_MAX ? BATCH_MAX : lane->decl->batch_max;
 	const struct effect_row *first = &lane->ready[lane->next];
 	int64_t waited_ms;
-	unsigned n = 1;
+	unsigned n = 1, most;
 
-	if (is_suspect(first))
-		return 1;
-	while (n < max && lane->next + n < lane->n_ready && go_together(first[n].entry, first->entry) && !is_suspect(&first[n]))
+	most = company_of(first, max);
+	while (n < most && lane->next + n < lane->n_ready && go_together(first[n].entry, first->entry) &&
+	    company_of(&first[n], max) > n)
 		n++;
-	if (lane->next + n < lane->n_ready && is_suspect(&first[n]))
-		return n;
 	waited_ms = wall_ms - first->ready_at_ms; /* below 0: the clock was put back, and says nothing */
-	if (max > 1 && n < max && lane->next + n == lane->n_ready && waited_ms >= 0 && waited_ms < batch_wait_ms(lane)) {
+	if (n < most && lane->next + n == lane->n_ready && waited_ms >= 0 && waited_ms < batch_wait_ms(lane)) {
 		*ret_again_ms = first->ready_at_ms + batch_wait_ms(lane);
 		return 0;
 	}

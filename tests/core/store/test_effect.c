@@ -522,12 +522,12 @@ START_TEST(what_ends_the_process_three_times_is_poison)
 }
 END_TEST
 
-/* Once more and it would be poison, and what it goes with, too. */
+/* Once more and it would be poison, and what it goes with, too. Of those that ended it once few go together. */
 START_TEST(what_ended_the_process_twice_goes_alone)
 {
 	char id[33];
 
-	lane.batch_max = 2;
+	lane.batch_max = 16;
 	lane.batch_wait_ms = 20;
 	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
 	want("AA");
