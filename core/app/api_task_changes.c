@@ -270,7 +270,8 @@ static bool take_id(struct action *c, struct id *key, struct slice *ret)
 	return true;
 }
 
-static void create_task(struct action *c, const struct wish *w, struct slice hint)
+/* *ret: its id. False: the answer is set. */
+static bool make_task(struct action *c, const struct wish *w, struct slice hint, struct slice *ret)
 {
 	struct draft d = {.missed = SLICE("ONCE"), .priority = SLICE("NORMAL"), .missed_max = MISSED_MAX_DEFAULT,
 	    .time_limit_ms = TIME_LIMIT_MS_DEFAULT, .tries_max = TRIES_MAX_DEFAULT};
@@ -283,15 +284,24 @@ static void create_task(struct action *c, const struct wish *w, struct slice hin
 
 	if (!put_rest(c, &d, w) || !put_schedule(c, &d, w, &changed) || !find_next(c, &d) || !has_room(c) ||
 	    !take_id(c, &key, &d.id))
-		return;
+		return false;
 	data = (struct event_task_scheduled){DEFINITION(&d), .hint = hint.len > 0 ? hint : (struct slice){0}};
 	meta.expect = EXPECT_NONE;
 	action_event(&e, EVENT_TASK_SCHEDULED, &data, &key, &meta);
 	rc = action_append(&e);
-	if (rc == ERR_TAKEN)
-		answer_of_hint(c, hint, &d);
-	else if (action_ok(c, rc))
-		task_answer(c, 201, d.id);
+	*ret = d.id;
+	if (rc != ERR_TAKEN)
+		return action_ok(c, rc);
+	answer_of_hint(c, hint, &d);
+	return false;
+}
+
+static void create_task(struct action *c, const struct wish *w, struct slice hint)
+{
+	struct slice id;
+
+	if (make_task(c, w, hint, &id))
+		task_answer(c, 201, id);
 }
 
 static void run_once(struct action *c)
@@ -318,6 +328,61 @@ static void run_create(struct action *c)
 	if (action_read(c, &schema_request_task_create, &body))
 		create_task(c, &(struct wish){WISH(body), .run_at = body.run_at, .has_delay = body.has_delay_ms,
 		    .delay_ms = body.delay_ms, .cron = body.cron, .timezone = body.timezone}, body.job_id_hint);
+}
+
+/* ---- a meeting once more ----------------------------------------------------------------------- */
+
+#define REPROCESS_KIND "processMeetingRecording" /* of who fetches recordings */
+
+/* May its recordings be gone through again? */
+static bool can_reprocess(struct action *c, struct slice meeting_id)
+{
+	struct action_param params[] = {{"recording", SLICE(""), 0}, {"meeting", meeting_id, 0}};
+	void *state;
+	const struct task_kind *kind = task_kind_find(c->app, SLICE(REPROCESS_KIND), &state);
+	const char *why = kind == NULL ? "There is nobody here who fetches recordings."
+	    : kind->unready == NULL ? NULL : kind->unready(c->app);
+	struct json_value recording;
+	int rc;
+
+	if (why != NULL)
+		return action_fail(c, 409, "unavailable", why, "未配置获取录制文件的平台");
+	rc = action_row(c, "recordings_to_process", params, 2, &recording);
+	if (rc == ERR_NOT_FOUND)
+		return action_fail(c, 409, "no_recordings", "There is no recording of this meeting that could be gone through again.",
+		    "该会议没有可重新处理的录制");
+	return action_ok(c, rc);
+}
+
+/* A task of its own, due at once, whose history tells what came of it. Existing clients want the meeting as it was. */
+static void run_reprocess(struct action *c)
+{
+	struct slice id = http_request_param(c->rq, "id"), task;
+	struct json_value meeting;
+	struct json_writer w;
+	int rc = action_row(c, "meeting_by_id", (struct action_param[]){{"id", id, 0}}, 1, &meeting);
+	struct wish wish = {.kind = SLICE(REPROCESS_KIND), .has_delay = true};
+
+	if (!rights_in(c, "meetings:read", (struct slice){0}, NULL))
+		return;
+	if (rc == ERR_NOT_FOUND) {
+		action_fail(c, 404, "not_found", "There is no meeting with this id; GET /api/v1/meetings lists those there are.",
+		    action_made(c, arena_printf(c->arena, "会议记录未找到: %.*s", SLICE_ARG(id))));
+		return;
+	}
+	if (!action_ok(c, rc) || !can_reprocess(c, id))
+		return;
+	wish.name = slice_str(action_made(c, arena_printf(c->arena, "reprocess %.*s", SLICE_ARG(id))));
+	wish.payload = slice_str(action_made(c, arena_printf(c->arena, "{\"meetingId\":\"%.*s\"}", SLICE_ARG(id))));
+	if (!make_task(c, &wish, (struct slice){0}, &task))
+		return;
+	action_header(c, "Location", arena_printf(c->arena, "/api/v1/tasks/%.*s", SLICE_ARG(task)));
+	if (task_is_v1(c)) {
+		task_answer(c, 202, task);
+		return;
+	}
+	w = action_answer(c, 200);
+	json_put_raw(&w, meeting.text);
 }
 
 /* ---- a change ------------------------------------------------------------------------------------- */
@@ -399,6 +464,11 @@ static void create(struct http_request *rq)
 	action_start(rq, ACTION_QUICK, run_create);
 }
 
+static void reprocess(struct http_request *rq)
+{
+	action_start(rq, ACTION_QUICK, run_reprocess);
+}
+
 static void change(struct http_request *rq)
 {
 	action_start(rq, ACTION_QUICK, run_change);
@@ -415,5 +485,9 @@ const struct route api_task_changes_routes[] = {
 	    .answer = "object", .success = "201", .tag = TASK_TAG, .summary = "Schedule a task, once or with cron"},
 	TASK_ROUTES(HTTP_PATCH, "/tasks/{id}", change, WRITE, .request = &schema_request_task_change, .answer = "object",
 	    .summary = "Change a task; a new schedule counts from now"),
+	{HTTP_POST, "/meetings/{id}/reprocess", reprocess, WRITE, .flags = ROUTE_NO_ETAG, .answer = "object", .tag = "meetings",
+	    .summary = "Go through its recordings again; the meeting as it was"},
+	{HTTP_POST, "/api/v1/meetings/{id}/reprocess", reprocess, WRITE, .flags = ROUTE_NO_ETAG, .answer = "object", .success = "202",
+	    .tag = "meetings", .summary = "Go through its recordings again: what is missing is fetched. The task that does so"},
 	{0},
 };

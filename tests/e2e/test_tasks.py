@@ -337,7 +337,9 @@ class Vendor(AdminCase):
         """The newest run of a new task, once it and what it asked for have ended."""
         id = self.call("POST", "/api/v1/tasks", {"name": kind, "delayMs": 0, "payload": payload}, status=201)["data"]["id"]
         self.newest = id
+        return self.over(id, state)
 
+    def over(self, id, state="DONE"):
         def over():
             run = self.call("GET", "/api/v1/tasks/%s/runs" % id)["data"][0:1]
             return [r for r in run if r["state"] == state and (state != "DONE" or (
@@ -372,6 +374,13 @@ class Vendor(AdminCase):
         self.assertEqual(self.sim.calls("tencent")["file"], files)
         self.assertEqual(self.run_of("processMeetingRecording", recordingId=one["id"])["progress"]["parts"], 6)
         self.assertEqual(self.run_of("processMeetingRecording", "FAILED", recordingId="c" + "0" * 24)["class"], "not_found")
+        # The same, asked for of the meeting.
+        path = "/meetings/%s/reprocess" % one["meetingId"]
+        task = self.call("POST", "/api/v1" + path, status=202)["data"]
+        self.assertEqual((task["kind"], task["payload"]), ("processMeetingRecording", {"meetingId": one["meetingId"]}))
+        self.assertEqual(self.over(task["id"])["progress"]["parts"], 6)
+        self.assertEqual(self.call("POST", path)["id"], one["meetingId"])
+        self.call("POST", "/api/v1/meetings/c%s/reprocess" % ("0" * 24), status=404)
         self.assertEqual(self.run_of("syncData", "FAILED", **{"from": "2026-01-01T00:00:00Z"})["class"], "payload")
         self.assertEqual(self.sim.refused("tencent"), [])
 
