@@ -83,9 +83,13 @@ class Recordings(OutCase):
 
     def test_cuts_and_a_kill_lose_nothing(self):
         self.start()
-        self.sim.fault("tencent", "cut", op="file", count=4)
+        self.sim.fault("tencent", "cut", op="file", count=1, seconds=60)
         meeting = self.meeting(events=ONLY, size=(20 << 20) + 12345)
-        eventually(lambda: self.sim.calls("tencent").get("file"))
+        # How far it is can be seen meanwhile.
+        running = eventually(lambda: [r for r in self.data("/api/v1/effects/running") if r["doneBytes"] > 0])[0]
+        self.assertEqual((running["effect"], running["totalBytes"]), ("tencent.recording", (20 << 20) + 12345))
+        self.assertLess(running["doneBytes"], running["totalBytes"])
+        self.sim.fault("tencent", "cut", op="file", count=3)
         self.server.kill()
         self.server.start()
         recording, served = self.stored(meeting)

@@ -34,7 +34,7 @@ REQUEST_FAULTS = {
     "slow": "waits `seconds` (default 1), then does it",
     "act_then_timeout": "does it and says nothing; closes after `seconds` (default 60)",
     "down": "breaks the connection, nothing done; of a whole vendor with share 1: refuses connections",
-    "cut": "does it, and breaks the connection within the body of the answer",
+    "cut": "does it, and breaks the connection within the body of the answer; after `seconds` (default 0) of silence",
 }
 SEND_FAULTS = {
     "duplicate": "sends it twice",
@@ -150,6 +150,8 @@ class Vendor:
             stream.until_left(fault.seconds if fault.seconds is not None else 60)
             return False
         going_on = send(stream, request, answer, self.faults.share(op) if kind == "cut" else None)
+        if kind == "cut" and fault.seconds:
+            stream.until_left(fault.seconds)
         if answer.take_over and going_on:
             answer.take_over(stream)
             return False
