@@ -444,18 +444,21 @@ update breakers set state = 'PROBING', since = :time where lane = :lane and host
 delete from breakers where lane = :lane and host = :host;
 
 -- query effects_ready
-/* What is ready from the moment it is asked for waits for no clock: the log's own time is ahead of one that was put back. */
+/*
+ * What is ready from the moment it is asked for waits for no clock: the log's own time is ahead of one that was put back.
+ * And a time to repeat at was told by a clock from which that of :now is :behind; one that somebody set is meant as it is.
+ */
 select id, effect, key, cause as "cause:int", state, attempt as "attempt:int", tries as "tries:int", ends as "ends:int",
 	version as "version:int", ready_at as "readyAt:int", not_after as "notAfter:int", asked_at as "askedAt:int",
 	tries > 0 and coalesce(class, '') <> 'not_ready' as "repetition:int"
 from effects where is_head = 1 and state <> 'TRYING' and lane = :lane
-	and (ready_at <= :now or (state = 'WANTED' and ready_at <= updated_at))
+	and (ready_at - iif(state = 'WANTED', 0, :behind) <= :now or (state = 'WANTED' and ready_at <= updated_at))
 	and effect in (select s.effect from effect_switches as s where s.enabled = 1)
 order by priority, ready_at, turn limit 256;
 
 -- query effects_next
-select ready_at as "readyAt:int" from effects
-where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at > :now order by ready_at limit 1;
+select min(ready_at - iif(state = 'WANTED', 0, :behind)) as "readyAt:int" from effects
+where is_head = 1 and state <> 'TRYING' and lane = :lane and ready_at - iif(state = 'WANTED', 0, :behind) > :now;
 
 -- query effect_is_on
 select effect from effect_switches where effect = :effect and enabled = 1;

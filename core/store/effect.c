@@ -99,11 +99,23 @@ static int start_workers(struct lane *lane)
 	return 0;
 }
 
+/* ---- a clock that is put back ------------------------------------------------------------ */
+
+int64_t effects_behind_ms(struct effects *e)
+{
+	int64_t ahead_ms = clock_wall_ms(e->clock) - mono_ms(e), most_ms = atomic_load(&e->ahead_ms);
+
+	while (ahead_ms > most_ms && !atomic_compare_exchange_weak(&e->ahead_ms, &most_ms, ahead_ms)) {
+	}
+	return ahead_ms < most_ms ? most_ms - ahead_ms : 0;
+}
+
 /* ---- start and stop --------------------------------------------------------------------- */
 
 int effects_start(struct effects **ret, const struct effects_options *o)
 {
 	struct effects *e = o->n_entries > EFFECTS_MAX ? NULL : calloc(1, sizeof(*e));
+	struct eventlog_stats stats;
 	int rc;
 
 	if (e == NULL)
@@ -116,6 +128,8 @@ int effects_start(struct effects **ret, const struct effects_options *o)
 	e->base_max_ms = o->base_max_ms;
 	e->breaker_ms = o->breaker_ms;
 	e->batch_wait_max_ms = o->batch_wait_max_ms;
+	eventlog_stats(o->log, &stats);
+	atomic_store(&e->ahead_ms, stats.last_time_us / 1000 - mono_ms(e));
 	e->n_entries = o->n_entries;
 	if (o->n_entries > 0)
 		memcpy(e->entries, o->entries, o->n_entries * sizeof(o->entries[0]));

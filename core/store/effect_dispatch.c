@@ -195,7 +195,7 @@ static bool is_stale(const struct lane *lane, int64_t *again_ms)
 {
 	struct effects *e = lane->engine;
 
-	if (!lane->was_read)
+	if (!lane->was_read || effects_behind_ms(e) - lane->read_behind_ms > SOON_MS)
 		return true;
 	if (lane->next < lane->n_ready) {
 		*again_ms = lane->read_position < e->needed ? sooner(*again_ms, lane->read_ms + OLD_MS) : *again_ms;

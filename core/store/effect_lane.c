@@ -2,7 +2,6 @@
 #include "store/effect_lane.h"
 
 #define OPEN_FIRST_MS 30000
-#define OPEN_MAX_MS 600000
 #define FAILED_IN_ROW 5
 #define CALLS_MIN 10          /* before half of them failing says anything */
 #define SUCCESSES_IN_ROW 3
@@ -104,7 +103,7 @@ static enum breaker_move end_of_probe(struct breaker *b, int64_t now_ms, bool fa
 {
 	b->probe_out = false;
 	if (failed) {
-		b->open_ms = b->open_ms * 2 < OPEN_MAX_MS ? b->open_ms * 2 : OPEN_MAX_MS;
+		b->open_ms = b->open_ms * 2 < BREAKER_MAX_MS ? b->open_ms * 2 : BREAKER_MAX_MS;
 		return open(b, now_ms, b->open_ms);
 	}
 	if (++b->in_row < SUCCESSES_IN_ROW)
@@ -136,7 +135,7 @@ void breaker_give_back(struct breaker *b)
 
 enum breaker_move breaker_trip(struct breaker *b, int64_t now_ms)
 {
-	return open(b, now_ms, b->open_first_ms < OPEN_FIRST_MS ? b->open_first_ms : OPEN_MAX_MS);
+	return open(b, now_ms, b->open_first_ms < OPEN_FIRST_MS ? b->open_first_ms : BREAKER_MAX_MS);
 }
 
 /* ---- bucket and budget ------------------------------------------------------------------ */

@@ -22,6 +22,8 @@ struct window {
 void window_add(struct window *w, int64_t now_ms, uint32_t a, uint32_t b);
 void window_sum(struct window *w, int64_t now_ms, uint32_t *ret_a, uint32_t *ret_b);
 
+#define BREAKER_MAX_MS 600000 /* no longer open */
+
 struct breaker {
 	enum breaker_state state;
 	struct window calls;     /* all, failed */

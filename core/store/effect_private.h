@@ -80,6 +80,7 @@ struct lane {
 	bool more;                /* the query had more */
 	uint64_t read_position;   /* events folded into `ready` */
 	int64_t read_ms;          /* monotonic: when */
+	int64_t read_behind_ms;   /* the wall clock, by then */
 	int64_t next_ready_ms;    /* wall clock: when the next row is due; 0 = none is known of */
 	struct flight flights[FLIGHTS_MAX];
 	unsigned n_flights;
@@ -106,6 +107,7 @@ struct effects {
 	const struct clock *clock;
 	const struct rng *rng;
 	int64_t base_max_ms, breaker_ms, batch_wait_max_ms;
+	_Atomic int64_t ahead_ms; /* of the monotonic clock: the wall's, the most there was of it; see effects_behind_ms() */
 	struct effect_entry entries[EFFECTS_MAX];
 	unsigned n_entries;
 	struct lane *lanes[LANES_MAX];
@@ -134,6 +136,14 @@ static inline int64_t mono_ms(const struct effects *e)
 {
 	return clock_monotonic_us(e->clock) / 1000;
 }
+
+/* ---- effect.c ---------------------------------------------------------------------------- */
+
+/*
+ * By how much the wall clock was put back, as far as this process, or the log's own time at its start, knows. Times to
+ * repeat at are told and read with that added, so that a delay is as long as it was meant. Any thread.
+ */
+int64_t effects_behind_ms(struct effects *e);
 
 /* ---- effect_rows.c: reading the read model; the dispatcher's ---------------------------- */
 

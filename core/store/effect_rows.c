@@ -97,7 +97,7 @@ static void forget_flights(struct lane *lane, uint64_t position)
 	}
 }
 
-static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms)
+static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms, int64_t behind_ms)
 {
 	struct query q = {0};
 	struct json_value row;
@@ -106,6 +106,7 @@ static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms)
 
 	put_text(&q, "lane", lane->decl->name);
 	put_int(&q, "now", now_ms);
+	put_int(&q, "behind", behind_ms);
 	rc = rows_query(e, &q, "effects_next");
 	lane->next_ready_ms = 0;
 	if (rc == 0) {
@@ -119,7 +120,7 @@ static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms)
 
 int rows_ready(struct effects *e, struct lane *lane)
 {
-	int64_t now_ms = clock_wall_ms(e->clock);
+	int64_t now_ms = clock_wall_ms(e->clock), behind_ms = effects_behind_ms(e);
 	struct arena arena = ARENA_INIT(1 << 20);
 	struct query q = {0};
 	struct json_value v;
@@ -129,11 +130,13 @@ int rows_ready(struct effects *e, struct lane *lane)
 
 	put_text(&q, "lane", lane->decl->name);
 	put_int(&q, "now", now_ms);
+	put_int(&q, "behind", behind_ms);
 	rc = rows_query(e, &q, "effects_ready");
 	if (rc == 0) {
 		forget_flights(lane, q.position);
 		lane->read_position = q.position;
 		lane->read_ms = mono_ms(e);
+		lane->read_behind_ms = behind_ms;
 		lane->was_read = true;
 		lane->n_ready = lane->next = 0;
 		json_enter(&r, json_root(buf_slice(&q.out)));
@@ -147,7 +150,7 @@ int rows_ready(struct effects *e, struct lane *lane)
 	}
 	query_finish(&q);
 	arena_finish(&arena);
-	return rc == 0 ? next_ready(e, lane, now_ms) : rc;
+	return rc == 0 ? next_ready(e, lane, now_ms, behind_ms) : rc;
 }
 
 int rows_trying(struct effects *e, struct effect_row *rows, unsigned max, unsigned *ret_n)
@@ -215,6 +218,7 @@ static void note_breakers(struct effects *e, struct json_value rows, struct aren
 
 		if (lane == NULL)
 			continue;
+		left_ms = left_ms < BREAKER_MAX_MS ? left_ms : BREAKER_MAX_MS; /* a wall clock may have been put back */
 		pthread_mutex_lock(&lane->lock);
 		for (unsigned i = 0; i < lane->n_hosts; i++)
 			if (slice_is(host, lane->hosts[i].name))

@@ -65,13 +65,13 @@ void tell_cancelled(struct telling *t, const struct effect_row *row, const char 
 	tell(t, EVENT_EFFECT_CANCELLED, &data, (int64_t)row->version, no_cause());
 }
 
-/* Why there is no next try at that time, or NULL. tries: made, this one included. */
-static const char *exhausted(const struct effect_row *row, const char *class, unsigned tries, int64_t retry_at_ms)
+/* Why there is no next try at that time, or NULL. tries: made, this one included. behind_ms: the wall clock's part of it. */
+static const char *exhausted(const struct effect_row *row, const char *class, unsigned tries, int64_t retry_at_ms, int64_t behind_ms)
 {
 	const struct effect_lane *lane = row->entry->effect->lane;
 	bool malformed = class != NULL && strcmp(class, CLASS_MALFORMED) == 0;
 
-	if (row->not_after_ms != 0 && retry_at_ms >= row->not_after_ms)
+	if (row->not_after_ms != 0 && retry_at_ms - behind_ms >= row->not_after_ms)
 		return "EXPIRED";
 	if (tries >= lane->tries_max || (malformed && tries >= MALFORMED_MAX))
 		return "TRIES";
@@ -99,11 +99,11 @@ static bool may_repeat(const struct effect_row *row, int64_t retry_at_ms)
 }
 
 static void tell_unknown(struct telling *t, const struct effect_row *row, const struct effect_call *call,
-    int64_t retry_at_ms)
+    int64_t retry_at_ms, int64_t behind_ms)
 {
 	struct event_effect_unknown data = {ABOUT(row, call->attempt), ANSWER(call), .retry_at_ms = retry_at_ms,
 	    .repeat = may_repeat(row, retry_at_ms)};
-	const char *dead = data.repeat ? exhausted(row, call->class, row->tries + 1, retry_at_ms) : NULL;
+	const char *dead = data.repeat ? exhausted(row, call->class, row->tries + 1, retry_at_ms, behind_ms) : NULL;
 
 	tell(t, EVENT_EFFECT_UNKNOWN, &data, (int64_t)row->version + 1, call->cause->envelope.id);
 	if (dead != NULL)
@@ -129,9 +129,9 @@ static void tell_failed(struct telling *t, const struct effect_row *row, const s
 
 void tell_outcome(struct telling *t, const struct effect_row *row, const struct effect_call *call, int64_t now_ms)
 {
-	const struct effects *e = t->engine;
+	struct effects *e = t->engine;
 	unsigned tries = row->tries + (call->outcome != EFFECT_NOT_TRIED);
-	int64_t retry_at_ms = now_ms + (call->outcome == EFFECT_NOT_YET ? not_yet_delay_ms(e->base_max_ms, tries) :
+	int64_t behind_ms = effects_behind_ms(e), retry_at_ms = now_ms + behind_ms + (call->outcome == EFFECT_NOT_YET ? not_yet_delay_ms(e->base_max_ms, tries) :
 	    lane_delay_ms(row->entry->effect->lane, e->base_max_ms, tries, call->retry_after_ms, e->rng));
 
 	switch (call->outcome) {
@@ -142,7 +142,7 @@ void tell_outcome(struct telling *t, const struct effect_row *row, const struct 
 	case EFFECT_NOT_TRIED:
 	case EFFECT_NOT_YET:
 	case EFFECT_STOP:
-		tell_waiting(t, row, call, retry_at_ms, exhausted(row, call->class, tries, retry_at_ms));
+		tell_waiting(t, row, call, retry_at_ms, exhausted(row, call->class, tries, retry_at_ms, behind_ms));
 		break;
 	case EFFECT_REFUSED:
 		tell_waiting(t, row, call, now_ms, "REFUSED");
@@ -152,7 +152,7 @@ void tell_outcome(struct telling *t, const struct effect_row *row, const struct 
 		break;
 	case EFFECT_NOT_SET:
 	case EFFECT_IS_UNKNOWN:
-		tell_unknown(t, row, call, retry_at_ms);
+		tell_unknown(t, row, call, retry_at_ms, behind_ms);
 		break;
 	}
 }
@@ -162,7 +162,7 @@ void tell_process_ended(struct telling *t, const struct effect_row *row, int64_t
 	struct event_effect_unknown data = {ABOUT(row, row->attempt), .class = SLICE(CLASS_PROCESS_ENDED),
 	    .message = SLICE("The service ended while it was tried."), .retry_at_ms = now_ms,
 	    .repeat = may_repeat(row, now_ms)};
-	const char *dead = data.repeat ? exhausted(row, NULL, row->tries, now_ms) : NULL;
+	const char *dead = data.repeat ? exhausted(row, NULL, row->tries, now_ms, 0) : NULL;
 
 	tell(t, EVENT_EFFECT_UNKNOWN, &data, (int64_t)row->version, no_cause());
 	if (row->ends + 1 >= EFFECT_ENDS_MAX)

@@ -80,11 +80,12 @@ static bool wanted(const struct effect_call *call)
 static struct effect_lane lane;
 static struct effect effect;
 static int64_t batch_wait_max_ms; /* a setting */
+static const struct clock *engine_clock = &clock_system;
 
 static void start_engine(void)
 {
 	struct effect_entry entry = {.effect = &effect, .enabled = true};
-	struct effects_options o = {.log = f.log, .queries = pool, .sealer = f.sealer, .clock = &clock_system,
+	struct effects_options o = {.log = f.log, .queries = pool, .sealer = f.sealer, .clock = engine_clock,
 	    .rng = &rng_system, .entries = &entry, .n_entries = 1, .base_max_ms = 5, .breaker_ms = 20,
 	    .batch_wait_max_ms = batch_wait_max_ms};
 
@@ -563,6 +564,44 @@ START_TEST(what_was_under_way_is_unknown_and_goes_again)
 }
 END_TEST
 
+static _Atomic int64_t put_back_us;
+
+static int64_t wall_put_back(void *arg)
+{
+	(void)arg;
+	return clock_wall_us(&clock_system) - atomic_load(&put_back_us);
+}
+
+static int64_t monotonic_as_it_is(void *arg)
+{
+	(void)arg;
+	return clock_monotonic_us(&clock_system);
+}
+
+/* 0: while it waits. 1: while there was no process, which has the log's own time to tell it by. */
+START_TEST(a_delay_is_no_longer_for_a_clock_that_is_put_back)
+{
+	static const struct clock clock = {wall_put_back, monotonic_as_it_is, NULL};
+	int64_t now_us = clock_wall_us(&clock_system);
+	char id[33], data[512];
+
+	atomic_store(&put_back_us, _i == 0 ? 0 : INT64_C(3600000000));
+	clock_manual_set_wall(&f.clock, now_us);
+	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
+	want("AA");
+	id_of_first(id);
+	give_attempted(id, 1);
+	snprintf(data, sizeof(data), "{\"effect_id\":\"%s\",\"effect\":\"mail.code\",\"lane\":\"mail\",\"attempt\":1,"
+	    "\"class\":\"made_up\",\"retry_at_ms\":%lld}", id, (long long)(now_us / 1000 + 300));
+	give(&f, "effect.waiting", data);
+	engine_clock = &clock;
+	start_engine();
+	atomic_store(&put_back_us, INT64_C(3600000000));
+	until_told("effect.done", 1);
+	ck_assert_int_ge(clock_wall_us(&clock_system) - now_us, 300000);
+}
+END_TEST
+
 static uint64_t position_of(const char *type)
 {
 	struct log_filter filter = {.type = event_type_number(slice_str(type))};
@@ -613,6 +652,7 @@ int main(void)
 	tcase_add_test(t, nothing_is_done_twice_after_a_restart);
 	tcase_add_test(t, what_ends_the_process_three_times_is_poison);
 	tcase_add_test(t, what_was_under_way_is_unknown_and_goes_again);
+	tcase_add_loop_test(t, a_delay_is_no_longer_for_a_clock_that_is_put_back, 0, 2);
 	tcase_add_loop_test(t, what_ended_the_process_twice_goes_alone, 1, 3);
 	tcase_add_test(t, a_paused_lane_does_nothing_until_it_is_resumed);
 	suite_add_tcase(s, t);

@@ -379,11 +379,12 @@ END_TEST
 /* How many are ready in the lane of mails at that time, and from when their age counts. */
 static void ready_are(struct query_pool *pool, int64_t now_ms, uint64_t n, const char *asked_at)
 {
-	struct query q = {.def = query_find("effects_ready"), .n_params = 2, .has_min_position = true,
+	struct query q = {.def = query_find("effects_ready"), .n_params = 3, .has_min_position = true,
 	    .min_position = eventlog_size(f.log) - 1, .wait_ms = 20000};
 
 	q.params[0] = (struct query_param){.name = "lane", .text = SLICE("mail")};
 	q.params[1] = (struct query_param){.name = "now", .integer = now_ms, .is_integer = true};
+	q.params[2] = (struct query_param){.name = "behind", .integer = INT64_C(3600000), .is_integer = true};
 	ck_assert_int_eq(query_run(pool, &q), 0);
 	ck_assert_uint_eq(q.rows, n);
 	if (n > 0)
