@@ -83,7 +83,7 @@ static const struct option options[] = {
 	OPTION_DATA,
 	OPTION_JSON,
 	{.name = "objects", .kind = OPTION_FLAG,
-	 .summary = "read every object of a local store, too: missing, damaged, or unknown to the log"},
+	 .summary = "look for every object, too: missing, damaged (elsewhere: of another length), or unknown to a local store's log"},
 	{0},
 };
 static const struct example examples[] = {

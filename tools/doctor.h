@@ -47,7 +47,7 @@ extern doctor_check *const doctor_store_checks[];
 /* The object storage. */
 extern doctor_check *const doctor_storage_checks[];
 
-/* Every object of a local store, read and compared with the log; files there that it does not name. Takes long. */
+/* Every object: read and compared with the log, and files that it does not name, in a local store; asked for elsewhere. Takes long. */
 doctor_check doctor_objects;
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "adapters/object_private.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "doctor.h"
@@ -107,10 +108,19 @@ static void check_storage(struct doctor *d)
 
 struct survey {
 	struct object_list list;
-	uint64_t missing, damaged, orphans, orphan_bytes;
+	uint64_t looked_at, missing, damaged, orphans, orphan_bytes;
 	const char *first_bad, *first_orphan; /* keys, in the doctor's arena */
 	int rc;
 };
+
+static void count_one(struct doctor *d, struct survey *s, const struct listed_object *o, bool is_there, bool is_good)
+{
+	s->looked_at++;
+	s->missing += !is_there;
+	s->damaged += is_there && !is_good;
+	if (!(is_there && is_good) && s->first_bad == NULL)
+		s->first_bad = arena_printf(d->arena, "%.*s", SLICE_ARG(o->key));
+}
 
 static void look_at_one(struct doctor *d, struct survey *s, const char *dir, const struct listed_object *o)
 {
@@ -119,12 +129,7 @@ static void look_at_one(struct doctor *d, struct survey *s, const char *dir, con
 	int rc = snprintf(path, sizeof(path), "%s/%.*s", dir, SLICE_ARG(o->key)) < (int)sizeof(path) ?
 	    object_list_hash(path, sha256, &size) : ERR_TOO_BIG;
 
-	if (rc == 0 && size == o->size && strcmp(sha256, o->sha256) == 0)
-		return;
-	s->missing += rc == ERR_NOT_FOUND;
-	s->damaged += rc != ERR_NOT_FOUND;
-	if (s->first_bad == NULL)
-		s->first_bad = arena_printf(d->arena, "%.*s", SLICE_ARG(o->key));
+	count_one(d, s, o, rc != ERR_NOT_FOUND, rc == 0 && size == o->size && strcmp(sha256, o->sha256) == 0);
 }
 
 /* Names that begin with a point are no objects, but of what is on its way. */
@@ -156,19 +161,69 @@ static void find_orphans(struct doctor *d, struct survey *s, const char *root, c
 		s->rc = err_from_errno(errno);
 }
 
-static void tell_survey(struct doctor *d, const struct survey *s)
+static void tell_survey(struct doctor *d, const struct survey *s, bool here)
 {
 	if (s->missing + s->damaged > 0)
 		doctor_note(d, "objects", FINDING_BAD, arena_printf(d->arena, "of %zu that the log names, %" PRIu64 " are missing and %" PRIu64
 		    " damaged, the first is %s", s->list.n, s->missing, s->damaged, s->first_bad),
-		    "put them back from a backup: its objects/ has them under the same names");
+		    here ? "put them back from a backup: its objects/ has them under the same names"
+		         : "put them back from the bucket's older versions or its copy; there is none of it here");
 	else
-		doctor_note(d, "objects", FINDING_OK, arena_printf(d->arena, "%zu, %.1f GiB, each as it was stored", s->list.n,
-		    (double)s->list.bytes / GIB), NULL);
+		doctor_note(d, "objects", FINDING_OK, arena_printf(d->arena, "%zu, %.1f GiB, each %s", s->list.n,
+		    (double)s->list.bytes / GIB, here ? "as it was stored" : "there and as long as it was stored"), NULL);
 	if (s->orphans > 0)
 		doctor_note(d, "orphans", FINDING_NOTE, arena_printf(d->arena, "the log knows nothing of %" PRIu64 " files (%.1f GiB), the first is %s",
 		    s->orphans, (double)s->orphan_bytes / GIB, s->first_orphan),
 		    "one that is just being stored is among them until the log has it; what stays so is of no use");
+}
+
+/* Their bytes stay where they are: whether each is there, and how long it is. */
+static void ask_for_all(struct doctor *d, struct survey *s, const struct object_store *store)
+{
+	struct arena arena = ARENA_INIT(1 << 20);
+	struct object_call o = {.store = store, .arena = &arena, .clock = d->clock};
+	struct http_client *client = NULL;
+	struct object_head head;
+	int rc = 0;
+
+	s->rc = object_list_read_of(&s->list, d->data_dir, slice_str(store->kind->provider), store->bucket);
+	if (s->rc == 0)
+		s->rc = http_client_create(&client);
+	o.http = client;
+	for (size_t i = 0; s->rc == 0 && i < s->list.n; i++) {
+		const struct listed_object *one = &s->list.items[i];
+
+		rc = object_head(&o, one->key, &head);
+		if (rc == 0 || rc == ERR_NOT_FOUND)
+			count_one(d, s, one, rc == 0, rc == 0 && head.size == one->size);
+		else
+			s->rc = rc;
+		arena_reset(&arena);
+	}
+	if (s->rc != 0)
+		doctor_note(d, "objects", FINDING_BAD, arena_printf(d->arena, "they cannot be looked at: %s; of %zu were %" PRIu64 " looked at, %"
+		    PRIu64 " missing, %" PRIu64 " of another length", o.message != NULL ? o.message : err_text(s->rc), s->list.n, s->looked_at,
+		    s->missing, s->damaged), NULL);
+	else
+		tell_survey(d, s, false);
+	http_client_destroy(client);
+	arena_finish(&arena);
+}
+
+static void doctor_objects_elsewhere(struct doctor *d)
+{
+	struct object_stores *all = arena_calloc(d->arena, 1, sizeof(*all));
+	struct survey s = {.missing = 0};
+	int rc = all == NULL ? ERR_NOMEM : object_stores_open(all, &d->config->values, d->data_dir);
+
+	if (rc == 0 && all->current != NULL)
+		ask_for_all(d, &s, all->current);
+	else if (all != NULL)
+		doctor_note(d, "objects", FINDING_NOTE, arena_printf(d->arena, "they cannot be looked at: %s", rc != 0 ? err_text(rc) :
+		    all->unready), NULL);
+	if (all != NULL)
+		object_stores_close(all);
+	object_list_finish(&s.list);
 }
 
 void doctor_objects(struct doctor *d)
@@ -177,7 +232,7 @@ void doctor_objects(struct doctor *d)
 	struct survey s = {.missing = 0};
 
 	if (!is_local(&d->config->values)) {
-		doctor_note(d, "objects", FINDING_NOTE, "they are elsewhere, and not looked at from here", NULL);
+		doctor_objects_elsewhere(d);
 		return;
 	}
 	s.rc = dir == NULL ? ERR_NOMEM : object_list_read(&s.list, d->data_dir);
@@ -189,7 +244,7 @@ void doctor_objects(struct doctor *d)
 		doctor_note(d, "objects", s.rc == ERR_NOT_FOUND ? FINDING_NOTE : FINDING_BAD,
 		    arena_printf(d->arena, "they cannot be looked at: %s", err_text(s.rc)), NULL);
 	else
-		tell_survey(d, &s);
+		tell_survey(d, &s, true);
 	object_list_finish(&s.list);
 }
 

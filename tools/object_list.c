@@ -18,6 +18,7 @@
 #define KEYS_MAX ((size_t)4 << 30) /* bytes of all keys */
 #define EVENT_MAX ((size_t)1 << 20)
 #define READ_LEN ((size_t)1 << 18)
+#define LOCAL "LOCAL"
 
 /* ---- the fold ------------------------------------------------------------------------------ */
 
@@ -57,10 +58,10 @@ static int add_stored(struct object_list *l, const struct event_object_stored *e
 	if (o == NULL || key.ptr == NULL)
 		return ERR_NOMEM;
 	*o = (struct listed_object){.key = key, .size = (uint64_t)e->size, .order = l->n,
-	    .is_there = slice_is(e->provider, "LOCAL")};
+	    .is_there = slice_eq(e->provider, l->provider) && (slice_is(e->provider, LOCAL) || slice_eq(e->bucket, l->bucket))};
 	snprintf(o->id, sizeof(o->id), "%.*s", SLICE_ARG(e->object_id));
 	snprintf(o->sha256, sizeof(o->sha256), "%.*s", SLICE_ARG(e->sha256));
-	return o->is_there && !stays_inside(key) ? ERR_CORRUPT : 0;
+	return o->is_there && slice_is(e->provider, LOCAL) && !stays_inside(key) ? ERR_CORRUPT : 0;
 }
 
 static int add_deleted(struct object_list *l, const struct event_object_deleted *e)
@@ -148,11 +149,16 @@ static void settle_all(struct object_list *l)
 
 int object_list_read(struct object_list *l, const char *dir)
 {
+	return object_list_read_of(l, dir, SLICE(LOCAL), SLICE(""));
+}
+
+int object_list_read_of(struct object_list *l, const char *dir, struct slice provider, struct slice bucket)
+{
 	char previous[PATH_MAX];
 	uint64_t size;
 	int rc = 0;
 
-	*l = (struct object_list){.arena = ARENA_INIT(KEYS_MAX)};
+	*l = (struct object_list){.arena = ARENA_INIT(KEYS_MAX), .provider = provider, .bucket = bucket};
 	for (unsigned n = 1; rc == 0; n++) {
 		if (snprintf(previous, sizeof(previous), "%s/previous/%u", dir, n) >= (int)sizeof(previous))
 			return ERR_TOO_BIG;
@@ -183,7 +189,7 @@ struct listed_object *object_list_find(struct object_list *l, struct slice key)
 
 int object_list_settle(struct object_list *l, const char *dir, size_t *ret_missing)
 {
-	struct object_list later = {.arena = ARENA_INIT(KEYS_MAX)};
+	struct object_list later = {.arena = ARENA_INIT(KEYS_MAX), .provider = l->provider, .bucket = l->bucket};
 	int rc = add_log(&later, dir, l->events, &later.events);
 
 	*ret_missing = 0;

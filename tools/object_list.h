@@ -1,5 +1,5 @@
 /*
- * Which objects the log says lie in the local object store (schemas/events/object.stored.json): a fold of its events, with those
+ * Which objects the log says lie in an object store (schemas/events/object.stored.json): a fold of its events, with those
  * of the logs before it, for whoever copies or counts them without a service.
  */
 #ifndef LULAB_TOOLS_OBJECT_LIST_H
@@ -13,7 +13,7 @@
 struct listed_object {
 	char id[ID_TEXT_LEN + 1];
 	char sha256[2 * SHA256_LEN + 1];
-	struct slice key; /* its path in the store's directory; never leaves it */
+	struct slice key; /* of the local store: its path in the directory, which it never leaves */
 	uint64_t size;
 	uint64_t order;   /* of the event that says so last */
 	bool is_there;    /* stored, and not removed since */
@@ -26,11 +26,14 @@ struct object_list {
 	size_t n, cap;
 	uint64_t bytes; /* of all of them */
 	uint64_t events; /* of the log itself: whoever looks again begins here */
+	struct slice provider, bucket; /* the store's; borrowed */
 	struct arena arena;
 };
 
-/* dir: a data directory or what is laid out like one. ERR_NOMEM, or of the log. object_list_finish() in any case. */
+/* Those of the local store. dir: a data directory or what is laid out like one. ERR_NOMEM, or of the log. object_list_finish() in any case. */
 int object_list_read(struct object_list *l, const char *dir);
+/* Those of any store; provider and bucket as events have them, which must live as long as the list. */
+int object_list_read_of(struct object_list *l, const char *dir, struct slice provider, struct slice bucket);
 void object_list_finish(struct object_list *l);
 /* By its key, or NULL. */
 struct listed_object *object_list_find(struct object_list *l, struct slice key);

@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "e2e"), os.path.join(HERE, "..", "lib")]
 import npm  # noqa: E402
 import test_storage  # noqa: E402
-from harness import BINARY, eventually  # noqa: E402
+from harness import BINARY, eventually, lulab  # noqa: E402
 
 
 class S3(test_storage.Storage):
@@ -35,6 +35,26 @@ class S3(test_storage.Storage):
         return {"LULAB_STORAGE": "S3", "LULAB_STORAGE_ENDPOINT": "http://127.0.0.1:" + process.stdout.readline().strip(),
                 "LULAB_STORAGE_BUCKET": "bucket", "LULAB_STORAGE_PATH_STYLE": "true", "LULAB_STORAGE_PREFIX": "lulab/",
                 "LULAB_STORAGE_KEY_ID": "S3RVER", "LULAB_STORAGE_SECRET": "S3RVER"}
+
+    def doctor(self):
+        """What it says of the objects."""
+        done = lulab("doctor", "--objects", "--json", "--data", self.server.data, check=False,
+                     env={k: v for k, v in self.server.env.items() if k.startswith("LULAB_")})
+        return next((f["state"], f["found"]) for f in json.loads(done.stdout) if f["what"] == "objects")
+
+    def test_the_doctor_asks_for_each(self):
+        self.assertEqual(self.doctor()[0], "ok")
+        self.assertIn("1, ", self.doctor()[1])
+        short, key = os.path.join(self.server.data, "short"), "lulab/" + test_storage.KEY
+        with open(short, "wb") as f:
+            f.write(b"another")
+        self.assertEqual(self.driver("remove", key)["rc"], "OK")
+        self.assertEqual(self.doctor(), ("BAD", "of 1 that the log names, 1 are missing and 0 damaged, the first is " + key))
+        self.assertEqual(self.driver("put", test_storage.KEY, "put-7", short)["rc"], "OK")
+        self.assertEqual(self.doctor(), ("BAD", "of 1 that the log names, 0 are missing and 1 damaged, the first is " + key))
+        self.server.env["LULAB_STORAGE_ENDPOINT"] = "http://127.0.0.1:1"
+        self.assertEqual(self.doctor()[0], "BAD")
+        self.assertIn("cannot be looked at", self.doctor()[1])
 
     def test_kept_linked_and_gone(self):
         key = "lulab/" + test_storage.KEY
