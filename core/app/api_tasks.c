@@ -4,6 +4,8 @@
  */
 #include "app/api_tasks.h"
 
+#include <assert.h>
+
 #include "app/api.h"
 #include "app/api_admin.h"
 #include "app/api_list.h"
@@ -38,17 +40,18 @@ static void put_object(struct action *c, int status, struct slice json)
 		json_end_object(&w);
 }
 
-/* Why a run would come to nothing as things stand: at the end of the object. */
-static struct slice with_unready(struct action *c, struct json_value object)
+/* With why a run would come to nothing as things stand, at the end of the object. */
+static void answer_object(struct action *c, int status, struct json_value row)
 {
+	struct json_value object = {0};
+	bool there = json_member(row, "object", &object);
 	struct buf out = BUF_INIT(object.text.len + 1024);
 	struct json_writer w = {.out = &out};
 	const struct task_kind *kind;
 	struct slice all;
 	void *state;
 
-	if (object.type != JSON_OBJECT)
-		return object.text;
+	assert(there);
 	kind = task_kind_find(c->app, row_text(c, object, "kind"), &state);
 	buf_append(&out, slice_of(object.text.ptr, object.text.len - 1));
 	buf_append_str(&out, ",\"unready\":");
@@ -56,18 +59,21 @@ static struct slice with_unready(struct action *c, struct json_value object)
 	buf_append_char(&out, '}');
 	all = out.rc == 0 ? arena_dup(c->arena, buf_slice(&out)) : (struct slice){0};
 	buf_finish(&out);
-	return all.ptr != NULL ? all : object.text;
+	if (all.ptr != NULL)
+		put_object(c, status, all);
+	else
+		action_fail_err(c, ERR_NOMEM);
 }
 
 void task_answer(struct action *c, int status, struct slice id)
 {
-	struct json_value row, object;
+	struct json_value row;
 	int rc = action_row(c, "task_by_id", (struct action_param[]){{"id", id, 0}}, 1, &row);
 
 	if (rc == ERR_NOT_FOUND)
 		admin_missing(c, NOT_FOUND);
 	else if (action_ok(c, rc))
-		put_object(c, status, json_member(row, "object", &object) ? with_unready(c, object) : SLICE("null"));
+		answer_object(c, status, row);
 }
 
 static bool has(struct json_value row, const char *name)
@@ -240,17 +246,15 @@ static void run_next(struct action *c)
 
 /* ---- run now ------------------------------------------------------------------------------------ */
 
-static const char *run_id_of(struct action *c, const struct action_events *e, struct slice priority)
+/* The run's id follows from the event that made it. */
+static void run_id_of(char ret[EFFECT_ID_LEN + 1], const struct action_events *e, struct slice priority)
 {
-	char *id = arena_alloc(c->arena, EFFECT_ID_LEN + 1);
-	struct json_value cause;
-	struct slice text;
+	struct json_value cause = {0};
+	bool there = json_member(json_root(slice_of(e->drafts[0].entry, e->drafts[0].entry_len)), "id", &cause);
 
-	if (id == NULL || !json_member(json_root(slice_of(e->drafts[0].entry, e->drafts[0].entry_len)), "id", &cause) ||
-	    json_string(cause, c->arena, &text) != 0)
-		return "";
-	effect_id_make(id, text, slice_is(priority, "LOW") ? SLICE("task.run_low") : SLICE("task.run"), (struct slice){0});
-	return id;
+	assert(there);
+	effect_id_make(ret, slice_of(cause.text.ptr + 1, cause.text.len - 2), /* between its quotes */
+	    slice_is(priority, "LOW") ? SLICE("task.run_low") : SLICE("task.run"), (struct slice){0});
 }
 
 static void answer_run(struct action *c, const char *run_id)
@@ -273,6 +277,7 @@ static void run_now(struct action *c)
 {
 	struct action_events e = {.c = c};
 	struct event_task_fired fired;
+	char run_id[EFFECT_ID_LEN + 1];
 	struct task_standing t;
 
 	if (!task_find(c, &t))
@@ -286,8 +291,10 @@ static void run_now(struct action *c)
 	    .tries_max = t.tries_max, .payload = t.payload, .has_subjects = true,
 	    .subjects = {.has_person = true, .person = {.id = t.id}}};
 	action_event(&e, EVENT_TASK_FIRED, &fired, &t.key, NULL);
-	if (append(&e))
-		answer_run(c, run_id_of(c, &e, t.priority));
+	if (!append(&e))
+		return;
+	run_id_of(run_id, &e, t.priority);
+	answer_run(c, run_id);
 }
 
 /* ---- pause, resume, delete ----------------------------------------------------------------------- */

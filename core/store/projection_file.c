@@ -313,8 +313,10 @@ int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SH
 		rc = of_file(run_plain(f->commits[i]));
 	if (PLANTED(rows_apart) && rc == 0)
 		rc = run_plain(f->commit) != 0 ? ERR_IO : run_plain(f->begin);
-	sqlite3_bind_int64(f->save, 1, (sqlite3_int64)f->position);
-	sqlite3_bind_blob(f->save, 2, last_hash, SHA256_LEN, SQLITE_STATIC);
+	if (rc == 0)
+		rc = projection_sqlite_err(sqlite3_bind_int64(f->save, 1, (sqlite3_int64)f->position));
+	if (rc == 0)
+		rc = projection_sqlite_err(sqlite3_bind_blob(f->save, 2, last_hash, SHA256_LEN, SQLITE_STATIC));
 	if (rc == 0)
 		rc = run_plain(f->save);
 	if (rc == 0)

@@ -2,9 +2,9 @@
  * Requests to the service in the process of the test, one after another, while every call that can fail on their way
  * fails once. An answer is the right one, or says that the server could not; afterwards it is right again.
  *
- * Requests are written down as text. ' stands for " in bodies; $name stands for what an earlier answer was asked to
- * keep under that name, $n for a number of this group of requests that no other has, $p for the same in eight digits, $code
- * for the newest one-time code.
+ * Requests are written down as text. ' stands for " in bodies and in what answers say; $name stands for what an earlier
+ * answer was asked to keep under that name, $n for a number of this group of requests that no other has, $p for the same in
+ * eight digits, $code for the newest one-time code.
  */
 #ifndef LULAB_TESTS_REQUEST_WALK_H
 #define LULAB_TESTS_REQUEST_WALK_H
@@ -16,7 +16,8 @@
 #include "lib/failing.h"
 
 #define WALK_VARS_MAX 32
-#define WALK_BEFORE_MAX 5
+#define WALK_BEFORE_MAX 6
+#define WALK_UNTIL_MAX 20000 /* times that something is asked until it is so */
 
 struct walk_request {
 	const char *as;   /* a token; NULL: the operator's, "": none */
@@ -26,12 +27,15 @@ struct walk_request {
 	const char *keep;  /* "name=member of the answer", or NULL */
 	const char *field; /* one more field of the head, with its end, or NULL */
 	bool varies;       /* only the status of the answer can be compared */
+	const char *says;  /* the right answer holds this text, or NULL; it is asked again until it does when it makes something */
 };
 
-#define ASK(as, line, body, status) {as, line, body, status, NULL, NULL, false}
-#define ASK_WITH(as, line, body, status, field) {as, line, body, status, NULL, field, false}
-#define MAKE(as, line, body, status, keep) {as, line, body, status, keep, NULL, false}
-#define MADE_NOTHING {{NULL, NULL, NULL, 0, NULL, NULL, false}} /* made before */
+#define ASK(as, line, body, status) {as, line, body, status, NULL, NULL, false, NULL}
+#define ASK_WITH(as, line, body, status, field) {as, line, body, status, NULL, field, false, NULL}
+#define ASK_SAYS(as, line, body, status, says) {as, line, body, status, NULL, NULL, false, says}
+#define MAKE(as, line, body, status, keep) {as, line, body, status, keep, NULL, false, NULL}
+#define UNTIL(as, line, says) {as, line, NULL, 200, NULL, NULL, false, says}
+#define MADE_NOTHING {{NULL, NULL, NULL, 0, NULL, NULL, false, NULL}} /* made before */
 
 /* A request, and those that make what it works on, which are closed by a line of NULL. */
 struct walk_case {
@@ -186,6 +190,22 @@ static int walk_exchange(const struct walk_request *q, struct buf *ret_body)
 	return status;
 }
 
+static bool walk_says(const struct walk_request *q, struct slice body)
+{
+	struct buf text = BUF_INIT(4096);
+	bool says;
+
+	if (q->says == NULL)
+		return true;
+	walk_expand(&text, q->says);
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] == '\'')
+			text.ptr[i] = '"';
+	says = body.len > 0 && memmem(body.ptr, body.len, text.ptr, text.len) != NULL;
+	buf_finish(&text);
+	return says;
+}
+
 /* A request that must succeed; what it is to keep is kept. */
 static void walk_do(const struct walk_request *q)
 {
@@ -193,6 +213,11 @@ static void walk_do(const struct walk_request *q)
 	int status = walk_exchange(q, &body);
 	char name[16];
 
+	for (int i = 0; q->says != NULL && (status != q->status || !walk_says(q, buf_slice(&body))); i++) {
+		ck_assert_msg(i < WALK_UNTIL_MAX, "%s never says %s: %s", q->line, q->says, body.ptr);
+		buf_clear(&body);
+		status = walk_exchange(q, &body);
+	}
 	ck_assert_msg(status == q->status, "%s gives %d instead of %d: %s", q->line, status, q->status,
 	    body.ptr == NULL ? "" : body.ptr);
 	if (q->keep != NULL) {
@@ -275,6 +300,8 @@ static int walk_act(void)
 	if (walk.judging) {
 		ck_assert_msg(status == q->status, "%s %s gives %d: %s", q->line, q->body == NULL ? "" : q->body, status,
 		    body.ptr == NULL ? "" : body.ptr);
+		ck_assert_msg(walk_says(q, buf_slice(&body)), "%s %s does not say %s: %s", q->line, q->body == NULL ? "" : q->body,
+		    q->says, body.ptr == NULL ? "" : body.ptr);
 		if (walk.good.max == 0) {
 			walk.good = shape;
 			shape = (struct buf){0};
@@ -331,14 +358,25 @@ static unsigned walk_cases(const struct walk_case *cases, size_t n_cases, unsign
 	return n;
 }
 
-/* A service with these settings, closed by NULL, and with what `made` makes. */
-static void walk_open(const char *const *settings, const struct walk_request *made, size_t n_made)
+/* Nothing fails: each case has its answer, twice. */
+static inline void walk_answers(const struct walk_case *cases, size_t n_cases)
+{
+	for (size_t i = 0; i < n_cases; i++) {
+		walk_judge(&cases[i]);
+		walk_judge(&cases[i]);
+		walk_forget();
+	}
+}
+
+/* A service with these adapters (NULL: none) and settings, both closed by NULL, and with what `made` makes. */
+static void walk_open(const struct adapter *const *with, const char *const *settings, const struct walk_request *made,
+    size_t n_made)
 {
 	walk.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	app_rig_init(&walk.r);
 	log_set_sink(walk_on_log, NULL);
 	app_rig_configure(&walk.r, NULL, settings);
-	app_rig_open(&walk.r, NULL);
+	app_rig_open(&walk.r, with);
 	walk_set("n", SLICE("0"));
 	for (size_t i = 0; i < n_made; i++)
 		walk_do(&made[i]);

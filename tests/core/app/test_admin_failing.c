@@ -177,7 +177,7 @@ static void setup(void)
 {
 	static const char *const settings[] = {"LULAB_TRUSTED_PROXIES=127.0.0.1/32", NULL};
 
-	walk_open(settings, made, COUNT(made));
+	walk_open(NULL, settings, made, COUNT(made));
 }
 
 START_TEST(an_answer_is_right_or_says_that_it_could_not)

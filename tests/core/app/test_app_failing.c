@@ -55,7 +55,7 @@ END_TEST
 /* ---- answers ---------------------------------------------------------------------------------- */
 
 #define GET(target, status) {MADE_NOTHING, ASK(NULL, "GET " target, NULL, status)}
-#define GET_VARYING(target, status) {MADE_NOTHING, {NULL, "GET " target, NULL, status, NULL, NULL, true}}
+#define GET_VARYING(target, status) {MADE_NOTHING, {NULL, "GET " target, NULL, status, NULL, NULL, true, NULL}}
 #define GET_WITH(target, field, status) {MADE_NOTHING, ASK_WITH(NULL, "GET " target, NULL, status, field)}
 #define SKIP(model, body, status) {MADE_NOTHING, ASK(NULL, "POST /api/v1/projections/" model "/skip", body, status)}
 
@@ -66,7 +66,7 @@ static const struct walk_case answers[] = {
 	GET_VARYING("/metrics", 200),
 	GET("/", 200),
 	/* Not packed when there is no memory for that. */
-	{MADE_NOTHING, {NULL, "GET /openapi.json", NULL, 200, NULL, "Accept-Encoding: gzip\r\n", true}},
+	{MADE_NOTHING, {NULL, "GET /openapi.json", NULL, 200, NULL, "Accept-Encoding: gzip\r\n", true, NULL}},
 	GET("/nothing", 404),
 	GET("/api/v1/events", 200),
 	GET_WITH("/api/v1/events?limit=2&page=2", "Accept: application/json\r\n", 200),
@@ -138,7 +138,7 @@ static void setup_served(void)
 {
 	struct projection_fixture *f = &walk.r.f;
 
-	walk_open(settings, NULL, 0);
+	walk_open(NULL, settings, NULL, 0);
 	give(f, "meeting.created", "{\"meeting_id\":\"m1\",\"title\":\"t\",\"operate_at_ms\":1000,\"operator\":{\"uuid\":\"u1\"}}");
 	give(f, "meeting.started", "{\"meeting_id\":\"m1\",\"operate_at_ms\":2000}");
 	give(f, "participant.joined", "{\"meeting_id\":\"m1\",\"operate_at_ms\":3000,\"operator\":{\"uuid\":\"u1\"}}");

@@ -75,7 +75,7 @@ static const struct walk_case profiles[] = {
 	{{MAKE(NULL, "POST /api/v1/users",
 	    "{'username':'gone$n','email':'gone$n@example.com','displayName':'G\\'g'}", 201, "user=id"),
 	    ASK(NULL, "POST /api/v1/users/$user/tokens", NULL, 201)}, {NULL, "DELETE /api/v1/users/$user?erase=true",
-	    NULL, 200, NULL, NULL, true}},
+	    NULL, 200, NULL, NULL, true, NULL}},
 };
 
 /* Hashing a password takes its time: few places are left for these. */
@@ -95,7 +95,7 @@ static void setup(void)
 {
 	static const char *const settings[] = {"LULAB_ENV=development", "LULAB_TRUSTED_PROXIES=127.0.0.1/32", NULL};
 
-	walk_open(settings, made, COUNT(made));
+	walk_open(NULL, settings, made, COUNT(made));
 }
 
 /* In one process, so that what is costly comes when most places were seen. */
