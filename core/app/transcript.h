@@ -55,7 +55,7 @@ struct transcript {
 
 /*
  * The transcript of an event transcript.stored at `place` of the log (an effect's call->cause_position), in the arena.
- * ERR_ERASED: the meeting was; ERR_MALFORMED, ERR_NOT_FOUND, ERR_NOMEM, or of the log.
+ * ERR_ERASED: the meeting was; ERR_MALFORMED, ERR_INVALID, ERR_NOT_FOUND, ERR_NOMEM, or of the log.
  */
 int transcript_read(struct app *app, const struct event *stored, uint64_t place, struct arena *a, struct transcript *ret);
 

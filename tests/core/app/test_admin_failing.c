@@ -170,6 +170,76 @@ static const struct walk_case keys[] = {
 	    ASK("$secret", "GET /api/v1/me", NULL, 200)},
 };
 
+/* What is given, and what is refused, and how. A few of each: of keys nobody has more than a hundred. */
+#define REFUSED(as, line, body, status, says) {MADE_NOTHING, ASK_SAYS(as, line, body, status, says)}
+#define KEY "POST /api/v1/api-keys"
+#define ONE_KEY "PATCH /api/v1/api-keys/$key"
+#define NEW_SECRET(more) MAKE("$bossToken", KEY, "{'name':'k$n','scopes':['meetings:read']" more "}", 201, "secret=key")
+#define NOBODY "0123456789abcdef0123456789abcdef"
+
+static const struct walk_case refused[] = {
+	/* Of an organisation: what its owner may there. */
+	{{MAKE("$bossToken", "POST /api/v1/api-keys", "{'name':'k$n','orgId':'$org','scopes':['members:read','lab:read']}", 201,
+	    "secret=key")}, ASK_SAYS("$secret", "GET /api/v1/me", NULL, 200, "'lab:read'")},
+	{{MAKE("$bossToken", "POST /api/v1/api-keys", "{'name':'k$n','orgId':'$org','scopes':['members:read']}", 201, "secret=key")},
+	    ASK("$secret", "GET /admin/orgs/$org/members", NULL, 200)},
+	/* By the operator, for somebody. */
+	{MADE_NOTHING, ASK(NULL, "POST /api/v1/api-keys", "{'name':'k$n','userId':'$boss','orgId':'$org','scopes':['members:read'],"
+	    "'expiresAt':'$soon'}", 201)},
+	{{NEW_KEY}, ASK(NULL, "PATCH /api/v1/api-keys/$key", "{'scopes':[],'expiresAt':'$soon'}", 200)},
+	{{NEW_KEY}, ASK("$bossToken", "PATCH /api/v1/api-keys/$key", "{'name':'only'}", 200)},
+	REFUSED(NULL, KEY, "{'name':'k','scopes':[]}", 400, "say userId"),
+	REFUSED(NULL, KEY, "{'name':'k','userId':'" NOBODY "'}", 404, "There is no such account"),
+	REFUSED("$bossToken", KEY, "{'name':'k','userId':'" NOBODY "'}", 403, "A key for somebody else"),
+	REFUSED("$bossToken", KEY, "{'scopes':[]}", 400, "/name"),
+	REFUSED("$bossToken", KEY, "{'name':'k','orgId':'$org'}", 400, "'/scopes'"),
+	REFUSED("$bossToken", KEY, "{'name':'k','scopes':['users:write','orgs:write']}", 403, "do not: users:write, orgs:write"),
+	REFUSED("$bossToken", KEY, "{'name':'k','orgId':'$other','scopes':['members:read']}", 403, "do not: members:read"),
+	REFUSED(NULL, KEY, "{'name':'k','userId':'$boss','scopes':['users:write']}", 403, "do not: users:write"),
+	REFUSED("$bossToken", KEY, "{'name':'k','expiresAt':'2020-01-01T00:00:00Z'}", 400, "expired already"),
+	REFUSED("$bossToken", KEY, "{'name':'k','expiresAt':'2099-01-01T00:00:00Z'}", 400, "a year at most"),
+	REFUSED("$bossToken", KEY, "{'name':'k','expiresAt':'2027-02-30T00:00:00Z'}", 400, "/expiresAt"),
+	REFUSED("$bossToken", KEY, "{'name':'k','allowedIps':['10.0.0.0/8','none']}", 400, "'/allowedIps/1'"),
+	REFUSED("$bossToken", KEY, "{'name':'k','allowedIps':['10.0.0.0/8,11.0.0.0/8']}", 400, "'/allowedIps/0'"),
+	{{NEW_KEY}, ASK_SAYS("$bossToken", ONE_KEY, "{'expiresAt':'2020-01-01T00:00:00Z'}", 400, "expired already")},
+	{{NEW_KEY}, ASK_SAYS("$bossToken", ONE_KEY, "{'allowedIps':['none']}", 400, "'/allowedIps/0'")},
+	{{NEW_KEY}, ASK_SAYS("$bossToken", ONE_KEY, "{'scopes':['users:write']}", 403, "do not: users:write")},
+	{{NEW_KEY}, ASK_SAYS("$bossToken", ONE_KEY, "{'rateLimit':0}", 400, "/rateLimit")},
+	{{NEW_KEY, ASK("$bossToken", "POST /api/v1/api-keys/$key/revoke", NULL, 204)},
+	    ASK_SAYS("$bossToken", ONE_KEY, "{'name':'l'}", 400, "'revoked'")},
+	{{NEW_KEY, ASK("$bossToken", "POST /api/v1/api-keys/$key/revoke", NULL, 204)},
+	    ASK("$bossToken", "POST /api/v1/api-keys/$key/revoke", NULL, 204)},
+	REFUSED("$bossToken", "GET /api/v1/api-keys?userId=" NOBODY, NULL, 403, "The keys of others"),
+	REFUSED(NULL, "GET /api/v1/api-keys?userId=$boss&orgId=$org&status=ACTIVE&pageSize=2", NULL, 200, "'data':["),
+	REFUSED(NULL, "GET /api/v1/api-keys?limit=1", NULL, 200, "'data':["),
+	REFUSED(NULL, "GET /api/v1/api-keys/" NOBODY, NULL, 404, "not_found"),
+	/* What it is that a key is refused for. */
+	{{NEW_SECRET(",'rateLimit':1"), ASK("$secret", "GET /api/v1/me", NULL, 200)},
+	    ASK_SAYS("$secret", "GET /api/v1/me", NULL, 429, "1 times a minute")},
+	{{NEW_SECRET(",'allowedIps':['192.0.2.0/24']")}, ASK_SAYS("$secret", "GET /api/v1/me", NULL, 403, "address")},
+	{{NEW_KEY, NEW_SECRET("")}, ASK_SAYS("$secret", "GET /admin/orgs/$org/members", NULL, 403, "members:read")},
+	{{MAKE("$bossToken", "POST /api/v1/api-keys", "{'name':'k$n','orgId':'$org','scopes':['members:read']}", 201, "secret=key")},
+	    ASK("$secret", "GET /admin/orgs/$other/members", NULL, 403)},
+	{{MAKE("$bossToken", "POST /api/v1/api-keys", "{'name':'k$n','orgId':'$org','scopes':['members:read']}", 201, "secret=key")},
+	    ASK("$secret", "GET /api/v1/meetings", NULL, 403)},
+
+	{{NEW_MEMBER, ASK(NULL, "PATCH /admin/members/$member/status", "{'status':'ACTIVE'}", 200)},
+	    ASK_SAYS(NULL, "PATCH /admin/members/$member/status", "{'status':'INVITED'}", 400, "can be invited again")},
+	{{NEW_MEMBER}, ASK(NULL, "PUT /admin/members/$member", "{'joinedAt':'2026-02-30T00:00:00Z'}", 400)},
+	{{NEW_MEMBER, MAKE(NULL, "POST /api/v1/users/$user/tokens", NULL, 201, "own=accessToken"),
+	    ASK("$own", "POST /admin/members/$member/accept", NULL, 200), ASK("$own", "POST /admin/members/$member/leave", NULL, 200)},
+	    ASK_SAYS("$bossToken", "PATCH /admin/members/$member/status", "{'status':'ACTIVE'}", 403, "invite them again")},
+	{{NEW_MEMBER, MAKE(NULL, "POST /api/v1/users/$user/tokens", NULL, 201, "own=accessToken"),
+	    ASK("$own", "POST /admin/members/$member/accept", NULL, 200)},
+	    ASK_SAYS("$own", "POST /admin/members/$member/accept", NULL, 400, "no open invitation")},
+	{{NEW_MEMBER, MAKE(NULL, "POST /api/v1/users/$user/tokens", NULL, 201, "own=accessToken"),
+	    ASK("$own", "POST /admin/members/$member/leave", NULL, 200)},
+	    ASK_SAYS("$own", "POST /admin/members/$member/leave", NULL, 400, "has ended already")},
+	{{NEW_MEMBER}, ASK("$bossToken", "POST /admin/members/$member/accept", NULL, 404)},
+	{{NEW_USER}, ASK("$bossToken", "POST /admin/orgs/$org/members", "{'userId':'$user','departmentIds':['$low'],'roleIds':['$chief']}",
+	    403)},
+};
+
 #define KINDS (FAILING_MEMORY | FAILING_ARENAS | FAILING_SQLITE)
 #define DEPTH 5
 
@@ -177,7 +247,11 @@ static void setup(void)
 {
 	static const char *const settings[] = {"LULAB_TRUSTED_PROXIES=127.0.0.1/32", NULL};
 
+	char soon[TIME_TEXT_MS_LEN + 1];
+
 	walk_open(NULL, settings, made, COUNT(made));
+	time_format_ms(soon, clock_wall_ms(&clock_system) + INT64_C(86400000));
+	walk_set("soon", slice_of(soon, TIME_TEXT_MS_LEN));
 }
 
 START_TEST(an_answer_is_right_or_says_that_it_could_not)
@@ -192,6 +266,12 @@ START_TEST(an_answer_is_right_or_says_that_it_could_not)
 }
 END_TEST
 
+START_TEST(what_may_not_be_is_refused_in_words)
+{
+	walk_answers(refused, COUNT(refused));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("admin_failing");
@@ -199,6 +279,7 @@ int main(void)
 
 	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, setup, walk_close);
+	tcase_add_test(t, what_may_not_be_is_refused_in_words);
 	tcase_add_test(t, an_answer_is_right_or_says_that_it_could_not);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);

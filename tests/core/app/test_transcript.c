@@ -3,6 +3,8 @@
 #include "app/transcript.h"
 #include "app_rig.h"
 #include "base/err.h"
+#include "base/thread.h"
+#include "lib/failing.h"
 #include "lib/run.h"
 
 static struct app_rig rig;
@@ -184,6 +186,119 @@ START_TEST(a_summary_of_any_length_is_kept_whole)
 }
 END_TEST
 
+/* An event whose words are this text, as none would write them. */
+static uint64_t keep_words(const char *json)
+{
+	struct event_transcript_stored e = {.platform = of.platform, .record_file_id = of.record_file_id,
+	    .recording_id = SLICE("c000000000000000000000000"), .meeting_id = of.meeting_id, .source = of.source,
+	    .fingerprint = SLICE("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), .has_subjects = true,
+	    .subjects = {.has_meeting = true}};
+	struct event_draft draft;
+	struct append append = {.events = &draft, .n_events = 1};
+	struct fact f;
+
+	fact_begin(&f, &rig.app, "/effects", NULL, &arena);
+	ck_assert_int_eq(fact_meeting(&f, of.meeting_id, &e.subjects.meeting), 0);
+	ck_assert_int_eq(fact_blob(&f, &e.subjects.meeting, "transcript", slice_str(json), &e.transcript), 0);
+	ck_assert_int_eq(fact_draft(&f, EVENT_TRANSCRIPT_STORED, &e, &draft), 0);
+	ck_assert_int_eq(eventlog_append_wait(rig.app.log, &append), 0);
+	return append.position;
+}
+
+#define SENTENCES(text) "{\"paragraphs\":[{\"pid\":0,\"speaker\":0,\"sentences\":[" text "]}]}"
+static const struct {
+	const char *says, *json;
+	int rc;
+} kept_words[] = {
+	{"nothing was said", "{\"paragraphs\":[]}", 0},
+	{"places that are not told are 0, and a speaker who is not there is unknown",
+	    SENTENCES("{\"text\":\"x\",\"start\":\"0\",\"words\":[[0,1,2,\"x\"]]}"), 0},
+	{"no JSON", "{", ERR_MALFORMED},
+	{"no paragraphs", "{}", ERR_MALFORMED},
+	{"paragraphs that are no list", "{\"paragraphs\":{}}", ERR_MALFORMED},
+	{"a paragraph without sentences", "{\"paragraphs\":[{}]}", ERR_MALFORMED},
+	{"a sentence without words", SENTENCES("{\"text\":\"x\"}"), ERR_MALFORMED},
+	{"a sentence without text", SENTENCES("{\"words\":[]}"), ERR_MALFORMED},
+	{"a text that is a number", SENTENCES("{\"text\":1,\"words\":[]}"), ERR_INVALID},
+	{"a word that is no list", SENTENCES("{\"text\":\"x\",\"words\":[{}]}"), ERR_MALFORMED},
+	{"a word without text", SENTENCES("{\"text\":\"x\",\"words\":[[0,1,2]]}"), ERR_MALFORMED},
+	{"a word whose number is none", SENTENCES("{\"text\":\"x\",\"words\":[[\"0\",1,2,\"x\"]]}"), ERR_MALFORMED},
+	{"a word whose beginning is none", SENTENCES("{\"text\":\"x\",\"words\":[[0,null,2,\"x\"]]}"), ERR_MALFORMED},
+	{"a word whose end is none", SENTENCES("{\"text\":\"x\",\"words\":[[0,1,[],\"x\"]]}"), ERR_MALFORMED},
+};
+
+START_TEST(words_that_none_wrote_are_malformed)
+{
+	uint64_t place = keep_words(kept_words[_i].json);
+	struct transcript t = {0};
+	struct event event;
+	int rc;
+
+	ck_assert_int_eq(fact_read(&rig.app, place, &arena, &event), 0);
+	rc = transcript_read(&rig.app, &event, place, &arena, &t);
+	ck_assert_msg(rc == kept_words[_i].rc, "%s: %s", kept_words[_i].says, err_name(rc));
+	if (rc == 0 && t.n > 0) {
+		ck_assert_int_eq(t.paragraphs[0].speaker, -1);
+		ck_assert_int_eq(t.paragraphs[0].sentences[0].start_ms, 0);
+	}
+}
+END_TEST
+
+/* Kept and read again, each call failing once: the whole, or an error. */
+static int keep_and_read(void)
+{
+	static const char expected[] = "甲(00:00:03)：大家好。\n\n乙(01:02:03)：\"再见\"\n\n未知发言人(100:00:00)：";
+	static const struct transcript_made by = {.job_id = SLICE_INIT("0123456789abcdef0123456789abcdef"),
+	    .model = SLICE_INIT("m"), .currency = SLICE_INIT("CNY"), .calls = 1, .prompt_tokens = 2, .cost_micros = 3};
+	static int n;
+	struct arena a = ARENA_INIT(1u << 24);
+	struct transcript_of one = of;
+	struct event_draft draft;
+	struct append append = {.events = &draft, .n_events = 1};
+	struct buf text = BUF_INIT(4096);
+	char source[32];
+	struct event event;
+	int rc;
+
+	snprintf(source, sizeof(source), "model:%d", n++);
+	one.source = slice_str(source);
+	one.sub_meeting_id = SLICE("sub");
+	one.made = &by;
+	rc = transcript_draft(&rig.app, &one, &said, &a, &draft);
+	failing_pause();
+	if (rc == 0)
+		ck_assert_int_eq(eventlog_append_wait(rig.app.log, &append), 0);
+	failing_go_on();
+	if (rc == 0)
+		rc = fact_read(&rig.app, append.position, &a, &event);
+	if (rc == 0)
+		rc = transcript_read_text(&rig.app, &event, append.position, &text);
+	failing_pause();
+	if (rc == 0)
+		ck_assert_slice_eq(buf_slice(&text), slice_str(expected));
+	failing_go_on();
+	buf_finish(&text);
+	arena_finish(&a);
+	return rc;
+}
+
+static void said_so(int rc, const char *what)
+{
+	ck_assert_msg(rc == 0 || (what != NULL && (rc == ERR_NOMEM || rc == ERR_IO || rc == ERR_BUSY)), "%s: %s",
+	    what == NULL ? "nothing" : what, err_name(rc));
+}
+
+START_TEST(it_is_whole_or_an_error)
+{
+	static const char *const threads[] = {"the test", NULL};
+	struct failing_walk walk = {.kinds = FAILING_MEMORY | FAILING_ARENAS | FAILING_LMDB, .act = keep_and_read, .after = said_so,
+	    .runs_on = true, .threads = threads, .depth = 6};
+
+	thread_name("the test");
+	ck_assert_uint_ge(failing_walk(&walk), 30);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("transcript");
@@ -196,6 +311,8 @@ int main(void)
 	tcase_add_test(c, nothing_is_read_of_a_meeting_that_was_erased);
 	tcase_add_test(c, any_number_of_speakers_fits);
 	tcase_add_test(c, a_summary_of_any_length_is_kept_whole);
+	tcase_add_loop_test(c, words_that_none_wrote_are_malformed, 0, COUNT(kept_words));
+	tcase_add_test(c, it_is_whole_or_an_error);
 	suite_add_tcase(s, c);
 	return run_suite(s);
 }
