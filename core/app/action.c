@@ -53,7 +53,7 @@ static int start_job(struct action *c)
 {
 	struct app_loop *loop = loop_of(c->rq);
 	struct job_port *const ports[] = {[ACTION_QUICK] = loop->action_port, [ACTION_HASHING] = loop->hashing_port,
-	    [ACTION_DECISION] = loop->decision_port};
+	    [ACTION_DECISION] = loop->decision_port, [ACTION_LONG] = loop->long_port};
 
 	c->job.port = ports[c->lane];
 	return job_start(&c->job);

@@ -31,9 +31,9 @@ typedef void action_fn(struct action *c);
  * Which threads. Those that hash passwords are few, so that others do not wait behind them. What changes rights,
  * organisations and their trees is decided by one thread, from its first look to its commit: this process alone appends, so
  * what such a command has seen still holds when its events are appended. No two of them make a circle together, or
- * take away the last administrator.
+ * take away the last administrator. What reads all of the log takes minutes and has one thread that nobody else waits for.
  */
-enum action_lane { ACTION_QUICK, ACTION_HASHING, ACTION_DECISION };
+enum action_lane { ACTION_QUICK, ACTION_HASHING, ACTION_DECISION, ACTION_LONG };
 
 struct action {
 	struct http_request *rq; /* read-only; its arena is the command's */

@@ -311,10 +311,30 @@ static void answer(const struct replay *r)
 	json_end_object(&w);
 }
 
+static void fail_replaying(struct action *c)
+{
+	action_fail(c, 409, "conflict", "Another replay is under way; ask again when it is over.", "另一个重放正在进行");
+}
+
+/* One at a time: each has the file to itself, and reads all of the log. */
+static void run_all(struct action *c)
+{
+	struct replay *r = c->state;
+	int rc;
+
+	if (atomic_exchange(&c->app->replaying, true)) {
+		fail_replaying(c);
+		return;
+	}
+	rc = replay_range(r);
+	atomic_store(&c->app->replaying, false);
+	if (action_ok(c, rc))
+		answer(r);
+}
+
 static void run_replay(struct action *c)
 {
 	struct replay *r = arena_calloc(c->arena, 1, sizeof(*r));
-	int rc;
 
 	if (r == NULL) {
 		action_fail_err(c, ERR_NOMEM);
@@ -324,15 +344,12 @@ static void run_replay(struct action *c)
 	r->arena = (struct arena)ARENA_INIT(PORTION_BYTES_MAX);
 	if (!action_read(c, &schema_request_effects_replay, &r->body) || !is_on(c, r->body.effect) || !read_range(r))
 		return;
-	/* One at a time: each has the file to itself, and reads all of the log. */
-	if (atomic_exchange(&c->app->replaying, true)) {
-		action_fail(c, 409, "conflict", "Another replay is under way; ask again when it is over.", "另一个重放正在进行");
+	if (atomic_load(&c->app->replaying)) {
+		fail_replaying(c);
 		return;
 	}
-	rc = replay_range(r);
-	atomic_store(&c->app->replaying, false);
-	if (action_ok(c, rc))
-		answer(r);
+	c->state = r;
+	action_then(c, ACTION_LONG, run_all);
 }
 
 static void start_replay(struct http_request *rq)

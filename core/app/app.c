@@ -29,6 +29,7 @@
 #define HASHING_THREADS 4 /* integrity.md 20: at most so many at once */
 #define HASHINGS_WAITING_MAX 64
 #define DECISIONS_WAITING_MAX 128
+#define LONG_WAITING_MAX 4
 #define FATAL_GRACE_MS 500 /* for the 503s on their way when the log has failed */
 
 void *app_adapter_state(const struct app *app, const struct adapter *adapter)
@@ -449,6 +450,8 @@ static int start_identity(struct app *app, struct buf *problem)
 	if (rc == 0)
 		rc = job_pool_open(&app->decisions, "lulab-decide", 1, DECISIONS_WAITING_MAX); /* one: see action.h */
 	if (rc == 0)
+		rc = job_pool_open(&app->longs, "lulab-long", 1, LONG_WAITING_MAX);
+	if (rc == 0)
 		rc = codes_open(&app->codes, app);
 	if (rc != 0 && problem->len == 0)
 		buf_printf(problem, "log-ins cannot be served: %s", err_text(rc));
@@ -640,6 +643,7 @@ void app_stop(struct app *app)
 		projector_interrupt(app->projector);
 	erasures_close(app->erasures);
 	app->erasures = NULL;
+	job_pool_close(app->longs);
 	job_pool_close(app->decisions);
 	job_pool_close(app->hashings);
 	job_pool_close(app->commands);
@@ -662,7 +666,7 @@ void app_stop(struct app *app)
 	auth_close(&app->auth);
 	crypto_wipe(app->setup_token, sizeof(app->setup_token));
 	loop_finish(app);
-	app->decisions = app->hashings = app->commands = NULL;
+	app->longs = app->decisions = app->hashings = app->commands = NULL;
 	app->codes = NULL;
 	app->tokens = NULL;
 	app->caller_notes = NULL;

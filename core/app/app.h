@@ -50,7 +50,7 @@ struct app_loop {
 	struct log_port *log_port;
 	struct query_port *query_port;
 	struct known *known;
-	struct job_port *action_port, *hashing_port, *decision_port;
+	struct job_port *action_port, *hashing_port, *decision_port, *long_port;
 	struct principals *principals;
 	struct metrics_http *metrics;
 	int64_t log_second; /* access lines are limited: the second they are counted in, and how many */
@@ -77,7 +77,7 @@ struct app {
 	struct projector *projector;
 	struct query_pool *queries;
 	struct tokens *tokens;
-	struct job_pool *commands, *hashings, *decisions;
+	struct job_pool *commands, *hashings, *decisions, *longs;
 	struct user_imports *imports;
 	struct erasures *erasures;
 	struct setup setup; /* the link of the first start */

@@ -30,6 +30,7 @@ static void loop_free(struct app_loop *l)
 	job_port_close(l->action_port);
 	job_port_close(l->hashing_port);
 	job_port_close(l->decision_port);
+	job_port_close(l->long_port);
 	principals_destroy(l->principals);
 	known_destroy(l->known);
 	free(l); /* its counts stay: a scrape on another loop may be reading them */
@@ -59,6 +60,8 @@ static void *on_loop_start(void *arg, struct uv_loop_s *loop, unsigned index)
 		rc = job_port_open(&l->hashing_port, app->hashings, loop);
 	if (rc == 0)
 		rc = job_port_open(&l->decision_port, app->decisions, loop);
+	if (rc == 0)
+		rc = job_port_open(&l->long_port, app->longs, loop);
 	if (rc == 0)
 		rc = principals_create(&l->principals);
 	if (rc != 0) {
