@@ -56,8 +56,9 @@ class Library:
 
 
 def until_connected(sim):
+    """And until it said something: what reaches the library together with the upgrade's answer, it does not hear."""
     for _ in range(6000):
-        if sim.command("lark", "connections"):
+        if any(c["received"] for c in sim.command("lark", "connections")):
             return
         threading.Event().wait(0.01)
     raise AssertionError("nobody connected")
