@@ -454,7 +454,7 @@ select id, effect, key, cause as "cause:int", state, attempt as "attempt:int", t
 from effects where is_head = 1 and state <> 'TRYING' and lane = :lane
 	and (ready_at - iif(state = 'WANTED', 0, :behind) <= :now or (state = 'WANTED' and ready_at <= updated_at))
 	and effect in (select s.effect from effect_switches as s where s.enabled = 1)
-order by priority, ready_at, turn limit 256;
+order by priority, ready_at, turn limit 1024;
 
 -- query effects_next
 select min(ready_at - iif(state = 'WANTED', 0, :behind)) as "readyAt:int" from effects

@@ -9,17 +9,25 @@
 
 /* ---- lanes --------------------------------------------------------------------------- */
 
+static void destroy_all(struct list *tasks)
+{
+	while (!list_empty(tasks)) {
+		struct effect_task *task = container_of(tasks->next, struct effect_task, link);
+
+		list_remove(&task->link);
+		task_destroy(task);
+	}
+}
+
 static void lane_destroy(struct lane *lane)
 {
 	if (lane == NULL)
 		return;
-	while (!list_empty(&lane->waiting)) {
-		struct effect_task *task = container_of(lane->waiting.next, struct effect_task, link);
-
-		list_remove(&task->link);
-		free(task);
-	}
+	destroy_all(&lane->waiting);
+	destroy_all(&lane->back);
+	destroy_all(&lane->spare);
 	pthread_cond_destroy(&lane->filled);
+	pthread_cond_destroy(&lane->due);
 	pthread_mutex_destroy(&lane->lock);
 	free(lane->threads);
 	free(lane->workplaces);
@@ -36,11 +44,15 @@ static struct lane *lane_create(struct effects *e, const struct effect_lane *dec
 	lane->engine = e;
 	lane->decl = lane->status.lane = decl;
 	list_init(&lane->waiting);
+	list_init(&lane->announced);
+	list_init(&lane->ended);
 	list_init(&lane->back);
+	list_init(&lane->spare);
 	pthread_mutex_init(&lane->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&lane->filled, &attr);
+	pthread_cond_init(&lane->filled, NULL);
+	pthread_cond_init(&lane->due, &attr);
 	pthread_condattr_destroy(&attr);
 	lane_policy_init(&lane->policy, decl, mono_ms(e));
 	lane->threads = calloc(decl->concurrency, sizeof(lane->threads[0]));
@@ -96,7 +108,26 @@ static int start_workers(struct lane *lane)
 	for (; lane->n_threads < lane->decl->concurrency; lane->n_threads++)
 		if (pthread_create(&lane->threads[lane->n_threads], NULL, effect_worker, lane) != 0)
 			return ERR_NOMEM;
-	return 0;
+	lane->has_clerk = pthread_create(&lane->clerk, NULL, effect_clerk, lane) == 0;
+	return lane->has_clerk ? 0 : ERR_NOMEM;
+}
+
+/* The clerk goes last: it tells what became of what ran, and of what it announced and nobody began. */
+static void stop_workers(struct lane *lane)
+{
+	pthread_mutex_lock(&lane->lock);
+	pthread_cond_broadcast(&lane->filled);
+	pthread_cond_broadcast(&lane->due);
+	pthread_mutex_unlock(&lane->lock);
+	for (; lane->n_threads > 0; lane->n_threads--)
+		pthread_join(lane->threads[lane->n_threads - 1], NULL);
+	pthread_mutex_lock(&lane->lock);
+	lane->workers_gone = true;
+	pthread_cond_signal(&lane->due);
+	pthread_mutex_unlock(&lane->lock);
+	if (lane->has_clerk)
+		pthread_join(lane->clerk, NULL);
+	lane->has_clerk = false;
 }
 
 /* ---- a clock that is put back ------------------------------------------------------------ */
@@ -158,16 +189,9 @@ void effects_stop(struct effects *e)
 	if (e == NULL)
 		return;
 	atomic_store(&e->stopping, true);
-	for (unsigned i = 0; i < e->n_lanes; i++) {
-		struct lane *lane = e->lanes[i];
-
-		pthread_mutex_lock(&lane->lock);
-		pthread_cond_broadcast(&lane->filled);
-		pthread_mutex_unlock(&lane->lock);
-		for (; lane->n_threads > 0; lane->n_threads--)
-			pthread_join(lane->threads[lane->n_threads - 1], NULL);
-	}
-	/* Last, since workers wake it; it ends at once. */
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		stop_workers(e->lanes[i]);
+	/* Last, since clerks wake it; it ends at once. */
 	if (e->thread_started)
 		uv_async_send(&e->wake);
 	dispatcher_stop(e);

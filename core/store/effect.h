@@ -4,7 +4,8 @@
  * of it (integrity.md 15 and 16).
  *
  *     dispatcher: rows that may be tried now, by lane
- *     worker:     effect.attempted is durable --> run --> effect.done, .waiting, .unknown, ...
+ *     clerk:      effect.attempted of some, effect.done, .waiting, .unknown, ... of others, in one append
+ *     workers:    run what is durably attempted
  *
  * Each lane has threads of its own, so that a neighbour that is down delays
  * nothing else; all that is tried of one key is tried in order. The engine holds
@@ -167,7 +168,7 @@ struct effect_lane_status {
 	bool paused;
 	enum breaker_state breaker; /* the worst of its neighbours */
 	char host[64];              /* whose that is */
-	unsigned running;
+	unsigned running;           /* handed out and not back */
 	uint64_t waiting;           /* open, not running; as of the last look */
 	uint64_t dead;              /* and not closed */
 	int64_t oldest_ms;          /* when the oldest open one was wanted; 0 = there is none */

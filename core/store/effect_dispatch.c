@@ -1,14 +1,14 @@
 /*
- * The dispatcher: one thread that gives rows to workers. It is woken by events
- * that concern the read model, by workers that are back, and by the time at which the next
+ * The dispatcher: one thread that gives rows to the clerks of lanes. It is woken by events
+ * that concern the read model, by tasks that are back, and by the time at which the next
  * row, token or breaker is due; each time it does the whole of look().
  *
  *     RECOVER  what the process before left in TRYING is told to be unknown
  *     LANES    which are paused, which neighbours are left alone
  *     then, lane by lane: hand out what is known to be ready, ask the rows again when they changed
  *
- * It acts only on rows that have seen all there was in the log at the start and all that it appended itself; an
- * effect that was handed out is passed over until the rows know what became of it.
+ * It acts only on rows that have seen all there was in the log at the start. An effect that was handed out is passed
+ * over until the rows know what became of it.
  */
 #include "store/effect_private.h"
 
@@ -22,6 +22,11 @@
 #define SOON_MS 100     /* the rows are not there yet */
 #define LATEST_MS 10000 /* a wall clock may have been set */
 #define OLD_MS 200      /* rows that wait for a worker may be so old: others may have become more urgent */
+#define FEW_MS 5        /* and so old when they are few, or little room is left for flights */
+#define FEW (READY_MAX / 8)
+#define AHEAD_MAX 64    /* tasks handed out beside those that are run */
+#define AHEAD_MS 10     /* and no more than are usually through in such a time */
+#define AHEAD_FINE 8    /* after so many in a row were done */
 #define COUNT_MS 1000   /* lanes are counted as often, when something happened */
 #define TRYING_MAX 1024
 
@@ -113,23 +118,35 @@ static bool allowed(struct lane *lane, struct lane_host *host, const struct effe
 	    lane_policy_allows(&lane->policy, now_ms, row->repetition, ret_again_ms);
 }
 
+/*
+ * Under the lane's lock. Where a neighbour answers faster than the log commits, workers would wait for the log most of the
+ * time: the next attempts are told meanwhile. After a crash these are unknown like those that were under way, so it is
+ * done only where that harms nobody, and with nothing that was tried before.
+ */
+static unsigned ahead(const struct lane *lane, const struct effect_row *row)
+{
+	const struct effect_lane *decl = lane->decl;
+	uint64_t n;
+
+	if (decl->class == EFFECT_ONCE || decl->batch_max > 1 || decl->tries_max < 3 || row->state != ROW_WANTED ||
+	    row->attempt > 0 || lane->fine_in_row < AHEAD_FINE)
+		return 0;
+	n = (uint64_t)decl->concurrency * AHEAD_MS * 1000 / (uint64_t)(lane->usual_us > 0 ? lane->usual_us : 1);
+	return n < AHEAD_MAX ? (unsigned)n : AHEAD_MAX;
+}
+
+/* Under the lane's lock. */
 static struct effect_task *task_of(struct lane *lane, unsigned n)
 {
-	struct effect_task *task = lane->n_flights + n > FLIGHTS_MAX ? NULL : calloc(1, sizeof(*task));
+	struct effect_task *task =
+	    lane->flights.n + n > FLIGHTS_MAX ? NULL : task_create(lane, &lane->ready[lane->next], n);
 
-	if (task == NULL)
-		return NULL;
-	task->n = n;
-	for (unsigned i = 0; i < n; i++) {
-		task->rows[i] = lane->ready[lane->next + i];
-		lane->flights[lane->n_flights] = (struct flight){.back = false};
-		memcpy(lane->flights[lane->n_flights].id, task->rows[i].id, sizeof(task->rows[i].id));
-		lane->n_flights++;
-	}
+	for (unsigned i = 0; task != NULL && i < n; i++)
+		flights_add(&lane->flights, task->rows[i].id);
 	return task;
 }
 
-/* One task to a worker. False: nothing more goes out before *again_ms (monotonic, 0 = until something happens). */
+/* Under the lane's lock: one task to the clerk. False: nothing more goes out before *again_ms (monotonic, 0 = until something happens). */
 static bool hand_one(struct lane *lane, int64_t *again_ms)
 {
 	struct effects *e = lane->engine;
@@ -138,27 +155,36 @@ static bool hand_one(struct lane *lane, int64_t *again_ms)
 	struct lane_host *host = lane_host_of(lane, row->entry);
 	struct effect_task *task = NULL;
 	unsigned n = batch_of(lane, wall_ms, &at_ms);
+	bool is_ahead = lane->n_out >= lane->decl->concurrency;
 
 	if (n == 0) {
 		*again_ms = sooner(*again_ms, now_ms + (at_ms - wall_ms));
 		return false;
 	}
-	pthread_mutex_lock(&lane->lock);
-	if (lane->n_out < lane->decl->concurrency && allowed(lane, host, row, now_ms, &at_ms)) {
+	if (is_ahead && lane->n_out >= lane->decl->concurrency + ahead(lane, row))
+		return false;
+	if (allowed(lane, host, row, now_ms, &at_ms))
 		task = task_of(lane, n);
-		if (task != NULL) {
-			task->host = host;
-			task->move = breaker_start(&host->breaker, now_ms);
-			lane_policy_start(&lane->policy, now_ms, row->repetition);
-			lane->n_out++;
-			list_append(&lane->waiting, &task->link);
-			pthread_cond_signal(&lane->filled);
-		}
-	}
-	pthread_mutex_unlock(&lane->lock);
-	lane->next += task == NULL ? 0 : n;
 	*again_ms = sooner(*again_ms, at_ms);
-	return task != NULL;
+	if (task == NULL)
+		return false;
+	task->host = host;
+	task->move = breaker_start(&host->breaker, now_ms);
+	task->is_probe = host->breaker.state != BREAKER_CLOSED;
+	task->is_ahead = is_ahead;
+	lane_policy_start(&lane->policy, now_ms, row->repetition);
+	lane->n_out++;
+	list_append(&lane->waiting, &task->link);
+	lane->next += n;
+	return true;
+}
+
+static bool is_done(const struct effect_task *task)
+{
+	for (unsigned i = 0; i < task->n_tried; i++)
+		if (!task->was_run || task->calls[i].outcome != EFFECT_DONE)
+			return false;
+	return task->n_tried > 0;
 }
 
 static void take_back(struct lane *lane)
@@ -169,37 +195,43 @@ static void take_back(struct lane *lane)
 
 		list_remove(&task->link);
 		for (unsigned i = 0; i < task->n; i++)
-			for (unsigned k = 0; k < lane->n_flights; k++)
-				if (strcmp(lane->flights[k].id, task->rows[i].id) == 0) {
-					lane->flights[k].back = true;
-					lane->flights[k].settled = task->settled;
-				}
+			flights_end(&lane->flights, task->rows[i].id, task->settled);
 		/* Its row was passed over when these rows were read, and may be due again. */
-		lane->was_read = lane->was_read && task->settled >= lane->read_position;
-		free(task);
+		lane->was_read = lane->was_read && (task->settled >= lane->read_position || is_done(task));
+		task_put_back(lane, task);
 	}
 	pthread_mutex_unlock(&lane->lock);
 }
 
 static void hand_out(struct lane *lane, int64_t *again_ms)
 {
+	unsigned next = lane->next;
+
+	pthread_mutex_lock(&lane->lock);
 	while (lane->next < lane->n_ready && hand_one(lane, again_ms)) {
 	}
+	if (lane->next != next)
+		pthread_cond_signal(&lane->due);
+	pthread_mutex_unlock(&lane->lock);
 }
 
 /*
  * What is told of some rows does not make the others wrong: a row is handed out once, and should a person have decided on it
- * meanwhile, its stream has another version than the attempt expects. So rows are asked again when they are used up or old.
+ * meanwhile, its stream has another version than the attempt expects. So rows are asked again when they are used up or old,
+ * or few and the query had more.
  */
 static bool is_stale(const struct lane *lane, int64_t *again_ms)
 {
 	struct effects *e = lane->engine;
+	int64_t old_ms = OLD_MS;
 
 	if (!lane->was_read || effects_behind_ms(e) - lane->read_behind_ms > SOON_MS)
 		return true;
 	if (lane->next < lane->n_ready) {
-		*again_ms = lane->read_position < e->needed ? sooner(*again_ms, lane->read_ms + OLD_MS) : *again_ms;
-		return lane->read_position < e->needed && mono_ms(e) - lane->read_ms >= OLD_MS;
+		if ((lane->more && lane->n_ready - lane->next < FEW) || lane->flights.n > FLIGHTS_MAX / 2)
+			old_ms = FEW_MS;
+		*again_ms = lane->read_position < e->needed ? sooner(*again_ms, lane->read_ms + old_ms) : *again_ms;
+		return lane->read_position < e->needed && mono_ms(e) - lane->read_ms >= old_ms;
 	}
 	return lane->read_position < e->needed || lane->more || (lane->next_ready_ms != 0 && lane->next_ready_ms <= clock_wall_ms(e->clock));
 }
@@ -212,7 +244,8 @@ static int serve_lane(struct lane *lane, int64_t *again_ms)
 	take_back(lane);
 	hand_out(lane, again_ms);
 	if (is_stale(lane, again_ms)) {
-		rc = rows_ready(e, lane);
+		/* As long as there are others, nobody waits for the newest. */
+		rc = rows_ready(e, lane, lane->was_read && lane->next < lane->n_ready ? e->bar : e->needed);
 		/* The rows may be newer than what was seen of the log: a lane that was paused before them stays so. */
 		read_log(e);
 		if (rc == 0 && !e->lanes_known)
@@ -239,7 +272,7 @@ static int tell_unfinished(struct effects *e, const struct effect_row *rows, uns
 	if (rc == 0)
 		rc = telling_append(&t, &position);
 	if (rc == 0) {
-		e->needed = position + 1;
+		e->needed = e->bar = position + 1;
 		log_warn("effects", "the process before ended while effects were tried; whether they happened is not known",
 		    "effects", arena_printf(&arena, "%u", n));
 	}
@@ -358,7 +391,7 @@ static void *run(void *arg)
 int dispatcher_start(struct effects *e)
 {
 	e->model = projection_find(EFFECT_MODEL);
-	e->needed = eventlog_size(e->log);
+	e->needed = e->bar = eventlog_size(e->log);
 	eventlog_cursor_init(&e->cursor, e->log, e->needed, NULL);
 	e->counted_ms = mono_ms(e) - COUNT_MS;
 	if (uv_loop_init(&e->loop) != 0)

@@ -6,8 +6,10 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "store/effect.h"
+#include "store/effect_flights.h"
 #include "store/effect_lane.h"
 #include "store/eventlog.h"
 #include "store/query.h"
@@ -15,9 +17,8 @@
 
 #define LANES_MAX 16
 #define HOSTS_MAX 8
-#define READY_MAX 256   /* what the query gives */
+#define READY_MAX 1024  /* what the query gives */
 #define BATCH_MAX 64
-#define FLIGHTS_MAX 1024
 #define EFFECT_MODEL "effects"
 #define EFFECT_ENDS_MAX 3 /* one that ends the process so often is poison */
 #define CLASS_PROCESS_ENDED "process_ended"
@@ -46,21 +47,24 @@ struct workplace {
 	struct effect_progress progress;
 };
 
-/* Rows that are tried together, on their way from the dispatcher to a worker and back. */
+/* Rows that are tried together, on their way round: dispatcher, clerk, worker, clerk, dispatcher. One of them has it. */
 struct effect_task {
 	struct list link;
-	struct effect_row rows[BATCH_MAX];
-	unsigned n;
 	struct lane_host *host;
 	enum breaker_move move;   /* that its start made */
+	bool is_probe;            /* the breaker was not closed then */
+	bool is_ahead;            /* no worker was free for it: its attempts are told while it waits */
+	bool was_run;
+	enum breaker_move end_move; /* that its end made, and until when */
+	int64_t until_ms;
 	uint64_t settled;         /* position of the last event that tells of them; 0: none does */
-};
-
-/* An effect that was handed out: rows older than what is told of it count for nothing. */
-struct flight {
-	char id[ID_TEXT_LEN + 1];
-	bool back;
-	uint64_t settled;
+	struct arena arena;       /* all below, and what the calls come to need */
+	struct effect_row *rows;
+	unsigned n;
+	struct effect_row **tried; /* the rows that are, after the clerk has sorted out the others */
+	struct effect_call *calls; /* one for each of these */
+	struct event *causes;
+	unsigned n_tried;
 };
 
 struct lane_host {
@@ -71,8 +75,9 @@ struct lane_host {
 struct lane {
 	struct effects *engine;
 	const struct effect_lane *decl;
-	pthread_t *threads;
+	pthread_t *threads, clerk;
 	unsigned n_threads;
+	bool has_clerk;
 
 	/* The dispatcher's alone. */
 	struct effect_row ready[READY_MAX];
@@ -82,15 +87,22 @@ struct lane {
 	int64_t read_ms;          /* monotonic: when */
 	int64_t read_behind_ms;   /* the wall clock, by then */
 	int64_t next_ready_ms;    /* wall clock: when the next row is due; 0 = none is known of */
-	struct flight flights[FLIGHTS_MAX];
-	unsigned n_flights;
+	struct flights flights;
 	bool was_read;
 	int64_t alarmed_ms;       /* monotonic: when the operator was told of dead ones; 0 = of none */
 
 	pthread_mutex_t lock;     /* guards all below */
-	pthread_cond_t filled;    /* a task waits, or all is to stop */
-	struct list waiting, back; /* tasks */
+	pthread_cond_t filled;    /* for workers: a task is announced, or all is to stop */
+	pthread_cond_t due;       /* for the clerk: a task waits or has ended, or all is to stop */
+	struct list waiting;      /* tasks handed out, */
+	struct list announced;    /* whose attempts are in the log, */
+	struct list ended;        /* that were run, */
+	struct list back;         /* and whose outcomes are in the log */
+	struct list spare;        /* tasks to use again */
+	bool workers_gone;
 	unsigned n_out;           /* tasks handed out and not back */
+	unsigned fine_in_row;     /* tasks that were done, since the last one that was not */
+	int64_t usual_us;         /* of a task, about */
 	struct workplace *workplaces; /* one a thread */
 	unsigned n_workplaces;    /* taken */
 	struct lane_policy policy;
@@ -124,7 +136,8 @@ struct effects {
 	struct log_follower follower;
 	struct eventlog_cursor cursor;
 	const struct projection *model;
-	uint64_t needed;   /* events the rows must hold: one more than the newest of interest */
+	uint64_t needed;   /* events the rows should hold: one more than the newest of interest */
+	uint64_t bar;      /* and must: what was there at the start, and what was told of that */
 	bool recovered;    /* what the process before left half done was told */
 	bool lanes_known;  /* which are paused */
 	bool breakers_known; /* which were open at the start */
@@ -147,10 +160,10 @@ int64_t effects_behind_ms(struct effects *e);
 
 /* ---- effect_rows.c: reading the read model; the dispatcher's ---------------------------- */
 
-/* Runs a query that sees all events of interest: 0 with q->out the rows; finish q in any case. */
-int rows_query(struct effects *e, struct query *q, const char *name);
-/* Fills lane->ready with rows that were not handed out. */
-int rows_ready(struct effects *e, struct lane *lane);
+/* Runs a query that sees that many events: 0 with q->out the rows; finish q in any case. */
+int rows_query(struct effects *e, struct query *q, const char *name, uint64_t needed);
+/* Fills lane->ready with rows that were not handed out, as `needed` events tell of them. */
+int rows_ready(struct effects *e, struct lane *lane, uint64_t needed);
 /* Rows in TRYING at a start, at most max. */
 int rows_trying(struct effects *e, struct effect_row *rows, unsigned max, unsigned *ret_n);
 /* Which lanes are paused; once, which breakers were open. */
@@ -159,9 +172,6 @@ int rows_lanes(struct effects *e, bool with_breakers);
 int rows_counts(struct effects *e);
 
 /* ---- effect_tell.c: events --------------------------------------------------------------- */
-
-/* Room for what becomes of n effects. */
-#define TELL_ROOM(n) ((n) * (3 + EFFECT_RESULTS_MAX) + 2)
 
 /* Events that are appended together. */
 struct telling {
@@ -175,6 +185,8 @@ int telling_init(struct telling *t, struct effects *e, struct arena *arena, size
 void tell_attempted(struct telling *t, const struct effect_row *row);
 /* What became of the attempt that row->attempt + 1 was, with all that follows. now_ms: wall clock. */
 void tell_outcome(struct telling *t, const struct effect_row *row, const struct effect_call *call, int64_t now_ms);
+/* Its attempt is in the log, but nobody began with it: that costs no try. */
+void tell_not_begun(struct telling *t, const struct effect_row *row, const struct effect_call *call, int64_t now_ms);
 /* Of an attempt whose process ended; row is in TRYING. */
 void tell_process_ended(struct telling *t, const struct effect_row *row, int64_t now_ms);
 void tell_dead(struct telling *t, const struct effect_row *row, const char *reason);
@@ -185,8 +197,25 @@ void tell_breaker(struct telling *t, const struct lane *lane, const struct lane_
 /* Appends, and forgets them. *ret_position: of the newest. 0 when there were none. */
 int telling_append(struct telling *t, uint64_t *ret_position);
 
-/* ---- effect_run.c: the workers ------------------------------------------------------------- */
+/* ---- effect_task.c ----------------------------------------------------------------------- */
 
+/* With the lane's lock. n rows from `first` on, copied; NULL without memory. */
+struct effect_task *task_create(struct lane *lane, const struct effect_row *first, unsigned n);
+/* With the lane's lock: it can be used again. */
+void task_put_back(struct lane *lane, struct effect_task *task);
+void task_destroy(struct effect_task *task);
+/* What is too late or gone is told of, the others get their calls and, if nothing is wrong, are told to be attempted. */
+int task_tell_start(struct effect_task *task, struct lane *lane, struct telling *t);
+void task_tell_end(const struct effect_task *task, struct lane *lane, struct telling *t);
+/* Of the last call that did not go well: in a batch others may have, and the breaker moves all the same. */
+const char *task_reason(const struct effect_task *task);
+/* How many events these are at most. */
+size_t task_start_events(const struct effect_task *task);
+size_t task_end_events(const struct effect_task *task);
+
+/* ---- effect_clerk.c, effect_run.c: the threads of a lane ----------------------------------- */
+
+void *effect_clerk(void *lane);
 void *effect_worker(void *lane);
 
 /* ---- effect_dispatch.c ----------------------------------------------------------------------- */

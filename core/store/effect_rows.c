@@ -11,12 +11,12 @@
 #define WAIT_MS 1000
 #define ALARM_PAUSE_MS 900000
 
-int rows_query(struct effects *e, struct query *q, const char *name)
+int rows_query(struct effects *e, struct query *q, const char *name, uint64_t needed)
 {
 	q->def = query_find(name);
 	q->wait_ms = WAIT_MS;
-	q->has_min_position = e->needed > 0;
-	q->min_position = e->needed - 1;
+	q->has_min_position = needed > 0;
+	q->min_position = needed - 1;
 	if (query_run(e->queries, q) != 0)
 		return q->rc;
 	/* The file of an older version knows other rows; its successor is on its way. */
@@ -78,25 +78,6 @@ static void read_row(const struct effects *e, struct json_value v, struct arena 
 		ret->entry = NULL;
 }
 
-static bool is_out(const struct lane *lane, const char *id)
-{
-	for (unsigned i = 0; i < lane->n_flights; i++)
-		if (memcmp(lane->flights[i].id, id, ID_TEXT_LEN) == 0)
-			return true;
-	return false;
-}
-
-/* Rows as old as `position` tell of these all there is to tell. */
-static void forget_flights(struct lane *lane, uint64_t position)
-{
-	for (unsigned i = 0; i < lane->n_flights;) {
-		if (lane->flights[i].back && lane->flights[i].settled < position)
-			lane->flights[i] = lane->flights[--lane->n_flights];
-		else
-			i++;
-	}
-}
-
 static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms, int64_t behind_ms)
 {
 	struct query q = {0};
@@ -107,8 +88,7 @@ static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms, int6
 	put_text(&q, "lane", lane->decl->name);
 	put_int(&q, "now", now_ms);
 	put_int(&q, "behind", behind_ms);
-	rc = rows_query(e, &q, "effects_next");
-	lane->next_ready_ms = 0;
+	rc = rows_query(e, &q, "effects_next", e->bar);
 	if (rc == 0) {
 		json_enter(&r, json_root(buf_slice(&q.out)));
 		if (json_next(&r, NULL, &row))
@@ -118,10 +98,10 @@ static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms, int6
 	return rc;
 }
 
-int rows_ready(struct effects *e, struct lane *lane)
+int rows_ready(struct effects *e, struct lane *lane, uint64_t needed)
 {
 	int64_t now_ms = clock_wall_ms(e->clock), behind_ms = effects_behind_ms(e);
-	struct arena arena = ARENA_INIT(1 << 20);
+	struct arena arena = ARENA_INIT(4 << 20);
 	struct query q = {0};
 	struct json_value v;
 	struct json_reader r;
@@ -131,9 +111,9 @@ int rows_ready(struct effects *e, struct lane *lane)
 	put_text(&q, "lane", lane->decl->name);
 	put_int(&q, "now", now_ms);
 	put_int(&q, "behind", behind_ms);
-	rc = rows_query(e, &q, "effects_ready");
+	rc = rows_query(e, &q, "effects_ready", needed);
 	if (rc == 0) {
-		forget_flights(lane, q.position);
+		flights_forget(&lane->flights, q.position);
 		lane->read_position = q.position;
 		lane->read_ms = mono_ms(e);
 		lane->read_behind_ms = behind_ms;
@@ -144,13 +124,15 @@ int rows_ready(struct effects *e, struct lane *lane)
 			struct effect_row *row = &lane->ready[lane->n_ready];
 
 			read_row(e, v, &arena, row);
-			lane->n_ready += row->entry != NULL && row->entry->enabled && !is_out(lane, row->id);
+			lane->n_ready += row->entry != NULL && row->entry->enabled && !flights_has(&lane->flights, row->id);
 		}
 		lane->more = n == READY_MAX;
 	}
 	query_finish(&q);
 	arena_finish(&arena);
-	return rc == 0 ? next_ready(e, lane, now_ms, behind_ms) : rc;
+	lane->next_ready_ms = 0;
+	/* With more at hand than it could give it will be asked again soon. */
+	return rc == 0 && !lane->more ? next_ready(e, lane, now_ms, behind_ms) : rc;
 }
 
 int rows_trying(struct effects *e, struct effect_row *rows, unsigned max, unsigned *ret_n)
@@ -159,7 +141,7 @@ int rows_trying(struct effects *e, struct effect_row *rows, unsigned max, unsign
 	struct query q = {0};
 	struct json_value v;
 	struct json_reader r;
-	int rc = rows_query(e, &q, "effects_trying");
+	int rc = rows_query(e, &q, "effects_trying", e->needed);
 
 	*ret_n = 0;
 	if (rc == 0) {
@@ -232,7 +214,7 @@ static int read_lanes(struct effects *e, const char *query,
 {
 	struct arena arena = ARENA_INIT(1 << 20);
 	struct query q = {0};
-	int rc = rows_query(e, &q, query);
+	int rc = rows_query(e, &q, query, e->needed);
 
 	if (rc == 0)
 		note(e, json_root(buf_slice(&q.out)), &arena);

@@ -89,6 +89,14 @@ static void tell_waiting(struct telling *t, const struct effect_row *row, const 
 		give_up(t, row, call->attempt, row->version + 2, dead);
 }
 
+void tell_not_begun(struct telling *t, const struct effect_row *row, const struct effect_call *call, int64_t now_ms)
+{
+	struct event_effect_waiting data = {ABOUT(row, call->attempt), .class = SLICE("not_begun"),
+	    .retry_at_ms = now_ms + effects_behind_ms(t->engine), .has_tried = true, .tried = false};
+
+	tell(t, EVENT_EFFECT_WAITING, &data, (int64_t)row->version + 1, call->cause->envelope.id);
+}
+
 static bool may_repeat(const struct effect_row *row, int64_t retry_at_ms)
 {
 	const struct effect_lane *lane = row->entry->effect->lane;

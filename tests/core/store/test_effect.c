@@ -47,8 +47,11 @@ static void run(struct effect_call *calls, size_t n)
 		peer.n++;
 	}
 	pthread_cond_broadcast(&peer.changed);
-	while (peer.held && !atomic_load(calls[0].stopping))
-		pthread_cond_wait(&peer.changed, &peer.lock);
+	while (peer.held && !atomic_load(calls[0].stopping)) { /* of which nobody tells */
+		pthread_mutex_unlock(&peer.lock);
+		usleep(1000);
+		pthread_mutex_lock(&peer.lock);
+	}
 	peer.n_running--;
 	pthread_mutex_unlock(&peer.lock);
 }
@@ -468,6 +471,128 @@ START_TEST(a_neighbour_that_fails_is_left_alone_and_tried_again)
 }
 END_TEST
 
+/* ---- ahead ----------------------------------------------------------------------------------- */
+
+static void want_nth(unsigned n)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+	want((char[]){digits[n / (sizeof(digits) - 1) % (sizeof(digits) - 1)], digits[n % (sizeof(digits) - 1)], '\0'});
+}
+
+static bool is_told_ahead(void)
+{
+	for (int i = 0; i < 100 && count("effect.attempted") == peer.n; i++)
+		usleep(2000);
+	return count("effect.attempted") > peer.n;
+}
+
+/* Until one that runs is held, and others wait with their attempts in the log: the neighbour is known to be quick. Gives how many are wanted. */
+static unsigned until_told_ahead(void)
+{
+	unsigned n = 0;
+
+	do {
+		hold(false);
+		for (int i = 0; i < 10; i++)
+			want_nth(n++);
+		until_told("effect.done", n);
+		hold(true);
+		for (int i = 0; i < 3; i++)
+			want_nth(n++);
+		until_seen(n - 2);
+	} while (!is_told_ahead());
+	return n;
+}
+
+static void await_pause(void)
+{
+	struct effect_lane_status status;
+
+	while (effects_status(engine, 0, &status) && !status.paused)
+		usleep(1000);
+}
+
+START_TEST(what_was_told_ahead_and_not_begun_is_not_lost)
+{
+	unsigned n;
+
+	lane.concurrency = 1;
+	start_engine();
+	n = until_told_ahead();
+	effects_stop(engine);
+	hold(false);
+	ck_assert_uint_eq(count("effect.attempted"), count("effect.done") + count("effect.waiting"));
+	ck_assert_uint_ge(count("effect.waiting"), 1);
+	ck_assert_uint_eq(count("effect.unknown"), 0);
+	start_engine();
+	until_told("effect.done", n);
+	ck_assert_uint_eq(peer.n, n);
+}
+END_TEST
+
+START_TEST(what_was_told_ahead_heeds_a_pause)
+{
+	unsigned n, n_seen;
+
+	lane.concurrency = 1;
+	start_engine();
+	n = until_told_ahead();
+	n_seen = peer.n;
+	give(&f, "lane.paused", "{\"lane\":\"mail\",\"reason\":\"test\"}");
+	await_pause();
+	hold(false);
+	until_told("effect.waiting", 1);
+	ck_assert_uint_eq(peer.n, n_seen);
+	give(&f, "lane.resumed", "{\"lane\":\"mail\"}");
+	until_told("effect.done", n);
+	ck_assert_uint_eq(peer.n, n);
+}
+END_TEST
+
+START_TEST(what_may_not_be_repeated_is_not_told_ahead)
+{
+	lane.class = EFFECT_ONCE;
+	lane.concurrency = 1;
+	start_engine();
+	for (unsigned i = 0; i < 20; i++)
+		want_nth(i);
+	until_told("effect.done", 20);
+	hold(true);
+	for (unsigned i = 20; i < 23; i++)
+		want_nth(i);
+	until_seen(21);
+	wait_all(&f, projector);
+	ck_assert_uint_eq(count("effect.attempted"), 21);
+}
+END_TEST
+
+/* They are told together with others, of which each must have its own way. */
+START_TEST(what_somebody_else_decided_holds_up_no_other)
+{
+	char data[256], *id;
+	unsigned n;
+
+	lane.concurrency = 1;
+	start_engine();
+	n = until_told_ahead();
+	for (unsigned i = 0; i < 90; i++)
+		want_nth(n++);
+	wait_all(&f, projector);
+	id = ask_list(pool, "effects", "fields=id&state=WANTED&limit=1", NULL);
+	snprintf(data, sizeof(data),
+	    "{\"effect_id\":\"%.32s\",\"effect\":\"mail.code\",\"lane\":\"mail\",\"attempt\":0,\"reason\":\"PERSON\"}",
+	    strchr(id, ':') + 2);
+	give(&f, "effect.cancelled", data);
+	hold(false);
+	until_told("effect.done", n - 1);
+	wait_all(&f, projector);
+	rows_are(pool, "effects", "fields=id&state=CANCELLED", id);
+	ck_assert_uint_eq(peer.n, n - 1);
+	free(id);
+}
+END_TEST
+
 /* ---- over a restart --------------------------------------------------------------------------- */
 
 START_TEST(nothing_is_done_twice_after_a_restart)
@@ -649,6 +774,10 @@ int main(void)
 	tcase_add_test(t, a_batch_that_does_not_fill_goes_when_it_has_waited);
 	tcase_add_loop_test(t, what_is_ready_at_once_waits_for_no_clock, 0, 3);
 	tcase_add_test(t, a_neighbour_that_fails_is_left_alone_and_tried_again);
+	tcase_add_test(t, what_was_told_ahead_and_not_begun_is_not_lost);
+	tcase_add_test(t, what_was_told_ahead_heeds_a_pause);
+	tcase_add_test(t, what_may_not_be_repeated_is_not_told_ahead);
+	tcase_add_test(t, what_somebody_else_decided_holds_up_no_other);
 	tcase_add_test(t, nothing_is_done_twice_after_a_restart);
 	tcase_add_test(t, what_ends_the_process_three_times_is_poison);
 	tcase_add_test(t, what_was_under_way_is_unknown_and_goes_again);
