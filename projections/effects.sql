@@ -122,8 +122,10 @@ create table recordings_gone (recording text primary key) strict, without rowid;
 /*
  * What an event wants, for the sections below to insert: it becomes a row of effects, unless its effect is switched off or
  * there is nothing that it could be about (no key). `n` is its place among those of the same event; `cause_id` and `step`
- * give its id. Its age counts from when it may begin. A table of Feishu is written as its row is by then, so one that waits already is enough.
+ * give its id. Its age counts from when it may begin. A table of Feishu is written as its row is by then, so one that waits
+ * already is enough. What many events want is selected from switched_on: where it is off, no row is made in order to be refused.
  */
+create view switched_on as select effect from effect_switches where enabled = 1;
 create view wanted as
 select '' as cause_id, effect, '' as step, lane, key, priority, turn as n, cause, cause_type, cause_stream, ready_at, not_after,
 	asked_at
@@ -160,15 +162,22 @@ on conflict (id) do nothing;
 
 -- on meeting.*
 /* Feishu's tables: a row is written as it is when its turn comes (see the trigger). */
-insert into wanted select :id, want.effect, want.key, 'lark_table', want.key, 0, want.n, :position, :type, :stream, :time, null, :time
-from (select 0 as n, 'lark.user' as effect, :operator_subject as key union all
-	select 1, 'lark.user', :creator_subject union all
-	select 2, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want;
+insert into wanted select :id, effect, :operator_subject, 'lark_table', :operator_subject, 0, 0, :position, :type, :stream,
+	:time, null, :time
+from switched_on where effect = 'lark.user';
+insert into wanted select :id, effect, :creator_subject, 'lark_table', :creator_subject, 0, 1, :position, :type, :stream,
+	:time, null, :time
+from switched_on where effect = 'lark.user';
+
+-- on meeting.*, participant.joined
+insert into wanted select :id, effect, row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 'lark_table',
+	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 0, 2, :position, :type, :stream, :time, null, :time
+from switched_on where effect = 'lark.meeting';
 
 -- on participant.joined
-insert into wanted select :id, want.effect, want.key, 'lark_table', want.key, 0, want.n, :position, :type, :stream, :time, null, :time
-from (select 0 as n, 'lark.user' as effect, :operator_subject as key union all
-	select 1, 'lark.meeting', row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))) as want;
+insert into wanted select :id, effect, :operator_subject, 'lark_table', :operator_subject, 0, 0, :position, :type, :stream,
+	:time, null, :time
+from switched_on where effect = 'lark.user';
 
 -- on participant.listed
 insert into wanted values (:id, 'lark.user', :person_subject, 'lark_table', :person_subject, 0, 0, :position, :type, :stream,
@@ -177,7 +186,7 @@ insert into wanted values (:id, 'lark.user', :person_subject, 'lark_table', :per
 -- on recording.completed
 insert into wanted select :id, 'lark.recording', row_id('file', :platform, file.value ->> 'record_file_id'), 'lark_table',
 	row_id('file', :platform, file.value ->> 'record_file_id'), 0, file.key, :position, :type, :stream, :time, null, :time
-from json_each(:recording_files) as file;
+from switched_on cross join json_each(:recording_files) as file where effect = 'lark.recording';
 
 -- on transcript.stored, summary.stored
 insert into wanted values (:id, 'lark.recording', :recording_id, 'lark_table', :recording_id, 0, 0, :position, :type, :stream,
@@ -213,9 +222,9 @@ insert into wanted values (:id, 'lark.' || lower(:table), :row, 'lark_table', :r
 	:time);
 
 -- on meeting.ended
-insert into wanted select :id, 'lark.meeting_card', want.key, 'lark_message', want.key, 0, 0, :position, :type, :stream, :time,
-	null, :time
-from (select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) as key) as want;
+insert into wanted select :id, effect, row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 'lark_message',
+	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 0, 0, :position, :type, :stream, :time, null, :time
+from switched_on where effect = 'lark.meeting_card';
 
 -- on lark.message_requested
 insert into wanted values (:id, 'lark.message', '', 'lark_message', :receiver_digest, 0, 0, :position, :type, :stream, :time,
@@ -254,15 +263,13 @@ insert into wanted values (:id, 'mail.new_device', '', 'mail', :user_id, 1, 0, :
 
 -- on recording.completed, recording.requested
 /* Tencent Meeting: the file, and what is written about it; each by its own, for they come to be there at different times. */
-insert into wanted select :id, w.effect, file.value ->> 'record_file_id', w.lane,
-	(file.value ->> 'record_file_id') || '/' || w.part, 1, file.key * 8 + w.n, :position, :type, :stream, :time, null, :time
-from json_each(:recording_files) as file
-join (select 'tencent.recording' as effect, 'tencent_files' as lane, 'file' as part, 0 as n
-	union all select 'tencent.transcript', 'tencent', 'transcript', 1
-	union all select 'tencent.summary', 'tencent', 'summary', 2
-	union all select 'tencent.minutes', 'tencent', 'minutes', 3
-	union all select 'tencent.topics', 'tencent', 'topics', 4) as w
-where :platform = 'TENCENT_MEETING';
+insert into wanted select :id, effect, file.value ->> 'record_file_id',
+	iif(effect = 'tencent.recording', 'tencent_files', 'tencent'),
+	(file.value ->> 'record_file_id') || '/' || iif(effect = 'tencent.recording', 'file', substr(effect, 9)), 1,
+	file.key, :position, :type, :stream, :time, null, :time
+from switched_on cross join json_each(:recording_files) as file
+where effect in ('tencent.recording', 'tencent.transcript', 'tencent.summary', 'tencent.minutes', 'tencent.topics')
+	and :platform = 'TENCENT_MEETING';
 
 -- on transcript.ready, summary.ready, minutes.ready
 /* Tencent Meeting: one of these texts is there, unless it says that it failed. A key of its own: what waits since the
@@ -275,15 +282,15 @@ where :platform = 'TENCENT_MEETING' and coalesce(:data ->> 'result', 1) <> 2;
 
 -- on meeting.ended, recording.completed, recording.requested
 /* Tencent Meeting: who was there. */
-insert into wanted select :id, 'tencent.participants', '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, ''), 1, 0,
+insert into wanted select :id, effect, '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, ''), 1, 0,
 	:position, :type, :stream, :time, null, :time
-where :platform = 'TENCENT_MEETING';
+from switched_on where effect = 'tencent.participants' and :platform = 'TENCENT_MEETING';
 
 -- on meeting.ended
 /* Tencent Meeting: recordings whose completion never arrives. */
-insert into wanted select :id, 'tencent.records', '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, '') || '/records',
-	2, 0, :position, :type, :stream, :time + 60000, null, :time
-where :platform = 'TENCENT_MEETING';
+insert into wanted select :id, effect, '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, '') || '/records', 2, 0,
+	:position, :type, :stream, :time + 60000, null, :time
+from switched_on where effect = 'tencent.records' and :platform = 'TENCENT_MEETING';
 
 -- on sync.requested
 /* Tencent Meeting: the list of all recordings. Ten pages a minute, and eight are read at a time. */
