@@ -277,7 +277,7 @@ bool admin_texts(struct action *c, struct json_value array, struct slice **ret_i
 	n = 0;
 	json_enter(&r, array);
 	while (json_next(&r, NULL, &one))
-		if (one.type != JSON_STRING || json_string(one, c->arena, &items[n++]) != 0)
+		if (json_string(one, c->arena, &items[n++]) != 0)
 			return action_fail_err(c, ERR_NOMEM);
 	*ret_items = items;
 	*ret_n = n;

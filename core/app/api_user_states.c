@@ -27,7 +27,7 @@ static bool may_touch(struct action *c, const struct account *a)
 	while (json_next(&r, NULL, &one)) {
 		const char *name;
 
-		if (one.type != JSON_STRING || json_string(one, c->arena, &text) != 0 ||
+		if (json_string(one, c->arena, &text) != 0 ||
 		    (name = arena_printf(c->arena, "%.*s", SLICE_ARG(text))) == NULL)
 			return action_fail_err(c, ERR_NOMEM);
 		if (!principal_may(who, name))

@@ -58,7 +58,7 @@ static bool subject_of(struct slice entry, const char *name, struct arena *arena
 	struct slice text;
 
 	return json_member(json_root(entry), "data", &v) && json_member(v, "subjects", &v) && json_member(v, name, &v) &&
-	    json_member(v, "id", &v) && v.type == JSON_STRING && json_string(v, arena, &text) == 0 && id_parse(text, ret) == 0;
+	    json_member(v, "id", &v) && json_string(v, arena, &text) == 0 && id_parse(text, ret) == 0;
 }
 
 static bool names_one(struct slice entry, char (*texts)[ID_TEXT_LEN + 1], size_t n)

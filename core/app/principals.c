@@ -118,7 +118,7 @@ static const char **list_of(struct json_value array, struct arena *arena)
 		return NULL;
 	json_enter(&r, array);
 	for (n = 0; json_next(&r, NULL, &one); n++) {
-		if (one.type != JSON_STRING || json_string(one, arena, &text) != 0)
+		if (json_string(one, arena, &text) != 0)
 			return NULL;
 		list[n] = arena_printf(arena, "%.*s", SLICE_ARG(text));
 		if (list[n] == NULL)
@@ -549,7 +549,7 @@ static bool text_of(struct lookup *l, struct json_value row, const char *name, s
 	struct json_value v;
 
 	*ret = (struct slice){0};
-	return json_member(row, name, &v) && v.type == JSON_STRING && json_string(v, l->rq->arena, ret) == 0;
+	return json_member(row, name, &v) && json_string(v, l->rq->arena, ret) == 0;
 }
 
 static bool number_of(struct json_value row, const char *name, int64_t *ret)
@@ -557,7 +557,7 @@ static bool number_of(struct json_value row, const char *name, int64_t *ret)
 	struct json_value v;
 
 	*ret = 0;
-	return json_member(row, name, &v) && v.type == JSON_NUMBER && json_i64(v, ret) == 0;
+	return json_member(row, name, &v) && json_i64(v, ret) == 0;
 }
 
 /* The row of a key; false: it is none that we can judge by. Addresses that cannot be read any more allow none. */

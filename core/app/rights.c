@@ -75,7 +75,7 @@ bool rights_cover(struct action *c, struct slice org, struct slice permissions, 
 		struct slice code = {0};
 		const char *text;
 
-		if (one.type != JSON_STRING || json_string(one, c->arena, &code) != 0)
+		if (json_string(one, c->arena, &code) != 0)
 			return action_fail_err(c, ERR_NOMEM);
 		text = arena_printf(c->arena, "%.*s", SLICE_ARG(code));
 		if (text == NULL)

@@ -79,7 +79,7 @@ static int64_t integer_of(struct json_value row, const char *name)
 	struct json_value v;
 	int64_t n = 0;
 
-	return json_member(row, name, &v) && v.type == JSON_NUMBER && json_i64(v, &n) == 0 ? n : 0;
+	return json_member(row, name, &v) && json_i64(v, &n) == 0 ? n : 0;
 }
 
 static struct slice text_of(struct json_value row, const char *name, struct arena *a)

@@ -51,7 +51,7 @@ static bool time_member(struct json_value object, const char *name, bool *ret_ha
 	struct json_value v;
 
 	*ret_has = json_member(object, name, &v);
-	return !*ret_has || (v.type == JSON_NUMBER && json_i64(v, ret_s) == 0 && *ret_s >= 0);
+	return !*ret_has || (json_i64(v, ret_s) == 0 && *ret_s >= 0);
 }
 
 static bool asks_for_too_much(struct json_value header)

@@ -22,7 +22,7 @@ static void note(struct effects *e, struct standing *all, const struct log_recor
 	struct slice text;
 
 	if (json_member(json_root(record->entry), "data", &data) && json_member(data, "effect", &name) &&
-	    name.type == JSON_STRING && json_string(name, &arena, &text) == 0)
+	    json_string(name, &arena, &text) == 0)
 		for (unsigned i = 0; i < e->n_entries; i++)
 			if (slice_is(text, e->entries[i].effect->name) && (!all[i].told || record->position > all[i].at))
 				all[i] = (struct standing){true, enabled, record->position};

@@ -272,6 +272,29 @@ START_TEST(what_may_not_be_is_refused_in_words)
 }
 END_TEST
 
+/* Its prefix is shown to many; of the secret each character counts, and no answer tells how near one was. */
+START_TEST(who_has_a_part_of_a_key_has_nothing)
+{
+	static const struct walk_request make = MAKE("$bossToken", KEY, "{'name':'k','scopes':[]}", 201, "secret=key"),
+	    good = ASK("$secret", "GET /api/v1/me", NULL, 200), bad = ASK_SAYS("$wrong", "GET /api/v1/me", NULL, 401, "'unauthorized'");
+	struct slice whole;
+	char wrong[128];
+
+	walk_do(&make);
+	whole = slice_str(walk_value(SLICE("secret")));
+	for (size_t i = 0; i < whole.len; i += 4) {
+		snprintf(wrong, sizeof(wrong), "%.*s", SLICE_ARG(whole));
+		wrong[i] = wrong[i] == 'A' ? 'B' : 'A';
+		walk_set("wrong", slice_str(wrong));
+		walk_do(&bad);
+		walk_set("wrong", slice_of(whole.ptr, i));
+		if (i > 0)
+			walk_do(&bad);
+	}
+	walk_do(&good);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("admin_failing");
@@ -280,6 +303,7 @@ int main(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, setup, walk_close);
 	tcase_add_test(t, what_may_not_be_is_refused_in_words);
+	tcase_add_test(t, who_has_a_part_of_a_key_has_nothing);
 	tcase_add_test(t, an_answer_is_right_or_says_that_it_could_not);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);

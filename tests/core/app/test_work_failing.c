@@ -3,6 +3,7 @@
  * before, summaries asked for, accounts by the hundred. And what of it is refused, and how that is said.
  */
 #include "app/adapter.h"
+#include "app/fact.h"
 #include "app/tasks.h"
 #include "core/app/request_walk.h"
 
@@ -19,7 +20,37 @@ static void refuse(struct task_run *run)
 	task_run_refused(run, "never", "It comes to \"nothing\".");
 }
 
-static const struct task_kind rig_kinds[] = {{.name = "useless", .summary = "Come to nothing", .run = refuse}, {0}};
+static void fail_inside(struct task_run *run)
+{
+	task_run_failed(run, ERR_IO, "A disk.");
+}
+
+static void fail_outside(struct task_run *run)
+{
+	task_run_failed(run, ERR_NETWORK, NULL);
+}
+
+/* There is room for fourteen events. */
+static void ask_for_much(struct task_run *run)
+{
+	struct event_task_resumed data = {.task_id = run->fired->task_id};
+	struct event_draft draft;
+	struct fact fact;
+	int n = 0, rc;
+
+	fact_begin(&fact, run->app, "/tasks", run->cause, run->arena);
+	rc = fact_draft(&fact, EVENT_TASK_RESUMED, &data, &draft);
+	for (; rc == 0; n++)
+		rc = task_run_result(run, &draft);
+	if (rc == ERR_RANGE && n == 15 && !task_run_is_over(run))
+		task_run_refused(run, "fourteen", NULL);
+	else
+		task_run_done(run, SLICE("{}"));
+}
+
+static const struct task_kind rig_kinds[] = {{.name = "useless", .summary = "Come to nothing", .run = refuse},
+    {.name = "broken", .summary = "Fail", .run = fail_inside}, {.name = "offline", .summary = "Fail elsewhere", .run = fail_outside},
+    {.name = "greedy", .summary = "Ask for more than there is room for", .run = ask_for_much}, {0}};
 static const struct adapter rig = {.name = "rig", .start = start_rig, .task_kinds = rig_kinds};
 
 #define NO_MEETING "c000000000000000000000000"
@@ -31,6 +62,9 @@ static const struct walk_request made[] = {
 	MAKE(NULL, "POST /admin/orgs/$org/departments", "{'name':'Top','code':'top'}", 201, "top=id"),
 	MAKE(NULL, "POST /api/v1/users", "{'username':'somebody','displayName':'So\\'me'}", 201, "user=id"),
 	MAKE(NULL, "POST /admin/orgs/$org/members", "{'userId':'$user','departmentIds':['$top']}", 201, "member=id"),
+	MAKE(NULL, "POST /api/v1/users", "{'username':'clerk','displayName':'C','role':'ADMIN'}", 201, "clerkId=id"),
+	MAKE(NULL, "POST /api/v1/users/$clerkId/tokens", NULL, 201, "clerk=accessToken"),
+	MAKE("$clerk", "POST /api/v1/api-keys", "{'name':'k','scopes':['users:write']}", 201, "clerkKey=key"),
 };
 
 #define NEW_TASK MAKE(NULL, "POST /api/v1/tasks", \
@@ -115,6 +149,32 @@ static const struct walk_case effects[] = {
 	{MADE_NOTHING, ASK_SAYS(NULL, "POST /api/v1/effects/replays",
 	    "{'effect':'task.run','fromTime':'2020-01-01T00:00:00Z','toTime':'2099-01-01T00:00:00Z'}", 200, "'count':0")},
 	{MADE_NOTHING, ASK_SAYS(NULL, "POST /api/v1/effects/replays", "{'effect':'task.run','from':1,'to':99999999}", 200, "'from':1,")},
+};
+
+/* What runs come to. */
+#define RUN(payload) MAKE(NULL, "POST /tasks/once", "{'runAt':'2099-01-01T00:00:00Z','maxAttempts':1," payload "}", 201, "new=id"), \
+	MAKE(NULL, "POST /tasks/$new/run", NULL, 202, "job=jobId")
+#define DEAD_OF(payload, class) {{ALL_GO, RUN(payload), UNTIL(NULL, "GET /api/v1/effects/$job", "'state':'DEAD'")}, \
+	ASK_SAYS(NULL, "GET /api/v1/effects/$job", NULL, 200, "'class':'" class "'")}
+#define REPORT(what) "'name':'generateReport','payload':{'report':" what "}"
+
+static const struct walk_case runs[] = {
+	DEAD_OF("'name':'broken'", "failed"), DEAD_OF("'name':'offline'", "connect"), DEAD_OF("'name':'greedy'", "fourteen"),
+	DEAD_OF("'name':'broken','priority':'LOW'", "failed"),
+	DEAD_OF("'name':'meetingSummary','payload':{'meetingId':'" NO_MEETING "'}", "unready"),
+	DEAD_OF("'name':'personalMeetingSummary','payload':{'periodType':'DAILY'}", "unready"),
+	DEAD_OF(REPORT("'SUMMARIES'"), "unready"),
+	DEAD_OF(REPORT("'ATTENDANCE','from':'2027-01-02T00:00:00Z','to':'2027-01-01T00:00:00Z'"), "payload"),
+	DEAD_OF(REPORT("'ATTENDANCE','from':'2027-01-01T00:00:00Z','days':2"), "payload"),
+	DEAD_OF(REPORT("'ATTENDANCE','to':'2027-01-01T00:00:00Z','days':2"), "payload"),
+	DEAD_OF(REPORT("'ATTENDANCE','from':'1960-01-01T00:00:00Z','to':'1970-01-01T00:00:00Z'"), "payload"),
+	{{ALL_GO, RUN(REPORT("'ATTENDANCE','from':'2026-01-01T00:00:00Z','to':'2027-01-01T00:00:00Z'")),
+	    UNTIL(NULL, "GET /api/v1/effects/$job", "'state':'DONE'")},
+	    ASK_SAYS(NULL, "GET /api/v1/tasks/$new/runs", NULL, 200, "'meetings'")},
+	{{ALL_GO, RUN(REPORT("'ATTENDANCE'")), UNTIL(NULL, "GET /api/v1/effects/$job", "'state':'DONE'")},
+	    ASK_SAYS(NULL, "GET /tasks/$new", NULL, 200, "'lastRunStatus':'DONE'")},
+	{{ALL_GO, RUN("'name':'cleanupExpiredData','priority':'LOW'"), UNTIL(NULL, "GET /api/v1/effects/$job", "'state':'DONE'")},
+	    ASK_SAYS(NULL, "GET /api/v1/tasks/$new/runs", NULL, 200, "'deliveries'")},
 };
 
 /* What is refused, and how. */
@@ -207,6 +267,13 @@ static const struct walk_case people[] = {
 static const struct walk_case imports[] = {
 	{{UPLOAD("username,email,displayName\nq$n,q$n@example.com,'Q'\nsomebody,,\n,none,\nx\n"), ENDED},
 	    ASK_SAYS(NULL, "GET /api/v1/users/imports/$import", NULL, 200, "'status':'CREATED'")},
+	/* By an account, which may give no more than it has, and by a key. */
+	{{{"$clerk", "POST /api/v1/users/imports", "username,role\nc$n,SUPER_ADMIN\nd$n,AUDITOR\n", 202, "import=id", CSV, false, "'total':"},
+	    ENDED}, ASK_SAYS(NULL, "GET /api/v1/users/imports/$import", NULL, 200, "'code':'forbidden'")},
+	{{{"$clerkKey", "POST /api/v1/users/imports", "username,role\ne$n,\nf$n,AUDITOR\n", 202, "import=id", CSV, false,
+	    "'total':"}, ENDED}, ASK_SAYS(NULL, "GET /api/v1/users/imports/$import", NULL, 200, "'created':1,'failed':1")},
+	{{UPLOAD("username,email,displayName\nq$n,q$n@example.com,'Q'\nsomebody,,\n,none,\nx\n"), ENDED},
+	    ASK_SAYS(NULL, "GET /api/v1/users/imports/$import?from=3&limit=1", NULL, 200, "'row':4")},
 	{MADE_NOTHING, ASK_SAYS(NULL, "GET /api/v1/users/imports/$import?from=1&limit=1", NULL, 200, "'code':'taken'")},
 	{MADE_NOTHING, ASK_SAYS(NULL, "GET /api/v1/users/imports?limit=1", NULL, 200, "'data':[")},
 	{MADE_NOTHING, ASK_WITH(NULL, "POST /api/v1/users/imports", "", 400, CSV)},
@@ -247,6 +314,12 @@ START_TEST(what_cannot_be_is_refused_in_words)
 }
 END_TEST
 
+START_TEST(runs_end_and_say_how)
+{
+	walk_answers(runs, COUNT(runs));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("work_failing");
@@ -255,6 +328,7 @@ int main(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, setup, walk_close);
 	tcase_add_test(t, what_cannot_be_is_refused_in_words);
+	tcase_add_test(t, runs_end_and_say_how);
 	tcase_add_test(t, what_is_asked_for_is_done_or_it_is_said_that_it_could_not_be);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
