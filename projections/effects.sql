@@ -16,7 +16,8 @@
 
 -- table
 create table effects (
-	id text primary key,
+	number integer primary key, /* by which attempts know it: short, and ascending */
+	id text not null unique,
 	effect text not null,
 	lane text not null,
 	key text not null,
@@ -60,8 +61,9 @@ create trigger effect_came_back after update of is_open on effects when old.is_o
 	update effects set is_head = not exists (select 1 from effects as o
 		where o.lane = new.lane and o.key = new.key and o.is_open = 1 and o.id <> new.id) where id = new.id;
 end;
+/* What was done has said so itself, so that its row is written once. */
 create trigger effect_ended after update of is_open on effects when old.is_open = 1 and new.is_open = 0 begin
-	update effects set is_head = 0 where id = new.id;
+	update effects set is_head = 0 where id = new.id and is_head = 1;
 	update effects set is_head = 1 where id = (select o.id from effects as o
 		where o.lane = new.lane and o.key = new.key and o.is_open = 1 order by o.turn limit 1);
 end;
@@ -70,7 +72,7 @@ create view effect_rows as
 select *, iif(closed, 'YES', 'NO') as closed_text from effects;
 
 create table attempts (
-	effect text not null,
+	effect integer not null, /* its number */
 	attempt integer not null,
 	started_at integer not null,
 	ended_at integer,
@@ -355,26 +357,26 @@ insert into wanted values (:id, iif(:priority = 'LOW', 'task.run_low', 'task.run
 	:task_id, iif(:priority = 'HIGH', 0, 1), 0, :position, :type, :stream, :due_at_ms, null, :time);
 
 -- on effect.attempted
-update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time
+update effects set state = 'TRYING', attempt = :attempt, tries = tries + 1, updated_at = :time,
+	version = iif(:before = 0, :version, 0)
 where id = :effect_id and is_open = 1 and state <> 'TRYING' and attempt = :attempt - 1;
 insert into attempts (effect, attempt, started_at)
-select :effect_id, :attempt, :time where exists (select 1 from effects
-	where id = :effect_id and state = 'TRYING' and attempt = :attempt)
+select number, :attempt, :time from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt
 on conflict (effect, attempt) do nothing;
 
 -- on effect.done
 update attempts set ended_at = :time, outcome = 'DONE', status = :status, vendor_id = :vendor_id
-where effect = :effect_id and attempt = :attempt
-	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
-update effects set state = 'DONE', is_open = 0, updated_at = :time, class = null, status = :status, vendor_id = :vendor_id,
-	message = null
+where effect = (select number from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt)
+	and attempt = :attempt;
+update effects set state = 'DONE', is_open = 0, is_head = 0, updated_at = :time, class = null, status = :status,
+	vendor_id = :vendor_id, message = null, version = iif(:before = 0, :version, 0)
 where id = :effect_id and state = 'TRYING' and attempt = :attempt;
 
 -- on effect.failed
 update attempts set ended_at = :time, outcome = 'FAILED', class = :class, status = :status, vendor_id = :vendor_id,
 	message = :message
-where effect = :effect_id and attempt = :attempt
-	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
+where effect = (select number from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt)
+	and attempt = :attempt;
 update effects set state = 'FAILED', is_open = 0, updated_at = :time, class = :class, status = :status,
 	vendor_id = :vendor_id, message = :message
 where id = :effect_id and state = 'TRYING' and attempt = :attempt;
@@ -382,8 +384,8 @@ where id = :effect_id and state = 'TRYING' and attempt = :attempt;
 -- on effect.waiting
 update attempts set ended_at = :time, outcome = 'WAITING', class = :class, status = :status, vendor_id = :vendor_id,
 	message = :message
-where effect = :effect_id and attempt = :attempt
-	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
+where effect = (select number from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt)
+	and attempt = :attempt;
 update effects set state = 'WAITING', tries = tries - (coalesce(:tried, 1) = 0), ready_at = :retry_at_ms, updated_at = :time, class = :class, status = :status,
 	vendor_id = :vendor_id, message = :message
 where id = :effect_id and state = 'TRYING' and attempt = :attempt;
@@ -391,8 +393,8 @@ where id = :effect_id and state = 'TRYING' and attempt = :attempt;
 -- on effect.unknown
 update attempts set ended_at = :time, outcome = 'UNKNOWN', class = :class, status = :status, vendor_id = :vendor_id,
 	message = :message
-where effect = :effect_id and attempt = :attempt
-	and exists (select 1 from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt);
+where effect = (select number from effects where id = :effect_id and state = 'TRYING' and attempt = :attempt)
+	and attempt = :attempt;
 update effects set state = 'UNKNOWN', is_open = :repeat, ready_at = :retry_at_ms, ends = ends + (:class = 'process_ended'),
 	updated_at = :time, class = :class, status = :status, vendor_id = :vendor_id, message = :message
 where id = :effect_id and state = 'TRYING' and attempt = :attempt;
@@ -419,7 +421,8 @@ where id = :effect_id and state in ('WANTED', 'WAITING');
 update effects set closed = 1, updated_at = :time where id = :effect_id and state = 'DEAD';
 
 -- on effect.attempted, effect.done, effect.failed, effect.waiting, effect.unknown, effect.dead, effect.redriven, effect.cancelled, effect.closed, effect.replayed
-update effects set version = iif(:before = 0, :version, 0) where id = :effect_id;
+update effects set version = iif(:before = 0, :version, 0)
+where id = :effect_id and version <> iif(:before = 0, :version, 0);
 
 -- on sms.accepted
 update effects set delivery = 'ACCEPTED' where id = :effect_id and delivery is null;
@@ -521,7 +524,7 @@ select id, effect, lane, state, reason, class, status as "status:int", vendor_id
 	created_at as "createdAt:time", updated_at as "updatedAt:time",
 	(select json_group_array(json_object('attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
 		'outcome', a.outcome, 'class', a.class, 'status', a.status, 'vendorId', a.vendor_id, 'message', a.message))
-		from (select * from attempts where effect = effects.id order by attempt) as a) as "attempts:json"
+		from (select * from attempts where effect = effects.number order by attempt) as a) as "attempts:json"
 from effects where id = :id;
 
 -- query transcriptions_open
