@@ -423,6 +423,11 @@ def end(server, sim, n, tables, watch, down):
     return judge(server, sim, n, tables, whole=not watch.is_over()), not watch.is_over()
 
 
+def states_of(rows):
+    counts = collections.Counter(r["state"].lower() + (" (%s)" % r["reason"] if r["state"] == "DEAD" else "") for r in rows)
+    return ", ".join("%d %s" % (k, state) for state, k in sorted(counts.items()))
+
+
 def run(n=36, every=0.05, share=9, seed=1, planted=None, tables=False, down=None, limit_s=None):
     print("effects: seed %d, %d asked for, %d between two kills%s" % (seed, n, share, ", planted %s" % planted if planted else ""),
           flush=True)
@@ -444,19 +449,18 @@ def run(n=36, every=0.05, share=9, seed=1, planted=None, tables=False, down=None
                 server.kill()
             print("effects: data kept in %s" % data, flush=True)
             raise
-    states = collections.Counter(r["state"] for r in rows)
     attempts = sum(r["attempt"] for r in rows)
     if whole and (kills < 3 or attempts <= len(rows)):
         raise AssertionError("nothing went wrong: %d kills, %d attempts of %d" % (kills, attempts, len(rows)))
     shutil.rmtree(data)
     os.unlink(server.log_path)
     for lane in sorted({r["lane"] for r in rows}):
-        of = [r["attempt"] for r in rows if r["lane"] == lane]
-        print("effects: %s: %d, %.1f attempts each, %d at most" % (lane, len(of), sum(of) / len(of), max(of)), flush=True)
+        of = [r for r in rows if r["lane"] == lane]
+        print("effects: %s: %.1f attempts each, %d at most, %s" % (
+            lane, sum(r["attempt"] for r in of) / len(of), max(r["attempt"] for r in of), states_of(of)), flush=True)
     print("effects: %s, %d effects (%s), %d attempts, %d kills, %.0f s" % (
         "ok" if whole else "CUT, not all has ended, and nothing that is there is wrong",
-        len(rows), ", ".join("%d %s" % (k, s.lower()) for s, k in sorted(states.items())), attempts, kills, watch.seconds()),
-        flush=True)
+        len(rows), states_of(rows), attempts, kills, watch.seconds()), flush=True)
     if not whole:
         sys.exit(2)
 
