@@ -436,7 +436,4 @@ void lark_write_rows(struct effect_call *calls, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!s.rows[i].is_over)
 			tell(&s, &s.rows[i]);
-	/* One request failed, however many rows it was for. */
-	for (size_t i = 0, failed = 0; i < n; i++)
-		calls[i].host_failed = calls[i].host_failed && failed++ == 0;
 }
