@@ -325,8 +325,12 @@ class Connection(unittest.TestCase):
 
     def stored(self, prefix):
         """How often each event is kept whose id begins so."""
-        events = self.told("/api/v1/events?limit=1000")
-        return collections.Counter(e["data"]["trace_id"] for e in events if e["data"].get("trace_id", "").startswith(prefix))
+        counts, cursor = collections.Counter(), ""
+        while cursor is not None:
+            page = json.loads(self.server.get("/api/v1/events?limit=1000" + (cursor and "&cursor=" + cursor)).body)
+            counts.update(e["data"]["trace_id"] for e in page["data"] if e["data"].get("trace_id", "").startswith(prefix))
+            cursor = page["pagination"]["nextCursor"]
+        return counts
 
     def begin(self, event_id, raw):
         """Two thirds of a message, and the first bytes of the frame that has the rest."""
