@@ -17,6 +17,7 @@
 #define ANSWER_MAX ((size_t)64 << 10)
 #define EVENTS_MAX 256
 #define REOPEN_US 3000
+#define RETRY_US 2000 /* while nobody listens: a test that starts a server wants the processors for it */
 
 /* CLOSED --> CONNECTING --> IDLE <--> BUSY; back to CLOSED from any. */
 struct conn {
@@ -41,7 +42,8 @@ struct connections {
 	struct conn *closed, **closed_end; /* oldest first, so the first may be opened first */
 	unsigned n_busy, n_connecting;
 	unsigned width; /* of them may be busy; 0: all */
-	bool down;          /* the last attempt to connect failed: one at a time */
+	bool down;          /* the last attempt to connect failed: one at a time... */
+	int64_t retry_at_us; /* ...and not before */
 	bool paused;
 	int64_t start_us;   /* open loop: when its time began */
 	uint64_t n_due;     /* requests given a time so far */
@@ -108,6 +110,7 @@ static void conn_broken(struct connections *c, struct conn *conn)
 		unlink_idle(c, conn);
 	if (conn->state == CONNECTING) {
 		c->down = true;
+		c->retry_at_us = connections_now_us() + RETRY_US;
 		c->stats.failed++;
 	}
 	conn_close(c, conn);
@@ -142,10 +145,18 @@ static int conn_connect(struct connections *c, struct conn *conn)
 	return 0;
 }
 
+/* When the next closed connection may be opened; INT64_MAX: when one of those that are being opened has ended. */
+static int64_t next_open_us(const struct connections *c)
+{
+	if (c->closed == NULL || (c->down && c->n_connecting > 0))
+		return INT64_MAX;
+	return c->down && c->retry_at_us > c->closed->open_at_us ? c->retry_at_us : c->closed->open_at_us;
+}
+
 /* Opens closed connections whose time has come: all of them, or one while nobody listens. */
 static int open_closed(struct connections *c, int64_t now_us)
 {
-	while (c->closed != NULL && c->closed->open_at_us <= now_us && !(c->down && c->n_connecting > 0)) {
+	while (next_open_us(c) <= now_us) {
 		struct conn *conn = c->closed;
 		int rc;
 
@@ -352,8 +363,8 @@ int connections_turn(struct connections *c, int64_t until_us)
 	if (rc != 0)
 		return rc;
 	until_us = feed(c, until_us);
-	if (c->closed != NULL && c->closed->open_at_us < until_us)
-		until_us = c->closed->open_at_us;
+	if (next_open_us(c) < until_us)
+		until_us = next_open_us(c);
 	if (until_us > now_us) {
 		wait.tv_sec = (until_us - now_us) / 1000000;
 		wait.tv_nsec = (until_us - now_us) % 1000000 * 1000;
