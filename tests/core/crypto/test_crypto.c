@@ -141,7 +141,7 @@ END_TEST
 
 START_TEST(a_hash_is_put_away_and_gone_on_with)
 {
-	char bytes[64 * 5 + 7];
+	char bytes[64 * 5 + 7] = "";
 	struct slice whole = slice_of(bytes, sizeof(bytes));
 	uint8_t expected[SHA256_LEN], digest[SHA256_LEN], state[SHA256_STATE_LEN];
 	struct sha256_stream *s, *other;
