@@ -4,10 +4,12 @@
  * on (routes, lists, schemas of parameters and events), so it cannot drift.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "app/api.h"
 #include "app/api_list.h"
 #include "app/app_http.h"
+#include "base/err.h"
 #include "domain/event.h"
 
 #define DOCUMENT_MAX (8 * 1024 * 1024)
@@ -414,43 +416,62 @@ static void put_operation(struct json_writer *w, const struct route *r)
 	json_end_object(w);
 }
 
-/* The i-th shown route over all tables, or NULL. */
-static const struct route *nth_route(const struct app *app, size_t n)
+/* The shown routes over all tables, as many of them as there is room for; how many there are. */
+static size_t shown_routes(const struct app *app, const struct route **ret, size_t room)
 {
-	for (size_t t = 0; app->routes[t] != NULL; t++)
-		for (const struct route *r = app->routes[t]; r->method != HTTP_NONE; r++)
-			if ((r->flags & ROUTE_HIDDEN) == 0 && n-- == 0)
-				return r;
-	return NULL;
+	size_t n = 0;
+
+	for (size_t t = 0; app->routes[t] != NULL; t++) {
+		for (const struct route *r = app->routes[t]; r->method != HTTP_NONE; r++) {
+			if (r->flags & ROUTE_HIDDEN)
+				continue;
+			if (n < room)
+				ret[n] = r;
+			n++;
+		}
+	}
+	return n;
+}
+
+/* All methods of the path of the first route; theirs become NULL. */
+static void put_path(struct json_writer *w, const struct route **routes, size_t n)
+{
+	const char *path = routes[0]->path;
+
+	json_name(w, path);
+	json_begin_object(w);
+	for (size_t i = 0; i < n; i++) {
+		if (routes[i] == NULL || strcmp(routes[i]->path, path) != 0)
+			continue;
+		put_operation(w, routes[i]);
+		routes[i] = NULL;
+	}
+	json_end_object(w);
 }
 
 /* A path is one object with all its methods, written where it occurs first. */
-static void put_paths(struct json_writer *w, const struct app *app)
+static int put_paths(struct json_writer *w, const struct app *app)
 {
-	const struct route *r, *other;
+	size_t n = shown_routes(app, NULL, 0);
+	const struct route **routes = calloc(n + 1, sizeof(*routes));
 
+	if (routes == NULL)
+		return ERR_NOMEM;
+	shown_routes(app, routes, n);
 	json_name(w, "paths");
 	json_begin_object(w);
-	for (size_t i = 0; (r = nth_route(app, i)) != NULL; i++) {
-		bool seen = false;
-
-		for (size_t j = 0; j < i && !seen; j++)
-			seen = strcmp(nth_route(app, j)->path, r->path) == 0;
-		if (seen)
-			continue;
-		json_name(w, r->path);
-		json_begin_object(w);
-		for (size_t j = i; (other = nth_route(app, j)) != NULL; j++)
-			if (strcmp(other->path, r->path) == 0)
-				put_operation(w, other);
-		json_end_object(w);
-	}
+	for (size_t i = 0; i < n; i++)
+		if (routes[i] != NULL)
+			put_path(w, &routes[i], n - i);
 	json_end_object(w);
+	free(routes);
+	return 0;
 }
 
 int openapi_make(struct app *app)
 {
 	struct json_writer w = JSON_WRITER(&app->openapi);
+	int rc;
 
 	app->openapi = (struct buf)BUF_INIT(DOCUMENT_MAX);
 
@@ -461,7 +482,7 @@ int openapi_make(struct app *app)
 	                       "proofs\",\"license\":{\"name\":\"MIT\",\"identifier\":\"MIT\"}}"));
 	json_name(&w, "security");
 	json_put_raw(&w, SLICE("[{\"bearer\":[]},{\"apiKey\":[]}]"));
-	put_paths(&w, app);
+	rc = put_paths(&w, app);
 	json_name(&w, "components");
 	json_begin_object(&w);
 	json_name(&w, "securitySchemes");
@@ -473,7 +494,7 @@ int openapi_make(struct app *app)
 	put_schemas(&w);
 	json_end_object(&w);
 	json_end_object(&w);
-	return app->openapi.rc;
+	return rc != 0 ? rc : app->openapi.rc;
 }
 
 static void openapi(struct http_request *rq)
