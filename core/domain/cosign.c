@@ -1,6 +1,7 @@
 /* See cosign.h. */
 #include "domain/cosign.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/codec.h"
@@ -49,9 +50,11 @@ static struct slice nth_line(struct slice lines, unsigned n)
 {
 	struct slice line = {0}, rest = lines;
 
-	for (unsigned i = 0; i <= n; i++)
-		if (!slice_cut(rest, '\n', &line, &rest))
-			return (struct slice){0};
+	for (unsigned i = 0; i <= n; i++) {
+		bool there = slice_cut(rest, '\n', &line, &rest);
+
+		assert(there); /* as many were parsed */
+	}
 	return slice_of(line.ptr, line.len + 1);
 }
 
@@ -62,13 +65,14 @@ static bool is_by(const struct note_signature *s, const struct note_key *key)
 
 int cosign_note_add(struct buf *out, struct slice bytes, struct slice lines, const struct note_key *key)
 {
-	struct note *parts = calloc(2, sizeof(*parts)), *note = &parts[0], *answer = &parts[1];
+	struct note *note = calloc(2, sizeof(*note)), *answer;
 	struct buf whole = BUF_INIT(2 * NOTE_BYTES_MAX);
 	unsigned found;
 	int rc;
 
-	if (parts == NULL)
+	if (note == NULL)
 		return ERR_NOMEM;
+	answer = note + 1;
 	/* The answer's lines under the note's text are a note too, which the usual reader checks. */
 	rc = note_parse(note, bytes);
 	if (rc == 0) {
@@ -96,6 +100,6 @@ int cosign_note_add(struct buf *out, struct slice bytes, struct slice lines, con
 	rc = lines.len == 0 ? out->rc : buf_append(out, nth_line(lines, found));
 out:
 	buf_finish(&whole);
-	free(parts);
+	free(note);
 	return rc;
 }
