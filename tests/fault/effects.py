@@ -283,11 +283,11 @@ def judge(server, sim, n, tables, whole=True):
 
 
 def judge_waiting(server, sim, down):
-    """Nothing of it was done, and nothing was given up but what nobody wants any more."""
+    """Nothing of it was done; it waits, or was given up: breakers are open for moments here, and each process closes them."""
     if [a for a in sim.acts(down) if a.get("did") != "token"]:
         raise Breach("%s is down, and did something" % down)
     for row in effects(server):
-        if row["lane"] in LANES[down] and not is_open(row) and row["reason"] not in ("EXPIRED", "AGE"):
+        if row["lane"] in LANES[down] and not is_open(row) and row["state"] not in ("DEAD", "UNKNOWN"):
             raise Breach("what goes to a vendor that is down does not wait: %s" % row)
 
 
