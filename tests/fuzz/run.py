@@ -204,6 +204,8 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build-fuzz"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
+    if args.short:
+        os.nice(10)  # with what other tests leave of the processors
     args.build = os.path.abspath(args.build)
     seed = args.seed if args.seed is not None else int(time.time()) % 1000000 + 1
     targets = args.target or sorted(TARGETS)
