@@ -13,10 +13,11 @@
 #define BIND_BYTES_MAX (1u << 20)
 #define GATHERED_BYTES_MAX ((size_t)16 << 20) /* of one table */
 
-/* One statement of a handler, ready to run. */
+/* One statement of a handler. A service sees few of the types of event there are between its start and its end, and
+ * to prepare the statements for all would be a fifth of a start: each is prepared when it first runs. */
 struct step {
 	const struct projection_statement *from;
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt;        /* NULL: not prepared yet */
 	struct schema_path *paths; /* by bind; only those of PROJECTION_FIELD are set */
 	struct gather *into;       /* NULL: it writes for itself */
 };
@@ -38,18 +39,13 @@ struct projection_applier {
 /* ---- statements --------------------------------------------------------------- */
 
 /* The build has checked all this against the same declarations; a failure here is a broken build. */
-static int prepare_step(struct projection_applier *f, const struct handler *h, struct step *s, struct buf *problem)
+static int init_step(struct projection_applier *f, const struct handler *h, struct step *s, struct buf *problem)
 {
-	int code = sqlite3_prepare_v3(f->db, s->from->sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
-
-	if (code != SQLITE_OK)
-		goto broken;
 	s->paths = calloc(s->from->n_binds + 1, sizeof(*s->paths));
 	if (s->paths == NULL)
 		return ERR_NOMEM;
 	if (s->from->into != NULL)
 		s->into = f->gathers[s->from->into - f->model->gathers];
-	assert(sqlite3_bind_parameter_count(s->stmt) == (int)s->from->n_binds);
 	for (unsigned i = 0; i < s->from->n_binds; i++) {
 		const struct projection_bind *b = &s->from->binds[i];
 
@@ -63,13 +59,9 @@ static int prepare_step(struct projection_applier *f, const struct handler *h, s
 		}
 	}
 	return 0;
-broken:
-	if (problem != NULL)
-		buf_printf(problem, "%s:%u: %s", f->model->file, s->from->line, sqlite3_errmsg(f->db));
-	return projection_sqlite_err(code) == ERR_INVALID ? ERR_UNSUPPORTED : projection_sqlite_err(code);
 }
 
-static int prepare_handler(struct projection_applier *f, struct handler *h, const struct projection_handler *from,
+static int init_handler(struct projection_applier *f, struct handler *h, const struct projection_handler *from,
     struct buf *problem)
 {
 	int rc = 0;
@@ -81,7 +73,7 @@ static int prepare_handler(struct projection_applier *f, struct handler *h, cons
 		return h->steps == NULL ? ERR_NOMEM : ERR_UNSUPPORTED;
 	for (unsigned i = 0; i < from->n_statements && rc == 0; i++) {
 		h->steps[i].from = &from->statements[i];
-		rc = prepare_step(f, h, &h->steps[i], problem);
+		rc = init_step(f, h, &h->steps[i], problem);
 	}
 	return rc;
 }
@@ -117,7 +109,7 @@ int projection_applier_create(struct projection_applier **ret, const struct proj
 	f->handlers = calloc(model->n_handlers + 1, sizeof(*f->handlers));
 	rc = f->handlers == NULL ? ERR_NOMEM : prepare_gathers(f, problem);
 	for (unsigned i = 0; i < model->n_handlers && rc == 0; i++)
-		rc = prepare_handler(f, &f->handlers[i], &model->handlers[i], problem);
+		rc = init_handler(f, &f->handlers[i], &model->handlers[i], problem);
 	if (rc == 0)
 		*ret = f;
 	else
@@ -231,6 +223,30 @@ static int bind_one(struct projection_applier *f, const struct step *s, unsigned
 	return SQLITE_MISUSE;
 }
 
+static void tell(struct projection_applier *f, const struct step *s, const struct handler *h, int code, struct buf *problem)
+{
+	if (problem != NULL)
+		buf_printf(problem, "%s:%u: %s: %s", f->model->file, s->from->line, h->type->name,
+		    code == sqlite3_errcode(f->db) ? sqlite3_errmsg(f->db) : sqlite3_errstr(code));
+}
+
+/* What cannot be prepared tells of a file that is no longer what was made: the build has done it, with these tables. */
+static int prepare_step(struct projection_applier *f, struct step *s, const struct handler *h, struct buf *problem)
+{
+	int code, rc;
+
+	if (s->stmt != NULL)
+		return 0;
+	code = sqlite3_prepare_v3(f->db, s->from->sql, -1, SQLITE_PREPARE_PERSISTENT, &s->stmt, NULL);
+	if (code == SQLITE_OK) {
+		assert(sqlite3_bind_parameter_count(s->stmt) == (int)s->from->n_binds);
+		return 0;
+	}
+	tell(f, s, h, code, problem);
+	rc = projection_sqlite_err(code);
+	return rc == ERR_INVALID ? ERR_CORRUPT : rc;
+}
+
 /* The rows a statement gives are those of a gathered table; another's are passed over. */
 static int run_step(struct projection_applier *f, const struct step *s, const struct fed_event *event)
 {
@@ -289,12 +305,13 @@ int projection_applier_run(struct projection_applier *f, const struct fed_event 
 		return rc == 0 || projection_file_is_lost(rc) ? ERR_MALFORMED : rc;
 	}
 	for (unsigned i = 0; i < h->from->n_statements; i++) {
+		rc = prepare_step(f, &h->steps[i], h, problem);
+		if (rc != 0)
+			return rc;
 		code = run_step(f, &h->steps[i], event);
 		if (code == SQLITE_OK)
 			continue;
-		if (problem != NULL)
-			buf_printf(problem, "%s:%u: %s: %s", f->model->file, h->steps[i].from->line, h->type->name,
-			    code == sqlite3_errcode(f->db) ? sqlite3_errmsg(f->db) : sqlite3_errstr(code));
+		tell(f, &h->steps[i], h, code, problem);
 		return projection_sqlite_err(code);
 	}
 	return is_full(f) ? projection_applier_flush(f, problem) : 0;
