@@ -4,6 +4,7 @@
  *
  * An effect costs three events (what asks for it, its attempt, its end), a row of
  * the read model and a look at it; two of the events are durable before and after the call.
+ * What no engine could do without is measured, too: see bench_effects_floor.h.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 
 #include "base/io.h"
 #include "bench_ceiling.h"
+#include "bench_effects_floor.h"
 #include "bench_work.h"
 #include "crypto/crypto.h"
 #include "domain/event.h"
@@ -29,6 +31,8 @@
 
 #define THREADS 8 /* as the lanes of chat and table APIs have */
 #define ANSWER_LEN 64
+#define AHEAD 128    /* attempts that the engine tells before a thread is free */
+#define RECORD_LEN 512 /* about what is told of an attempt or of its outcome */
 #define WANTED_BATCH 64
 #define ARENA_BYTES (1 << 20)
 #define POLL_US 5000
@@ -64,6 +68,18 @@ static int act(struct http_client *client, const struct neighbour *n)
 		rc = ERR_NETWORK;
 	http_result_finish(&result);
 	return rc;
+}
+
+static void *thread_open(void)
+{
+	struct http_client *client;
+
+	return http_client_create(&client) == 0 ? client : NULL;
+}
+
+static void thread_close(void *thread)
+{
+	http_client_destroy(thread);
 }
 
 static int64_t processor_us(void)
@@ -134,6 +150,26 @@ static struct bench_row *measure_bare(struct bench *b, const struct neighbour *n
 	return row;
 }
 
+/* ---- the floor -------------------------------------------------------------------- */
+
+static int call_neighbour(void *thread, const void *arg)
+{
+	return act(thread, arg);
+}
+
+static struct bench_row *measure_floor(struct bench *b, const struct neighbour *neighbour, uint64_t n, int *ret_rc)
+{
+	struct bench_row *row = bench_row(b, "floor: the calls, two commits and a fold");
+	int64_t took_us, used_us = processor_us();
+
+	*ret_rc = effects_floor(b, &(struct effects_floor_options){.n = n, .n_threads = THREADS, .n_ahead = AHEAD,
+	    .record_len = RECORD_LEN, .thread_open = thread_open, .thread_close = thread_close, .call = call_neighbour,
+	    .arg = neighbour}, &took_us);
+	bench_row_fill(row, "effects", n, took_us, NULL);
+	snprintf(row->note, sizeof(row->note), "%.0f us of processor each", (double)(processor_us() - used_us) / (double)n);
+	return row;
+}
+
 /* ---- the engine ------------------------------------------------------------------- */
 
 struct engine {
@@ -156,18 +192,6 @@ static void run(struct effect_call *calls, size_t n)
 		calls->outcome = EFFECT_RETRY;
 		calls->class = "broken";
 	}
-}
-
-static void *thread_open(void)
-{
-	struct http_client *client;
-
-	return http_client_create(&client) == 0 ? client : NULL;
-}
-
-static void thread_close(void *thread)
-{
-	http_client_destroy(thread);
 }
 
 /* In the place of the codes by mail, whose rows need nothing but one event. */
@@ -322,11 +346,18 @@ static struct bench_row *measure_engine(struct engine *e, const struct neighbour
 	return row;
 }
 
+static void note_floor(struct bench_row *row, const struct bench_row *floor)
+{
+	size_t len = strlen(row->note);
+
+	snprintf(row->note + len, sizeof(row->note) - len, "; %.2f of the floor", row->rate / floor->rate);
+}
+
 int bench_effects(struct bench *b, uint64_t n, const char *url)
 {
 	struct engine e = {.b = b, .n_wanted = n};
 	struct neighbour neighbour = {0};
-	struct bench_row *bare = NULL, *row = NULL;
+	struct bench_row *bare = NULL, *floor = NULL, *row = NULL;
 	char dir[BENCH_PATH_MAX];
 	int rc;
 
@@ -337,11 +368,16 @@ int bench_effects(struct bench *b, uint64_t n, const char *url)
 	if (rc == 0)
 		bare = measure_bare(b, &neighbour, n, &rc);
 	if (rc == 0)
+		floor = measure_floor(b, &neighbour, n, &rc);
+	if (rc == 0)
 		rc = open_stores(&e, dir);
 	if (rc == 0)
 		row = measure_engine(&e, &neighbour, n, &rc);
-	if (rc == 0)
+	if (rc == 0) {
+		bench_compare(floor, bare);
 		bench_compare(row, bare);
+		note_floor(row, floor);
+	}
 	close_all(&e);
 	ceiling_stop(neighbour.server);
 	return rc;

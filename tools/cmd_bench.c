@@ -277,8 +277,8 @@ static const struct command cmd_effects = {
     .summary = "Measure effects beside the HTTP client alone",
     .description =
 	"Effects of one HTTP call each to a neighbour in this process that answers at once, as a share of the calls that the "
-	"same client makes from as many threads without an engine. Each effect costs two durable events besides: what "
-	"that is in the end depends on how long the neighbour takes.",
+	"same client makes from as many threads without an engine. Each effect costs two durable events besides, "
+	"before and after the call, and a change of the read model: the floor is that and nothing else.",
     .options = effects_options,
     .examples = effects_examples,
     .run = run_effects,

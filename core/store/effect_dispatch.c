@@ -24,7 +24,7 @@
 #define OLD_MS 200      /* rows that wait for a worker may be so old: others may have become more urgent */
 #define FEW_MS 5        /* and so old when they are few, or little room is left for flights */
 #define FEW (READY_MAX / 8)
-#define AHEAD_MAX 64    /* tasks handed out beside those that are run */
+#define AHEAD_MAX 128   /* tasks handed out beside those that are run */
 #define AHEAD_MS 10     /* and no more than are usually through in such a time */
 #define AHEAD_FINE 8    /* after so many in a row were done */
 #define COUNT_MS 1000   /* lanes are counted as often, when something happened */
@@ -146,7 +146,7 @@ static struct effect_task *task_of(struct lane *lane, unsigned n)
 	return task;
 }
 
-/* Under the lane's lock: one task to the clerk. False: nothing more goes out before *again_ms (monotonic, 0 = until something happens). */
+/* Under the lane's lock: one task to the clerk. False: no more before *again_ms (monotonic, 0 = until something happens). */
 static bool hand_one(struct lane *lane, int64_t *again_ms)
 {
 	struct effects *e = lane->engine;
