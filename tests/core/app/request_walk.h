@@ -17,7 +17,7 @@
 
 #define WALK_VARS_MAX 32
 #define WALK_BEFORE_MAX 6
-#define WALK_UNTIL_MAX 20000 /* times that something is asked until it is so */
+#define WALK_UNTIL_MAX 200000 /* times that something is asked until it is so */
 
 struct walk_request {
 	const char *as;   /* a token; NULL: the operator's, "": none */
