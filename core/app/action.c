@@ -62,12 +62,16 @@ static int start_job(struct action *c)
 /* True: the command goes on. */
 static bool go_on(struct action *c)
 {
+	int rc;
+
 	if (c->then == NULL)
 		return false;
 	c->run = c->then;
 	c->then = NULL;
-	c->err = start_job(c);
-	return c->err == 0;
+	rc = start_job(c);
+	if (rc != 0)
+		c->err = rc; /* else it is the job's, which runs already */
+	return rc == 0;
 }
 
 static void on_done(struct job *job)

@@ -340,7 +340,7 @@ static void walk_forget(void)
 static unsigned walk_cases(const struct walk_case *cases, size_t n_cases, unsigned kinds, unsigned depth)
 {
 	/* Not the log's writer and the read models, which try again and have tests of their own. */
-	static const char *const threads[] = {"http loop", "lulab-command", "lulab-hash", "lulab-decide", "query", NULL};
+	static const char *const threads[] = {"http loop", "lulab-command", "lulab-hash", "lulab-decide", "lulab-long", "query", NULL};
 	struct failing_walk of = {.kinds = kinds, .before = walk_before, .act = walk_act, .runs_on = true, .goes_on = true,
 	    .threads = threads, .depth = depth};
 	unsigned n = 0;
