@@ -29,7 +29,7 @@
  * most this often, somewhat oftener while somebody waits for them; an event
  * after a quiet moment is folded at once.
  */
-#define PACE_US 16000
+#define PACE_US 20000
 #define PACE_AWAITED_US 4000
 #define PROBLEM_BYTES_MAX 180
 
