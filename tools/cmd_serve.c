@@ -1,5 +1,6 @@
 /* lulab serve: the service itself. */
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -60,7 +61,12 @@ static void show_setup(struct app *app)
 		       "  Or in another terminal: lulab user create YOUR_NAME --role SUPER_ADMIN\n"
 		       "\n",
 		    url.ptr, app->setup_token);
-		fflush(stdout);
+		/* It serves all the same, and its end is not to be called a failure for that. */
+		if (fflush(stdout) != 0) {
+			log_warn("app", "the link to the first account could not be shown; lulab user create makes one, too");
+			__fpurge(stdout);
+			clearerr(stdout);
+		}
 	}
 	crypto_wipe(app->setup_token, sizeof(app->setup_token));
 	buf_finish(&url);

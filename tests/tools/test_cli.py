@@ -197,6 +197,18 @@ class Usage(Cli):
                     self.assertIn("cannot write the output", done.stderr)
                     self.assertNotIn("No such file", done.stderr)
 
+    def test_a_service_whose_welcome_nobody_sees_serves_and_ends_well(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full here")
+        with tempfile.TemporaryDirectory() as data, open("/dev/full", "w", encoding="utf-8") as full:
+            with subprocess.Popen([harness.BINARY, "serve", "--data", data, "--listen", "127.0.0.1:0"], stdout=full,
+                                  stderr=subprocess.PIPE, text=True, env=self.environment({})) as server:
+                lines = iter(server.stderr.readline, "")
+                self.assertTrue(any("could not be shown" in line for line in lines))
+                server.terminate()
+                told = server.communicate()[1]
+                self.assertEqual(server.returncode, 0, told)
+
     def test_colour_is_for_terminals_that_want_it(self):
         self.assertNotIn("\033", self.lulab("help", env={"TERM": "xterm"}).stdout)
         if not shutil.which("script"):
