@@ -77,10 +77,7 @@ struct slice model_row_text(struct effect_call *call, struct json_value row, con
 
 int64_t model_row_number(struct json_value row, const char *name)
 {
-	struct json_value v;
-	int64_t n;
-
-	return json_member(row, name, &v) && v.type == JSON_NUMBER && json_i64(v, &n) == 0 ? n : 0;
+	return json_member_i64(row, name, 0);
 }
 
 /* ---- which summary it is --------------------------------------------------------------------- */

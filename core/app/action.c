@@ -246,10 +246,7 @@ bool row_bool(struct json_value row, const char *name)
 
 int64_t row_i64(struct json_value row, const char *name)
 {
-	struct json_value v;
-	int64_t n = 0;
-
-	return json_member(row, name, &v) && json_i64(v, &n) == 0 ? n : 0;
+	return json_member_i64(row, name, 0);
 }
 
 /* ---- appending --------------------------------------------------------------------------- */

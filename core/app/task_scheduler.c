@@ -74,14 +74,6 @@ static int64_t now_mono_ms(const struct task_scheduler *s)
 	return clock_monotonic_us(s->o.clock) / 1000;
 }
 
-static int64_t integer_of(struct json_value row, const char *name)
-{
-	struct json_value v;
-	int64_t n = 0;
-
-	return json_member(row, name, &v) && json_i64(v, &n) == 0 ? n : 0;
-}
-
 static struct slice text_of(struct json_value row, const char *name, struct arena *a)
 {
 	struct slice text = {0};
@@ -118,9 +110,9 @@ static bool read_due(struct json_value row, struct arena *a, struct due *ret)
 	*ret = (struct due){.id_text = text_of(row, "id", a), .kind = text_of(row, "kind", a),
 	    .payload = text_of(row, "payload", a), .cron = text_of(row, "cron", a), .timezone = text_of(row, "timezone", a),
 	    .missed = text_of(row, "missed", a), .priority = text_of(row, "priority", a),
-	    .missed_max = integer_of(row, "missedMax"), .time_limit_ms = integer_of(row, "timeLimitMs"),
-	    .tries_max = integer_of(row, "triesMax"), .next_ms = integer_of(row, "nextAt"),
-	    .version = integer_of(row, "version")};
+	    .missed_max = json_member_i64(row, "missedMax", 0), .time_limit_ms = json_member_i64(row, "timeLimitMs", 0),
+	    .tries_max = json_member_i64(row, "triesMax", 0), .next_ms = json_member_i64(row, "nextAt", 0),
+	    .version = json_member_i64(row, "version", 0)};
 	return id_parse(ret->id_text, &ret->id) == 0 && ret->missed_max >= 1 && ret->missed_max <= TASK_MISSED_MAX;
 }
 
@@ -355,7 +347,7 @@ static int find_next(struct task_scheduler *s, int64_t now_ms, struct arena *a)
 	if (rc != 0)
 		return rc;
 	json_enter(&r, rows);
-	s->next_ms = json_next(&r, NULL, &row) ? integer_of(row, "nextAt") : 0;
+	s->next_ms = json_next(&r, NULL, &row) ? json_member_i64(row, "nextAt", 0) : 0;
 	s->known = true;
 	return 0;
 }

@@ -12,14 +12,6 @@ static const struct json_limits blob_limits = {8, 5000000, 16, 32, true};
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-static int64_t int_of(struct json_value object, const char *name, int64_t absent)
-{
-	struct json_value v;
-	int64_t n;
-
-	return json_member(object, name, &v) && json_i64(v, &n) == 0 ? n : absent;
-}
-
 /* The elements of an array member, and room for so many structs. */
 static int list_of(struct json_value object, const char *name, size_t size, struct arena *a, struct json_reader *r,
     void **ret_items)
@@ -61,9 +53,9 @@ static int read_sentence(struct json_value item, struct arena *a, struct transcr
 	int rc = list_of(item, "words", sizeof(*s->words), a, &r, &words);
 
 	s->words = words;
-	s->sid = int_of(item, "sid", 0);
-	s->start_ms = int_of(item, "start", 0);
-	s->end_ms = int_of(item, "end", 0);
+	s->sid = json_member_i64(item, "sid", 0);
+	s->start_ms = json_member_i64(item, "start", 0);
+	s->end_ms = json_member_i64(item, "end", 0);
 	if (rc == 0 && !json_member(item, "text", &text))
 		rc = ERR_MALFORMED;
 	if (rc == 0)
@@ -78,13 +70,13 @@ static int read_paragraph(struct json_value item, size_t n_speakers, struct aren
 	struct json_value sentence;
 	struct json_reader r;
 	void *sentences = NULL;
-	int64_t speaker = int_of(item, "speaker", -1);
+	int64_t speaker = json_member_i64(item, "speaker", -1);
 	int rc = list_of(item, "sentences", sizeof(*p->sentences), a, &r, &sentences);
 
 	p->sentences = sentences;
-	p->pid = int_of(item, "pid", 0);
-	p->start_ms = int_of(item, "start", 0);
-	p->end_ms = int_of(item, "end", 0);
+	p->pid = json_member_i64(item, "pid", 0);
+	p->start_ms = json_member_i64(item, "start", 0);
+	p->end_ms = json_member_i64(item, "end", 0);
 	p->speaker = speaker >= 0 && speaker < (int64_t)n_speakers ? (int)speaker : -1;
 	while (rc == 0 && json_next(&r, NULL, &sentence))
 		rc = read_sentence(sentence, a, &p->sentences[p->n_sentences++]);

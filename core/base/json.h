@@ -109,6 +109,8 @@ int json_string(struct json_value v, struct arena *a, struct slice *ret_text);
 /* Exact; ERR_INVALID when not an integer (1.0 and 1e3 are not), ERR_RANGE beyond 64 bits. */
 int json_i64(struct json_value v, int64_t *ret_value);
 int json_u64(struct json_value v, uint64_t *ret_value);
+/* The member of that name as an integer; `otherwise` when there is none, or it is no such number. */
+int64_t json_member_i64(struct json_value v, const char *name, int64_t otherwise);
 /* Any number, as a double; ERR_RANGE when it is beyond one (1e999). */
 int json_double(struct json_value v, double *ret_value);
 

@@ -383,6 +383,14 @@ int json_u64(struct json_value v, uint64_t *ret_value)
 	return slice_to_u64(v.text, ret_value);
 }
 
+int64_t json_member_i64(struct json_value v, const char *name, int64_t otherwise)
+{
+	struct json_value member;
+	int64_t n;
+
+	return json_member(v, name, &member) && json_i64(member, &n) == 0 ? n : otherwise;
+}
+
 static locale_t plain_locale;
 static pthread_once_t locale_once = PTHREAD_ONCE_INIT;
 

@@ -179,14 +179,6 @@ static bool hand_one(struct lane *lane, int64_t *again_ms)
 	return true;
 }
 
-static bool is_done(const struct effect_task *task)
-{
-	for (unsigned i = 0; i < task->n_tried; i++)
-		if (!task->was_run || task->calls[i].outcome != EFFECT_DONE)
-			return false;
-	return task->n_tried > 0;
-}
-
 static void take_back(struct lane *lane)
 {
 	pthread_mutex_lock(&lane->lock);
@@ -197,7 +189,7 @@ static void take_back(struct lane *lane)
 		for (unsigned i = 0; i < task->n; i++)
 			flights_end(&lane->flights, task->rows[i].id, task->settled);
 		/* Its row was passed over when these rows were read, and may be due again. */
-		lane->was_read = lane->was_read && (task->settled >= lane->read_position || is_done(task));
+		lane->was_read = lane->was_read && (task->settled >= lane->read_position || task_is_done(task));
 		task_put_back(lane, task);
 	}
 	pthread_mutex_unlock(&lane->lock);

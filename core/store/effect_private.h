@@ -207,6 +207,8 @@ void task_destroy(struct effect_task *task);
 /* What is too late or gone is told of, the others get their calls and, if nothing is wrong, are told to be attempted. */
 int task_tell_start(struct effect_task *task, struct lane *lane, struct telling *t);
 void task_tell_end(const struct effect_task *task, struct lane *lane, struct telling *t);
+/* It was run, and each of its calls was done. */
+bool task_is_done(const struct effect_task *task);
 /* Of the last call that did not go well: in a batch others may have, and the breaker moves all the same. */
 const char *task_reason(const struct effect_task *task);
 /* How many events these are at most. */

@@ -33,14 +33,6 @@ static void put_text(struct query *q, const char *name, const char *value)
 	q->params[q->n_params++] = (struct query_param){.name = name, .text = slice_str(value)};
 }
 
-static int64_t integer_of(struct json_value row, const char *name)
-{
-	struct json_value v;
-	int64_t n = 0;
-
-	return json_member(row, name, &v) && json_i64(v, &n) == 0 ? n : 0;
-}
-
 static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
 {
 	struct slice text = {0};
@@ -65,11 +57,11 @@ static void read_row(const struct effects *e, struct json_value v, struct arena 
 	struct slice id = text_of(v, "id", arena), key = text_of(v, "key", arena);
 
 	*ret = (struct effect_row){.entry = effects_entry(e, text_of(v, "effect", arena)),
-	    .state = state_of(text_of(v, "state", arena)), .cause = (uint64_t)integer_of(v, "cause"),
-	    .attempt = (unsigned)integer_of(v, "attempt"), .tries = (unsigned)integer_of(v, "tries"),
-	    .ends = (unsigned)integer_of(v, "ends"), .version = (uint64_t)integer_of(v, "version"),
-	    .ready_at_ms = integer_of(v, "readyAt"), .not_after_ms = integer_of(v, "notAfter"),
-	    .asked_at_ms = integer_of(v, "askedAt"), .repetition = integer_of(v, "repetition") != 0};
+	    .state = state_of(text_of(v, "state", arena)), .cause = (uint64_t)json_member_i64(v, "cause", 0),
+	    .attempt = (unsigned)json_member_i64(v, "attempt", 0), .tries = (unsigned)json_member_i64(v, "tries", 0),
+	    .ends = (unsigned)json_member_i64(v, "ends", 0), .version = (uint64_t)json_member_i64(v, "version", 0),
+	    .ready_at_ms = json_member_i64(v, "readyAt", 0), .not_after_ms = json_member_i64(v, "notAfter", 0),
+	    .asked_at_ms = json_member_i64(v, "askedAt", 0), .repetition = json_member_i64(v, "repetition", 0) != 0};
 	if (key.len <= EFFECT_KEY_MAX)
 		snprintf(ret->key, sizeof(ret->key), "%.*s", SLICE_ARG(key));
 	if (id.len == ID_TEXT_LEN)
@@ -92,7 +84,7 @@ static int next_ready(struct effects *e, struct lane *lane, int64_t now_ms, int6
 	if (rc == 0) {
 		json_enter(&r, json_root(buf_slice(&q.out)));
 		if (json_next(&r, NULL, &row))
-			lane->next_ready_ms = integer_of(row, "readyAt");
+			lane->next_ready_ms = json_member_i64(row, "readyAt", 0);
 	}
 	query_finish(&q);
 	return rc;
@@ -196,7 +188,7 @@ static void note_breakers(struct effects *e, struct json_value rows, struct aren
 	while (json_next(&r, NULL, &row)) {
 		struct lane *lane = lane_of(e, text_of(row, "lane", arena));
 		struct slice host = text_of(row, "host", arena);
-		int64_t left_ms = integer_of(row, "until") - clock_wall_ms(e->clock);
+		int64_t left_ms = json_member_i64(row, "until", 0) - clock_wall_ms(e->clock);
 
 		if (lane == NULL)
 			continue;
@@ -248,8 +240,8 @@ static void note_open(struct effects *e, struct json_value rows, struct arena *a
 		if (lane == NULL)
 			continue;
 		pthread_mutex_lock(&lane->lock);
-		lane->status.waiting = (uint64_t)(integer_of(row, "open") - integer_of(row, "trying"));
-		lane->status.oldest_ms = integer_of(row, "oldest");
+		lane->status.waiting = (uint64_t)(json_member_i64(row, "open", 0) - json_member_i64(row, "trying", 0));
+		lane->status.oldest_ms = json_member_i64(row, "oldest", 0);
 		pthread_mutex_unlock(&lane->lock);
 	}
 }
@@ -279,7 +271,7 @@ static void note_dead(struct effects *e, struct json_value rows, struct arena *a
 	while (json_next(&r, NULL, &row))
 		for (unsigned i = 0; i < e->n_lanes; i++)
 			if (slice_is(text_of(row, "lane", arena), e->lanes[i]->decl->name))
-				dead[i] = (uint64_t)integer_of(row, "dead");
+				dead[i] = (uint64_t)json_member_i64(row, "dead", 0);
 	for (unsigned i = 0; i < e->n_lanes; i++) {
 		tell_operator(e, e->lanes[i], dead[i]);
 		pthread_mutex_lock(&e->lanes[i]->lock);

@@ -61,11 +61,7 @@ static void judge_host(struct lane *lane, struct effect_task *task)
 /* With the lane's lock. */
 static void judge_lane(struct lane *lane, const struct effect_task *task, int64_t took_us)
 {
-	bool fine = true;
-
-	for (unsigned i = 0; i < task->n_tried; i++)
-		fine = fine && task->calls[i].outcome == EFFECT_DONE;
-	lane->fine_in_row = fine ? lane->fine_in_row + 1 : 0;
+	lane->fine_in_row = task_is_done(task) ? lane->fine_in_row + 1 : 0;
 	lane->usual_us += (took_us - lane->usual_us) / USUAL_OF;
 }
 

@@ -172,6 +172,14 @@ int task_tell_start(struct effect_task *task, struct lane *lane, struct telling 
 
 /* ---- after them -------------------------------------------------------------------------- */
 
+bool task_is_done(const struct effect_task *task)
+{
+	for (unsigned i = 0; i < task->n_tried; i++)
+		if (!task->was_run || task->calls[i].outcome != EFFECT_DONE)
+			return false;
+	return task->n_tried > 0;
+}
+
 const char *task_reason(const struct effect_task *task)
 {
 	for (unsigned i = task->n_tried; i-- > 0;)

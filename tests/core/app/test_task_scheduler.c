@@ -33,18 +33,11 @@ static void stop(void)
 static void setup(void)
 {
 	struct query_pool_options options = {.clock = &clock_system};
-	struct projection_status status;
 
 	fixture_init(&f);
 	start_ms = FIXTURE_TIME_US / 1000 / MINUTE_MS * MINUTE_MS + MINUTE_MS;
 	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
-	/* Read models look through a directory while they open: see test_effect.c. */
-	for (unsigned i = 0; projector_status(projector, i, &status);) {
-		if (status.state == PROJECTION_LIVE)
-			i++;
-		else
-			usleep(1000);
-	}
+	await_live(projector);
 	options.projector = projector;
 	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
 }

@@ -70,11 +70,7 @@ static void delete(uint64_t n)
 
 static uint64_t count(const char *type)
 {
-	struct log_filter filter = {.type = event_type_number(slice_str(type))};
-	uint64_t n;
-
-	ck_assert_int_eq(eventlog_count(f.log, &filter, 0, &n), 0);
-	return n;
+	return count_events(&f, type);
 }
 
 static void await_fired(int64_t until_us)
@@ -128,17 +124,11 @@ static void quiet(void *arg, struct slice line)
 static void setup(void)
 {
 	struct query_pool_options options = {.clock = &clock_system, .n_threads = 1};
-	struct projection_status status;
 
 	log_set_sink(quiet, NULL);
 	fixture_init(&f);
 	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
-	for (unsigned i = 0; projector_status(projector, i, &status);) {
-		if (status.state == PROJECTION_LIVE)
-			i++;
-		else
-			usleep(1000);
-	}
+	await_live(projector);
 	options.projector = projector;
 	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
 }

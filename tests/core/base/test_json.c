@@ -380,6 +380,10 @@ START_TEST(reader_numbers_refuse_others)
 	ck_assert_int_eq(json_u64(json_root(SLICE("null")), &u64), ERR_INVALID);
 	ck_assert_int_eq(json_double(json_root(SLICE("true")), &number), ERR_INVALID);
 	ck_assert_int_eq(json_double(json_root(SLICE("1e999")), &number), ERR_RANGE);
+	ck_assert_int_eq(json_member_i64(json_root(SLICE("{\"a\":7}")), "a", -1), 7);
+	ck_assert_int_eq(json_member_i64(json_root(SLICE("{\"a\":\"7\"}")), "a", -1), -1);
+	ck_assert_int_eq(json_member_i64(json_root(SLICE("{\"a\":7}")), "b", -1), -1);
+	ck_assert_int_eq(json_member_i64(json_root(SLICE("[7]")), "a", -1), -1);
 }
 END_TEST
 

@@ -195,6 +195,31 @@ static inline uint64_t give(struct projection_fixture *f, const char *type, cons
 	return append.position;
 }
 
+static inline uint64_t count_events(struct projection_fixture *f, const char *type)
+{
+	struct log_filter filter = {.type = event_type_number(slice_str(type))};
+	uint64_t n;
+
+	ck_assert_int_eq(eventlog_count(f->log, &filter, 0, &n), 0);
+	return n;
+}
+
+/*
+ * Before another thread has a loop: read models look through a directory when they open their files, and libuv closes the
+ * descriptors of its loops behind the thread sanitizer's back, which takes a directory that gets such a number for the loop.
+ */
+static inline void await_live(struct projector *p)
+{
+	struct projection_status status;
+
+	for (unsigned i = 0; projector_status(p, i, &status);) {
+		if (status.state == PROJECTION_LIVE)
+			i++;
+		else
+			usleep(1000);
+	}
+}
+
 /* ---- rows ----------------------------------------------------------------------- */
 
 static inline void wait_all(struct projection_fixture *f, struct projector *p)

@@ -102,29 +102,13 @@ static void stop_engine(void)
 	engine = NULL;
 }
 
-/*
- * Before an engine starts: read models look through a directory when they open their files, and libuv closes the
- * descriptors of its loops behind the thread sanitizer's back, which takes a directory that gets such a number for the loop.
- */
-static void await_read_models(void)
-{
-	struct projection_status status;
-
-	for (unsigned i = 0; projector_status(projector, i, &status);) {
-		if (status.state == PROJECTION_LIVE)
-			i++;
-		else
-			usleep(1000);
-	}
-}
-
 static void setup(void)
 {
 	struct query_pool_options options = {.clock = &clock_system};
 
 	fixture_init(&f);
 	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
-	await_read_models();
+	await_live(projector);
 	options.projector = projector;
 	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
 	lane = (struct effect_lane){.name = "mail", .class = EFFECT_MAIL, .concurrency = 2, .base_ms = 5, .cap_ms = 40,
@@ -165,11 +149,7 @@ static uint64_t want(const char *key)
 
 static uint64_t count(const char *type)
 {
-	struct log_filter filter = {.type = event_type_number(slice_str(type))};
-	uint64_t n;
-
-	ck_assert_int_eq(eventlog_count(f.log, &filter, 0, &n), 0);
-	return n;
+	return count_events(&f, type);
 }
 
 /* Until the log has so many of them; the test's own time limit says when that was never. */
