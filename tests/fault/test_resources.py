@@ -42,8 +42,12 @@ class Resources(unittest.TestCase):
             faults.RECOVERY_S = normal
 
     def test_a_commit_whose_failure_is_ignored_is_found(self):
-        found, told = quietly("sync", planted="ignore_commit")
-        self.assertTrue(found, told)
+        """Within a few runs: in some the index of the log is synced first, and its failure, which the bug does not
+        hide, ends the process before an event is lost."""
+        runs = []
+        while not any(found for found, _ in runs) and len(runs) < 6:
+            runs.append(quietly("sync", planted="ignore_commit"))
+        self.assertTrue(runs[-1][0], runs)
 
 
 if __name__ == "__main__":
