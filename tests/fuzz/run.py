@@ -5,14 +5,17 @@
     tests/fuzz/run.py --seconds 60              all targets, shared out over the processors
     tests/fuzz/run.py --executions 1000000000   until the parsers have run so often in all;
                                                 the count is kept, so it can be stopped and resumed
+    tests/fuzz/run.py --more 10000000           so many more than that count says
     --target NAME     only this one (repeatable)
     --seed N          repeats a run: the same seed and the same build give the same inputs
     --planted         first shows that the search finds the bugs that are planted (core/base/planted.h)
     --build DIR       where the programs are or are to be made (default: build-fuzz, made when absent)
+    --state DIR       where the count, new coverage and findings are kept (default: BUILD)
 
-Whatever is found is kept in BUILD/fuzz-found; put it into tests/fuzz/corpus/TARGET together with the
-repair, and every test run replays it. With --executions new coverage is kept in BUILD/fuzz-corpus, and
-an input that needs more than 10 ms of processor time, sanitizers included, is a finding too.
+Whatever is found is kept in STATE/fuzz-found; put it into tests/fuzz/corpus/TARGET together with the
+repair, and every test run replays it. With --executions new coverage is kept in STATE/fuzz-corpus, and
+an input that needs more than 10 ms of processor time, sanitizers included, is a finding too. What ran for
+20 s of wall clock is run again there: a machine that stood still is none.
 Exit status: 0 nothing found, 1 something found, 2 the search could not be made.
 """
 import argparse
@@ -96,7 +99,7 @@ def make(build, targets, short):
 def search(args, target, seconds, seed, long_form, bug=None, runs=None):
     """One run of one program: (target, executions, slowest input in us or None, found or None)."""
     max_len = TARGETS[target][0]
-    found_dir = os.path.join(args.build, "fuzz-planted" if bug else "fuzz-found")
+    found_dir = os.path.join(args.state, "fuzz-planted" if bug else "fuzz-found")
     os.makedirs(found_dir, exist_ok=True)
     command = [program(args.build, target + ("_planted" if bug else "")), "-seed=%d" % seed, "-max_total_time=%d" % seconds,
                "-max_len=%d" % max_len, "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=2048",
@@ -112,7 +115,7 @@ def search(args, target, seconds, seed, long_form, bug=None, runs=None):
     env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=0:allocator_may_return_null=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
     if long_form:
-        corpus = os.path.join(args.build, "fuzz-corpus", target)
+        corpus = os.path.join(args.state, "fuzz-corpus", target)
         os.makedirs(corpus, exist_ok=True)
         command.append(corpus)
         env["FUZZ_UNIT_US_MAX"] = str(UNIT_US_MAX)
@@ -131,6 +134,9 @@ def search(args, target, seconds, seed, long_form, bug=None, runs=None):
     found = None
     if done.returncode != 0:
         kept = re.search(r"Test unit written to (\S+)", text)
+        if long_form and kept and "-timeout-" in kept.group(1) and quick_alone(command[0], kept.group(1), env):
+            os.unlink(kept.group(1))
+            return target, int(count.group(1)) if count else 0, None, None
         found = kept.group(1) if kept else "no input kept"
         log = os.path.join(found_dir, target + ".log")
         with open(log, "w", encoding="utf-8") as f:
@@ -139,12 +145,22 @@ def search(args, target, seconds, seed, long_form, bug=None, runs=None):
     return target, int(count.group(1)) if count else 0, int(slowest.group(1)) if slowest else None, found
 
 
+def quick_alone(fuzzer, path, env):
+    """Whether an input that ran out of time does not when it is run by itself, as often as it takes to be sure of it."""
+    try:
+        return subprocess.run([fuzzer, "-runs=10", path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env=env, timeout=600).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
 class Totals:
     """What all runs came to; with a path, over several runs of this script."""
 
     def __init__(self, path=None):
         self.path = path
         self.executions = {}
+        self.now = {}  # of this run of the script alone
         self.slowest = {}
         self.found = []
         if path and os.path.exists(path):
@@ -153,7 +169,8 @@ class Totals:
 
     def add(self, result):
         target, executions, slowest, found = result
-        self.executions[target] = self.executions.get(target, 0) + executions
+        for counts in (self.executions, self.now):
+            counts[target] = counts.get(target, 0) + executions
         if slowest is not None:
             self.slowest[target] = max(slowest, self.slowest.get(target, 0))
         if found:
@@ -165,6 +182,9 @@ class Totals:
 
     def of_parsers(self):
         return sum(n for t, n in self.executions.items() if TARGETS[t][1])
+
+    def of_parsers_now(self):
+        return sum(n for t, n in self.now.items() if TARGETS[t][1])
 
 
 def run_all(pool, args, jobs, totals, long_form):
@@ -198,18 +218,22 @@ def main():
     amount.add_argument("--short", action="store_true")
     amount.add_argument("--seconds", type=float, help="of wall clock, all targets together")
     amount.add_argument("--executions", type=int, help="of the parsers, earlier runs included")
+    amount.add_argument("--more", type=int, help="executions of the parsers, than earlier runs made")
     parser.add_argument("--target", action="append", choices=sorted(TARGETS))
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--planted", action="store_true")
     parser.add_argument("--build", default=os.path.join(ROOT, "build-fuzz"))
+    parser.add_argument("--state")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     if args.short:
         os.nice(10)  # with what other tests leave of the processors
     args.build = os.path.abspath(args.build)
+    args.state = os.path.abspath(args.state or args.build)
     seed = args.seed if args.seed is not None else int(time.time()) % 1000000 + 1
     targets = args.target or sorted(TARGETS)
-    if args.executions is not None and not args.target:
+    counting = args.executions is not None or args.more is not None
+    if counting and not args.target:
         targets = [t for t in targets if TARGETS[t][1]]
     try:
         make(args.build, targets + [t + "_planted" for t in targets if args.planted], args.short)
@@ -217,7 +241,7 @@ def main():
         print("the programs cannot be made: %s" % e, file=sys.stderr)
         return 2
 
-    totals = Totals(os.path.join(args.build, "fuzz-executions.json") if args.executions is not None else None)
+    totals = Totals(os.path.join(args.state, "fuzz-executions.json") if counting else None)
     began = time.time()  # with the planted ones, without building
     missed = []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
@@ -229,11 +253,15 @@ def main():
             each = max(1, int(args.seconds * args.jobs / len(targets)))
             run_all(pool, args, [(t, each, seed) for t in targets], totals, False)
         else:
-            while totals.of_parsers() < args.executions and not totals.found:
-                print("%d of %d executions, seed %d" % (totals.of_parsers(), args.executions, seed), flush=True)
+            aim = args.executions if args.more is None else totals.of_parsers() + args.more
+            while totals.of_parsers() < aim and not totals.found:
+                print("%d of %d executions, seed %d" % (totals.of_parsers(), aim, seed), flush=True)
                 run_all(pool, args, [(t, ROUND_S, seed) for t in targets], totals, True)
                 seed += 1
-    idle = [t for t in targets if totals.executions.get(t, 0) == 0]
+    idle = [t for t in targets if totals.now.get(t, 0) == 0] if totals.now or not counting else []
+    if counting:
+        print("%d executions of parsers, %d with the earlier ones: %s" % (totals.of_parsers_now(), totals.of_parsers(), " ".join(
+            "%s %d" % item for item in sorted(totals.executions.items()))))
     print("seed %d: %d executions over %d targets in %d s; %s" % (
         seed, sum(totals.executions.values()), len(targets), time.time() - began,
         "nothing found" if not totals.found and not idle else "FOUND something in " + ", ".join(

@@ -70,6 +70,7 @@ def run(args):
                         repeats=args.requests - unique + 90000) as sender:
         server.start()
         soak(args, server, sender)
+        print("soak: %d requests and more, memory and descriptors stayed" % args.requests, flush=True)
 
 
 def options(args=None):
