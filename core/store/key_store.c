@@ -435,7 +435,14 @@ int key_store_secret(struct key_store *store, const char *name, bool make, uint8
 
 int key_store_epoch_new(struct key_store *store, struct epoch_key *ret_epoch)
 {
-	return key_file_epoch_create(ret_epoch, store, store->epochs[0].number + 1);
+	uint32_t number = store->epochs[0].number + 1;
+	int rc = key_file_epoch_create(ret_epoch, store, number);
+
+	/* Of a turn that made it and could not sync its name: nothing was wrapped with it. */
+	if (rc != ERR_EXISTS)
+		return rc;
+	rc = key_file_epoch_load(ret_epoch, store, number);
+	return rc == 0 ? dir_sync(store->dir) : rc;
 }
 
 /* One commit of a turn over one table: goes on above *after, and moves it. */

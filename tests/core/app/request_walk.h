@@ -337,7 +337,7 @@ static void walk_forget(void)
 }
 
 /* Every case, with every call that fails from a place no case before had. Gives how many failed. */
-static unsigned walk_cases(const struct walk_case *cases, size_t n_cases, unsigned kinds, unsigned depth)
+static inline unsigned walk_cases(const struct walk_case *cases, size_t n_cases, unsigned kinds, unsigned depth)
 {
 	/* Not the log's writer and the read models, which try again and have tests of their own. */
 	static const char *const threads[] = {"http loop", "lulab-command", "lulab-hash", "lulab-decide", "lulab-long", "query", NULL};
