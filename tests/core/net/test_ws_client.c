@@ -1,128 +1,12 @@
 /* ws_client.c against a server that says what a table has for it, to the byte. */
-#include <check.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <netinet/in.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/codec.h"
-#include "base/err.h"
-#include "crypto/crypto.h"
-#include "net/ws_client.h"
+#include "core/net/ws_peer.h"
 #include "lib/run.h"
-
-#define ACCEPT "{accept}" /* in an answer: what the client's key asks for */
-
-/* One connection: reads the request, says `answer`, and keeps what else comes until the client is gone. */
-struct peer {
-	int listening, fd;
-	unsigned port;
-	struct slice answer;
-	bool hangs_up; /* after its answer */
-	pthread_t thread;
-	char request[4096], rest[8192];
-	size_t request_len, rest_len;
-};
 
 static struct http_client *http;
 
-static void read_request(struct peer *p)
-{
-	while (p->request_len < sizeof(p->request) - 1 && strstr(p->request, "\r\n\r\n") == NULL) {
-		ssize_t n = read(p->fd, p->request + p->request_len, sizeof(p->request) - 1 - p->request_len);
-
-		if (n <= 0)
-			return;
-		p->request_len += (size_t)n;
-	}
-}
-
-static void accept_of(const struct peer *p, char ret[BASE64_LEN(SHA1_LEN) + 1])
-{
-	const char *key = strstr(p->request, "Sec-WebSocket-Key: ");
-	struct slice parts[2] = {SLICE(""), SLICE("258EAFA5-E914-47DA-95CA-C5AB0DC85B11")};
-	uint8_t digest[SHA1_LEN];
-
-	if (key != NULL)
-		parts[0] = slice_of(key + 19, strcspn(key + 19, "\r"));
-	sha1(digest, parts, 2);
-	base64_encode_to(ret, digest, sizeof(digest));
-}
-
-static void say(struct peer *p, struct slice bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t n = send(p->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			return;
-		bytes = slice_of(bytes.ptr + n, bytes.len - (size_t)n);
-	}
-}
-
-static void *serve(void *arg)
-{
-	struct peer *p = arg;
-	const char *mark;
-	char accepted[BASE64_LEN(SHA1_LEN) + 1];
-	ssize_t n;
-
-	p->fd = accept(p->listening, NULL, NULL);
-	if (p->fd < 0)
-		return NULL;
-	read_request(p);
-	mark = p->answer.len == 0 ? NULL : memmem(p->answer.ptr, p->answer.len, ACCEPT, strlen(ACCEPT));
-	if (mark != NULL) {
-		accept_of(p, accepted);
-		say(p, slice_of(p->answer.ptr, (size_t)(mark - p->answer.ptr)));
-		say(p, slice_str(accepted));
-		mark += strlen(ACCEPT);
-		say(p, slice_of(mark, p->answer.len - (size_t)(mark - p->answer.ptr)));
-	} else {
-		say(p, p->answer);
-	}
-	if (p->hangs_up)
-		shutdown(p->fd, SHUT_WR);
-	while (p->rest_len < sizeof(p->rest) && (n = read(p->fd, p->rest + p->rest_len, sizeof(p->rest) - p->rest_len)) > 0)
-		p->rest_len += (size_t)n;
-	close(p->fd);
-	return NULL;
-}
-
-static void peer_start(struct peer *p, struct slice answer, bool hangs_up)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
-
-	*p = (struct peer){.answer = answer, .hangs_up = hangs_up, .listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-	ck_assert_int_eq(bind(p->listening, (struct sockaddr *)&a, sizeof(a)), 0);
-	ck_assert_int_eq(listen(p->listening, 1), 0);
-	ck_assert_int_eq(getsockname(p->listening, (struct sockaddr *)&a, &len), 0);
-	p->port = ntohs(a.sin_port);
-	ck_assert_int_eq(pthread_create(&p->thread, NULL, serve, p), 0);
-}
-
-static void peer_end(struct peer *p)
-{
-	shutdown(p->listening, SHUT_RDWR);
-	pthread_join(p->thread, NULL);
-	close(p->listening);
-}
-
-static int open_to(struct peer *p, struct ws_client **ret, struct http_result *answer)
-{
-	char url[64];
-	struct ws_call call = {.url = url, .message_max = 1000, .stop_fd = -1, .rng = &rng_system, .timeout_ms = 20000};
-
-	snprintf(url, sizeof(url), "ws://127.0.0.1:%u/ws/v2?a=b&ticket=t", p->port);
-	return ws_open(ret, &call, answer);
-}
-
-#define UPGRADED "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " ACCEPT "\r\n\r\n"
 #define X1000 X100 X100 X100 X100 X100 X100 X100 X100 X100 X100
 #define X100 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
@@ -138,6 +22,11 @@ static const struct { const char *says; struct slice answer; int rc; size_t more
 	{"it says no", SLICE_INIT("HTTP/1.1 403 Forbidden\r\nhandshake-status: 514\r\nContent-Length: 0\r\n\r\n"), ERR_UNAVAILABLE, 0},
 	{"a success that is none", SLICE_INIT("HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " ACCEPT "\r\n\r\n"), ERR_UNAVAILABLE, 0},
 	{"no HTTP", SLICE_INIT("SSH-2.0-x\r\n\r\n"), ERR_UNAVAILABLE, 0},
+	{"another HTTP", SLICE_INIT("HTTP/2 101\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " ACCEPT "\r\n\r\n"), ERR_UNAVAILABLE, 0},
+	{"no status", SLICE_INIT("HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " ACCEPT "\r\n\r\n"), ERR_UNAVAILABLE, 0},
+	{"a status in words", SLICE_INIT("HTTP/1.1 fine\r\n\r\n"), ERR_UNAVAILABLE, 0},
+	{"a status too small", SLICE_INIT("HTTP/1.1 99 ok\r\n\r\n"), ERR_UNAVAILABLE, 0},
+	{"a status too great", SLICE_INIT("HTTP/1.1 1010 ok\r\n\r\n"), ERR_UNAVAILABLE, 0},
 	{"a head cut off", SLICE_INIT("HTTP/1.1 101 Swit"), ERR_NETWORK, 0},
 	{"nothing", SLICE_INIT(""), ERR_NETWORK, 0},
 	{"a head without an end", SLICE_INIT("HTTP/1.1 101 ok\r\nX: "), ERR_UNAVAILABLE, 20000},
@@ -178,10 +67,12 @@ static const struct { const char *says, *url; int rc; } places[] = {
 	{"a file", "file:///etc/passwd", ERR_DENIED},
 	{"a line of a head", "ws://127.0.0.1/\r\nX: y", ERR_INVALID},
 	{"white space", "ws://127.0.0.1/a b", ERR_INVALID},
+	{"a letter that has to be encoded", "ws://127.0.0.1/\xc3\xa4", ERR_INVALID},
 	{"credentials", "ws://a:b@127.0.0.1/", ERR_INVALID},
 	{"no host", "ws://", ERR_INVALID},
 	{"a port too high", "ws://127.0.0.1:99999/", ERR_INVALID},
 	{"nobody there", "ws://127.0.0.1:1/", ERR_NETWORK},
+	{"nobody there, with TLS", "wss://127.0.0.1:1/", ERR_NETWORK},
 };
 
 START_TEST(where)
@@ -271,6 +162,49 @@ START_TEST(pings_are_answered_and_messages_sent)
 }
 END_TEST
 
+/* More than a head may be is not asked for; nobody is asked without the certificates they are to be judged by. */
+START_TEST(what_cannot_be_asked_is_not)
+{
+	struct ws_call call = {.message_max = 1000, .stop_fd = -1, .rng = &rng_system, .timeout_ms = 20000};
+	struct buf url = BUF_INIT(1 << 20);
+	struct ws_client *w = NULL;
+	struct http_result answer;
+	struct peer p;
+
+	peer_start(&p, SLICE(""), false);
+	buf_printf(&url, "%s://127.0.0.1:%u/?", _i == 0 ? "ws" : "wss", p.port);
+	for (int i = 0; _i == 0 && i < 100000; i++)
+		buf_append_char(&url, 'x');
+	call.url = url.ptr;
+	call.ca_file = _i == 0 ? NULL : "/nowhere/ca.pem";
+	ck_assert_int_eq(ws_open(&w, &call, &answer), _i == 0 ? ERR_INVALID : ERR_BAD_SIGNATURE);
+	ck_assert_ptr_null(w);
+	http_result_finish(&answer);
+	peer_end(&p);
+	ck_assert_ptr_null(strstr(p.request, "GET"));
+	buf_finish(&url);
+}
+END_TEST
+
+START_TEST(what_nobody_read_goes_with_the_connection)
+{
+	struct ws_client *w = NULL;
+	struct http_result answer;
+	struct slice message;
+	struct peer p;
+
+	ws_close(NULL);
+	peer_start(&p, SLICE(UPGRADED "\x82\x01x\x82\x01y\x82\x01z"), false);
+	ck_assert_int_eq(open_to(&p, &w, &answer), 0);
+	http_result_finish(&answer);
+	ck_assert_int_eq(ws_receive(w, 20000, &message), 0);
+	ck_assert(slice_is(message, "x"));
+	ws_close(w);
+	peer_end(&p);
+	ck_assert_uint_eq(p.rest_len, 8); /* the goodbye */
+}
+END_TEST
+
 START_TEST(a_stop_ends_every_wait)
 {
 	const uint64_t one = 1;
@@ -331,6 +265,8 @@ int main(void)
 	tcase_add_loop_test(tc, where, 0, COUNT(places));
 	tcase_add_loop_test(tc, receiving, 0, COUNT(messages));
 	tcase_add_test(tc, pings_are_answered_and_messages_sent);
+	tcase_add_loop_test(tc, what_cannot_be_asked_is_not, 0, 2);
+	tcase_add_test(tc, what_nobody_read_goes_with_the_connection);
 	tcase_add_test(tc, a_stop_ends_every_wait);
 	tcase_add_test(tc, silence_is_not_waited_for);
 	suite_add_tcase(s, tc);
