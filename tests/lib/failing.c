@@ -61,6 +61,9 @@ static struct place places[PLACES_MAX / 2];
 static unsigned n_seen, n_places;
 static _Atomic(const void *) fails_caller;
 static _Atomic uint64_t fails_hash;
+static unsigned lasts; /* calls that fail in a row */
+static _Atomic unsigned n_acts;
+static _Thread_local unsigned left, left_of; /* calls of this thread that fail yet, in that act */
 static _Thread_local bool inside; /* the test's own code: its calls neither count nor fail */
 static const char *const *threads; /* names of those whose calls count, closed by NULL; NULL: all */
 static _Thread_local const char *const *counted_for; /* what `counted` was found for */
@@ -145,11 +148,15 @@ __attribute__((noinline)) bool failing_call(unsigned kind, const char *name, con
 	if (now == NOTING)
 		note(caller);
 	else if (atomic_load(&failed) == NULL && is_the_place(caller) && atomic_compare_exchange_strong(&failed, &none, name)) {
-		if (trace)
-			tell_stack(name);
-		return true;
+		left = lasts;
+		left_of = atomic_load(&n_acts);
 	}
-	return false;
+	if (left == 0 || left_of != atomic_load(&n_acts))
+		return false;
+	left--;
+	if (trace)
+		tell_stack(name);
+	return true;
 }
 
 /* In a function that stands in for `name`. */
@@ -194,6 +201,7 @@ static __attribute__((noinline)) int act(const struct failing_walk *walk, int wi
 	int rc;
 
 	atomic_store(&bottom, __builtin_return_address(0));
+	atomic_fetch_add(&n_acts, 1);
 	atomic_store(&mode, with);
 	rc = walk->act();
 	atomic_store(&mode, NOTHING);
@@ -225,6 +233,7 @@ unsigned failing_walk(const struct failing_walk *walk)
 	trace = getenv("FAILING_TRACE") != NULL;
 	atomic_store(&kinds, walk->kinds);
 	threads = walk->threads;
+	lasts = walk->lasts == 0 ? 1 : walk->lasts;
 	depth = walk->depth == 0 ? FRAMES : (int)walk->depth;
 	if (!walk->goes_on) {
 		memset(seen, 0, sizeof(seen));

@@ -34,6 +34,7 @@ struct failing_walk {
 	bool goes_on;   /* places that an earlier walk of this process saw are left out */
 	bool runs_on;   /* what is tested stays open from one act to the next, and may open more meanwhile */
 	const char *const *threads; /* names of those whose calls count, closed by NULL; NULL: every thread's */
+	unsigned lasts; /* calls of that thread that fail in a row, from there on; 0 = 1 */
 	unsigned depth; /* functions that make a place, from the call outwards; 0 = 16, which is nearly all */
 };
 

@@ -45,9 +45,10 @@ static inline int fixture_lookup(void *arg, const uint8_t ref[SEAL_REF_LEN], str
 	return eventlog_find_subject(arg, ref, ret_id);
 }
 
-static inline void fixture_init(struct projection_fixture *f)
+/* disk_space: what the log is told of its disk, which it looks at each second of the fixture's clock; NULL: there is room. */
+static inline void fixture_init_on(struct projection_fixture *f, int (*disk_space)(void *, uint64_t *, uint64_t *))
 {
-	struct eventlog_options log = {.map_bytes = (uint64_t)1 << 30, .reserve_off = true};
+	struct eventlog_options log = {.map_bytes = (uint64_t)1 << 30, .reserve_off = disk_space == NULL, .disk_space = disk_space};
 	struct keyring_options keys = {.stock = 512, .keep_days = 30};
 	struct sealer_options seal = {.origin = FIXTURE_ORIGIN, .lookup = fixture_lookup};
 	int rc;
@@ -74,6 +75,11 @@ static inline void fixture_init(struct projection_fixture *f)
 	seal.rng = &rng_system;
 	ck_assert_int_eq(sealer_create(&f->sealer, &seal), 0);
 	f->options = (struct projector_options){.dir = f->dir, .log = f->log, .sealer = f->sealer, .clock = &clock_system};
+}
+
+static inline void fixture_init(struct projection_fixture *f)
+{
+	fixture_init_on(f, NULL);
 }
 
 static inline void fixture_finish(struct projection_fixture *f)
