@@ -13,6 +13,10 @@
 /* One input. Whatever must not be ends in abort(), as a sanitizer's finding does. */
 void fuzz_one(struct slice input);
 
+/* Where fuzz_one() puts its input to several things one after the other, each of which a caller would put it to
+ * alone: what came since the last call, or the beginning, was one of them, and is measured by itself. */
+void fuzz_part_done(void);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static inline void check(bool holds)

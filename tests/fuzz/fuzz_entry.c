@@ -14,6 +14,7 @@
 
 static int64_t slowest_us, limit_us = -1;
 static size_t slowest_len;
+static int64_t part_began_us, part_most_us;
 
 /* Of the whole process: an entry may have threads of its own. */
 static int64_t processor_us(void)
@@ -24,12 +25,22 @@ static int64_t processor_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+void fuzz_part_done(void)
+{
+	int64_t now_us = processor_us();
+
+	if (now_us - part_began_us > part_most_us)
+		part_most_us = now_us - part_began_us;
+	part_began_us = now_us;
+}
+
 static int64_t timed(struct slice input)
 {
-	int64_t before_us = processor_us();
-
+	part_most_us = 0;
+	part_began_us = processor_us();
 	fuzz_one(input);
-	return processor_us() - before_us;
+	fuzz_part_done();
+	return part_most_us;
 }
 
 static void tell_slowest(void)

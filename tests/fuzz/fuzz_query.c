@@ -73,8 +73,10 @@ void fuzz_one(struct slice input)
 			check(m < sizeof(dbs) / sizeof(dbs[0]));
 			if (dbs[m] == NULL)
 				dbs[m] = tables_of(projections[m]);
-			for (unsigned i = 0; projections[m]->lists[i] != NULL; i++)
+			for (unsigned i = 0; projections[m]->lists[i] != NULL; i++) {
 				try_list(dbs[m], projections[m]->lists[i], &t, &a);
+				fuzz_part_done();
+			}
 		}
 	buf_finish(&target);
 	arena_finish(&a);

@@ -3,7 +3,8 @@
 of the change of the log's key, and by the keyring when keys are erased and its epoch is turned.
 
     meson test -C build power/files                        the short form, with its planted bugs
-    python3 tests/power/files.py --states 4000             the long form: about so many states of each kind
+    python3 tests/power/files.py --states 4000             the long form: at most so many states of each kind, or all
+                                                           that differ, of which there are some hundreds
     ... --only witness --bug witness_unstored              one kind, with a bug
 
 The commands of a kind are recorded (recorder.c), `each` makes the states, and its judge says what a command that
@@ -257,12 +258,12 @@ def check(name, states, seed, bug=None):
             process.stdout.close()
             process.wait()
         shutil.rmtree(top)
-    return n, first
+    return n, first or ("no state was made" if n == 0 else None)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--states", type=int, default=40, help="of each kind, about")
+    parser.add_argument("--states", type=int, default=40, help="of each kind, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=sorted(KINDS))
     parser.add_argument("--bug", help="only with this one planted")
