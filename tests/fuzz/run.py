@@ -23,6 +23,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -92,6 +93,8 @@ def make(build, targets, short):
     """The programs, and nothing else of the project."""
     if not os.path.exists(os.path.join(build, "build.ninja")):
         env = dict(os.environ, CC=os.environ.get("CC", "clang"))
+        if shutil.which("ld.lld"):
+            env.setdefault("CC_LD", "lld")
         subprocess.run(["meson", "setup", build] + MESON + OPTIMIZED[short], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
     names = [os.path.relpath(program(build, t), build) for t in targets]
     subprocess.run(["ninja", "-C", build, "--quiet"] + names, check=True, stdout=sys.stderr)
