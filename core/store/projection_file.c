@@ -24,6 +24,7 @@ struct projection_file {
 	sqlite3 *db;
 	uint64_t position;
 	uint64_t began; /* where the transaction at hand began */
+	sqlite3_int64 began_changes; /* and how many rows had been written by then */
 	uint64_t saved; /* what is in the file */
 	uint8_t last_hash[SHA256_LEN];
 	struct projection_applier *applier;
@@ -307,16 +308,29 @@ static int run_plain(sqlite3_stmt *stmt)
 int projection_file_begin(struct projection_file *f)
 {
 	f->began = f->position;
+	f->began_changes = sqlite3_total_changes64(f->db);
 	return run_plain(f->begin);
 }
 
-int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN], struct buf *problem)
+int projection_file_flush(struct projection_file *f, struct buf *problem)
 {
 	int rc = projection_applier_flush(f->applier, problem);
 
 	for (unsigned i = 0; i < f->model->n_commits && rc == 0; i++)
 		rc = of_file(run_plain(f->commits[i]));
-	if (PLANTED(rows_apart) && rc == 0)
+	return rc;
+}
+
+bool projection_file_changed(const struct projection_file *f)
+{
+	return sqlite3_total_changes64(f->db) != f->began_changes;
+}
+
+int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN])
+{
+	int rc = 0;
+
+	if (PLANTED(rows_apart))
 		rc = run_plain(f->commit) != 0 ? ERR_IO : run_plain(f->begin);
 	if (rc == 0)
 		rc = projection_sqlite_err(sqlite3_bind_int64(f->save, 1, (sqlite3_int64)f->position));
@@ -333,11 +347,21 @@ int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SH
 	return 0;
 }
 
-void projection_file_rollback(struct projection_file *f)
+static void end_without(struct projection_file *f)
 {
 	if (!sqlite3_get_autocommit(f->db))
 		run_plain(f->rollback);
 	projection_applier_forget(f->applier);
+}
+
+void projection_file_pass(struct projection_file *f)
+{
+	end_without(f);
+}
+
+void projection_file_rollback(struct projection_file *f)
+{
+	end_without(f);
 	f->position = f->began;
 }
 

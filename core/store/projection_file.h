@@ -54,7 +54,13 @@ void projection_file_singly(struct projection_file *f, bool singly);
 void projection_file_skip(struct projection_file *f);
 /* From the end of one log to the beginning of the next. */
 void projection_file_move(struct projection_file *f, uint64_t place);
-int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN], struct buf *problem);
+/* Writes what was gathered, and what the model does at the end of each transaction; before a commit that follows events. */
+int projection_file_flush(struct projection_file *f, struct buf *problem);
+/* Whether a row was written since the transaction began: as SQLite counts, so one that was written as it was is one. */
+bool projection_file_changed(const struct projection_file *f);
+int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SHA256_LEN]);
+/* Ends a transaction that changed nothing: where it has got to is written down by the next commit. */
+void projection_file_pass(struct projection_file *f);
 /* Back to where the transaction began. */
 void projection_file_rollback(struct projection_file *f);
 

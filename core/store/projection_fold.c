@@ -251,7 +251,7 @@ static int commit(struct fold *f)
 	int rc = place_before(f, projection_file_position(f->file), &before) ? hash_of(f, before, hash) : 0;
 
 	if (rc == 0)
-		rc = projection_file_commit(f->file, hash, f->problem);
+		rc = projection_file_commit(f->file, hash);
 	if (rc != 0 && f->problem->len == 0)
 		buf_append_str(f->problem, "the rows could not be committed");
 	return rc;
@@ -265,6 +265,11 @@ static int attempt(struct fold *f, uint64_t until)
 		rc = apply_some(f, until);
 	f->err_position = projection_file_position(f->file);
 	if (rc == 0)
+		rc = projection_file_flush(f->file, f->problem);
+	/* Events that the model knows and that change none of its rows are as those it does not know. */
+	if (rc == 0 && !projection_file_changed(f->file) && until - projection_file_saved(f->file) < FOLD_UNSAVED_MAX)
+		projection_file_pass(f->file);
+	else if (rc == 0)
 		rc = commit(f);
 	if (rc != 0)
 		projection_file_rollback(f->file);
@@ -316,6 +321,8 @@ static int settle(struct fold *f, int failed)
 
 	if (at > projection_file_saved(f->file))
 		rc = transact(f, at);
+	if (rc == 0)
+		rc = fold_save(f);
 	if (rc == 0)
 		rc = is_skipped(f, at, &skipped);
 	if (rc != 0)

@@ -128,7 +128,9 @@ void fuzz_one(struct slice input)
 	read_rows();
 	rc = projection_file_open(&f, projections[0], path, &problem);
 	if (rc == 0 && projection_file_begin(f) == 0) {
-		rc = projection_file_commit(f, digest, NULL);
+		rc = projection_file_flush(f, &problem);
+		if (rc == 0)
+			rc = projection_file_commit(f, digest);
 		if (rc != 0)
 			projection_file_rollback(f);
 	}
