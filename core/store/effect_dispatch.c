@@ -23,6 +23,7 @@
 #define LATEST_MS 10000 /* a wall clock may have been set */
 #define OLD_MS 200      /* rows that wait for a worker may be so old: others may have become more urgent */
 #define FEW_MS 5        /* and so old when they are few, or little room is left for flights */
+#define NEWS_MS 5       /* so often a lane without work looks whether the rows have got as far as the log */
 #define FEW (READY_MAX / 8)
 #define AHEAD_MAX 128   /* tasks handed out beside those that are run */
 #define AHEAD_MS 10     /* and no more than are usually through in such a time */
@@ -208,11 +209,33 @@ static void hand_out(struct lane *lane, int64_t *again_ms)
 }
 
 /*
+ * Whether the rows say anything new. Most events want nothing of most lanes: one that has nothing to do makes nobody hurry
+ * with their fold, and asks only when it changed rows.
+ */
+static bool has_news(struct lane *lane, int64_t *again_ms)
+{
+	struct effects *e = lane->engine;
+	struct projector_stand stand;
+
+	if (lane->read_position >= e->needed)
+		return false;
+	if (lane->n_ready > 0 || lane->n_out > 0)
+		return true;
+	if (!query_stand(e->queries, e->model, lane->read_generation, &stand) || stand.rows != lane->read_rows)
+		return true;
+	if (stand.position >= e->needed)
+		lane->read_position = stand.position;
+	else
+		*again_ms = sooner(*again_ms, mono_ms(e) + NEWS_MS);
+	return false;
+}
+
+/*
  * What is told of some rows does not make the others wrong: a row is handed out once, and should a person have decided on it
  * meanwhile, its stream has another version than the attempt expects. So rows are asked again when they are used up or old,
  * or few and the query had more.
  */
-static bool is_stale(const struct lane *lane, int64_t *again_ms)
+static bool is_stale(struct lane *lane, int64_t *again_ms)
 {
 	struct effects *e = lane->engine;
 	int64_t old_ms = OLD_MS;
@@ -225,7 +248,7 @@ static bool is_stale(const struct lane *lane, int64_t *again_ms)
 		*again_ms = lane->read_position < e->needed ? sooner(*again_ms, lane->read_ms + old_ms) : *again_ms;
 		return lane->read_position < e->needed && mono_ms(e) - lane->read_ms >= old_ms;
 	}
-	return lane->read_position < e->needed || lane->more || (lane->next_ready_ms != 0 && lane->next_ready_ms <= clock_wall_ms(e->clock));
+	return has_news(lane, again_ms) || lane->more || (lane->next_ready_ms != 0 && lane->next_ready_ms <= clock_wall_ms(e->clock));
 }
 
 static int serve_lane(struct lane *lane, int64_t *again_ms)
@@ -289,9 +312,11 @@ static int recover(struct effects *e)
 
 static int look(struct effects *e, int64_t *again_ms)
 {
+	uint64_t needed;
 	int rc = 0;
 
 	read_log(e);
+	needed = e->needed;
 	if (!e->recovered)
 		rc = recover(e);
 	if (rc == 0 && !e->lanes_known) {
@@ -302,9 +327,8 @@ static int look(struct effects *e, int64_t *again_ms)
 	for (unsigned i = 0; rc == 0 && i < e->n_lanes; i++)
 		rc = serve_lane(e->lanes[i], again_ms);
 	/* More may have been read of the log after a lane had its turn. */
-	for (unsigned i = 0; i < e->n_lanes; i++)
-		if (e->lanes[i]->read_position < e->needed && e->lanes[i]->next == e->lanes[i]->n_ready)
-			*again_ms = sooner(*again_ms, mono_ms(e));
+	if (e->needed != needed)
+		*again_ms = sooner(*again_ms, mono_ms(e));
 	if (rc == 0 && mono_ms(e) - e->counted_ms >= COUNT_MS && e->counted_at < e->needed) {
 		rc = rows_counts(e);
 		e->counted_ms = mono_ms(e);

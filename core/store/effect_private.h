@@ -84,6 +84,7 @@ struct lane {
 	unsigned n_ready, next;   /* in `ready` */
 	bool more;                /* the query had more */
 	uint64_t read_position;   /* events folded into `ready` */
+	uint64_t read_rows, read_generation; /* and by which commit of which file (struct query) */
 	int64_t read_ms;          /* monotonic: when */
 	int64_t read_behind_ms;   /* the wall clock, by then */
 	int64_t next_ready_ms;    /* wall clock: when the next row is due; 0 = none is known of */

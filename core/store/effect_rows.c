@@ -107,6 +107,8 @@ int rows_ready(struct effects *e, struct lane *lane, uint64_t needed)
 	if (rc == 0) {
 		flights_forget(&lane->flights, q.position);
 		lane->read_position = q.position;
+		lane->read_rows = q.rows_position;
+		lane->read_generation = q.generation;
 		lane->read_ms = mono_ms(e);
 		lane->read_behind_ms = behind_ms;
 		lane->was_read = true;

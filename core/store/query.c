@@ -397,6 +397,11 @@ void query_finish(struct query *q)
 	buf_finish(&q->next_cursor);
 }
 
+bool query_stand(struct query_pool *pool, const struct projection *model, uint64_t generation, struct projector_stand *ret)
+{
+	return projector_stand(pool->options.projector, model, generation, ret);
+}
+
 void query_pool_stats(struct query_pool *pool, struct query_pool_stats *ret)
 {
 	uv_mutex_lock(&pool->lock);

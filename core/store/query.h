@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "store/projection.h"
+#include "store/projector.h"
 
 struct projector;
 struct query_pool;
@@ -154,6 +155,8 @@ void query_start(struct query_pool *pool, struct query *q);
 int query_run(struct query_pool *pool, struct query *q);
 /* Frees out and next_cursor. */
 void query_finish(struct query *q);
+/* Where the file that answered now stands, by q->generation: whether asking again could give anything else. As projector_stand(). */
+bool query_stand(struct query_pool *pool, const struct projection *model, uint64_t generation, struct projector_stand *ret);
 
 #define QUERY_BUCKETS 9
 extern const uint32_t query_bounds_us[QUERY_BUCKETS - 1];
