@@ -70,7 +70,7 @@ INSTRUMENTS = {
                           "--lulab {build}/lulab --make-log {build}/tests/make_log",
                           r"(\d+) cases from .*: the two verifiers agree"),
     "witness_race": Instrument("requests", 10, 10000, "tests/fault/witness_race.py --requests {size} --seed {seed}",
-                               r"(\d+) requests, .*: ok\n"),
+                               r"(\d+) requests in .*: ok\n"),
     "backup": Instrument("kills", 10, 100, "tests/fault/backup.py --kills 50 --seed {seed}",
                          r"(\d+) (?:backups killed|restores)"),
     "clock": Instrument("steps", 5, 40, "tests/fault/clock.py --steps {size} --seed {seed}", r"clock: ok, (\d+) steps"),
