@@ -40,15 +40,30 @@ class Violation(Exception):
     pass
 
 
-def killed(rng, whole_s, binary, *args, env=None):
-    """Runs it and kills it somewhere on its way; True when it was through before."""
-    process = subprocess.Popen([binary, "backup", *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-    try:
-        return process.wait(rng.uniform(0, 1.1) * whole_s) == 0
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return False
+class Killer:
+    """Kills a command somewhere on its way. How long that is changes, with the log and with what else the machine
+    does: a command that came to its end says it is shorter, one that did not that it is longer, so that a fifth come to it."""
+
+    def __init__(self, rng, whole_s):
+        self.rng, self.span_s, self.through, self.kills = rng, 1.1 * whole_s, 0, 0
+
+    def kill(self, binary, *args, env=None):
+        process = subprocess.Popen([binary, "backup", *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+        self.kills += 1
+        try:
+            status = process.wait(self.rng.uniform(0, self.span_s))
+            if status != 0 and env is None:
+                raise Violation("backup %s ended with %d by itself" % (args[0], status))
+            self.through += status == 0
+            self.span_s *= 0.7
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            self.span_s *= 1.1
+
+    def enough(self):
+        """Whether some came to their end and some did not, where there were many."""
+        return self.kills < 20 or 0 < self.through < self.kills
 
 
 def timed(*args):
@@ -146,9 +161,9 @@ def kill_backups(rng, top, kills, binary, env):
             time.sleep(0.01)
         acknowledged = writer.n
         whole_s, good = timed("create", "--to", to, "--data", data)
-        through = 0
+        killer = Killer(rng, whole_s)
         for _ in range(kills):
-            through += killed(rng, whole_s, binary, "create", "--to", to, "--data", data, env=env)
+            killer.kill(binary, "create", "--to", to, "--data", data, env=env)
             look_at_backups(to)
     finally:
         code = writer.finish()
@@ -159,21 +174,21 @@ def kill_backups(rng, top, kills, binary, env):
     records = int(done.stdout.split()[1])
     if records <= acknowledged:
         raise Violation("%d were acknowledged before the backup began, it has %d" % (acknowledged, records))
-    return good, records, through
+    return good, records, killer
 
 
 def kill_restores(rng, top, good, records, kills, binary, env):
     new = os.path.join(top, "new")
     whole_s, _ = timed("restore", good, "--data", new)
-    through = 0
+    killer = Killer(rng, whole_s)
     for _ in range(kills):
         shutil.rmtree(new)
-        through += killed(rng, whole_s, binary, "restore", good, "--data", new, env=env)
+        killer.kill(binary, "restore", good, "--data", new, env=env)
         if os.path.exists(new):
             look_at_restored(new, good, records)
         else:
             os.mkdir(new)
-    return through
+    return killer
 
 
 def run(seed, kills, bug=None):
@@ -185,7 +200,10 @@ def run(seed, kills, bug=None):
     try:
         good, records, made = kill_backups(rng, top, kills, harness.BINARY if bug == "restore_in_place" else binary, env)
         restored = kill_restores(rng, top, good, records, kills, binary, env)
-        return "%d events, %d backups killed (%d were through), %d restores (%d)" % (records, kills, made, kills, restored)
+        if bug is None and not (made.enough() and restored.enough()):
+            raise Violation("all were killed on their way, or none: %d and %d of %d were through" % (made.through, restored.through, kills))
+        return "%d events, %d backups killed (%d were through), %d restores (%d)" % (
+            records, kills, made.through, kills, restored.through)
     finally:
         shutil.rmtree(top)
 
