@@ -287,6 +287,45 @@ static const struct walk_case imports[] = {
 	{MADE_NOTHING, ASK(NULL, "GET /api/v1/users/imports/$import?limit=x", NULL, 400)},
 };
 
+/* What is wrong with a file, and with a row, and how that is said. */
+#define BAD_FILE(text, says) {MADE_NOTHING, {NULL, "POST /api/v1/users/imports", text, 400, NULL, CSV, false, says}}
+#define ROW(number, says) {MADE_NOTHING, ASK_SAYS(NULL, "GET /api/v1/users/imports/$import?from=" number "&limit=1", NULL, 200, says)}
+#define BCRYPT "$2b$12$abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyza"
+#define ARGON2 "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1RdescudvJC"
+
+static const struct walk_case files[] = {
+	BAD_FILE("", "The first line names the columns"),
+	BAD_FILE("username,shoeSize\na,43\n", "Column 2 of the first line"),
+	BAD_FILE("username,username\na,b\n", "The column username is there twice."),
+	BAD_FILE("username, password\na,b\n", "Passwords are not written into files"),
+	BAD_FILE("username\n", "no rows behind the first line"),
+	BAD_FILE("username\n'a\n", "The quotes of the record at line 2"),
+	BAD_FILE("'username\n", "The quotes of the record at line 1"),
+	{{MAKE(NULL, "POST /api/v1/users", "{'username':'there$n','email':'there$n@example.com','countryCode':'+86','phone':'138$p',"
+	    "'legacyId':'old$n'}", 201, "there=id"),
+	    UPLOAD("username,email,countryCode,phone,displayName,role,legacyId,passwordHash\n"
+	    "first$n,,,,F,MEMBER,,\n" /* row 1 */
+	    "second$n,there$n@example.com,,,,,,\n"
+	    "third$n,,+86,138$p,,,,\n"
+	    "fourth$n,,,,,,old$n,\n"
+	    "fifth$n,,,\n" /* row 5 */
+	    "sixth$n,,,,\xff,,,\n"
+	    "seventh$n,,,,,,,plain\n"
+	    "eighth$n,,,,,,,$bcrypt\n"
+	    "ninth$n,,,,,,,'$argon'\n"
+	    "tenth$n,,,,,KING,,\n" /* row 10 */
+	    "there$n,,,,,,,\n"), ENDED},
+	    ASK_SAYS(NULL, "GET /api/v1/users/imports/$import", NULL, 200, "'created':3,'failed':8")},
+	ROW("1", "'row':2,'line':3,'status':'FAILED','code':'taken','field':'email'"),
+	ROW("2", "'row':3,'line':4,'status':'FAILED','code':'taken','field':'phone'"),
+	ROW("3", "'row':4,'line':5,'status':'FAILED','code':'taken','field':'legacyId'"),
+	ROW("4", "'row':5,'line':6,'status':'FAILED','code':'invalid'"),
+	ROW("5", "'row':6,'line':7,'status':'FAILED','code':'invalid','field':'displayName'"),
+	ROW("6", "'row':7,'line':8,'status':'FAILED','code':'invalid','field':'passwordHash'"),
+	ROW("9", "'row':10,'line':11,'status':'FAILED','code':'invalid','field':'role'"),
+	ROW("10", "'row':11,'line':12,'status':'FAILED','code':'taken','field':'username'"),
+};
+
 #define KINDS (FAILING_MEMORY | FAILING_ARENAS | FAILING_SQLITE)
 #define DEPTH 5
 
@@ -315,6 +354,14 @@ START_TEST(what_cannot_be_is_refused_in_words)
 }
 END_TEST
 
+START_TEST(what_is_wrong_with_a_file_is_said)
+{
+	walk_set("bcrypt", SLICE(BCRYPT));
+	walk_set("argon", SLICE(ARGON2));
+	walk_answers(files, COUNT(files));
+}
+END_TEST
+
 START_TEST(runs_end_and_say_how)
 {
 	walk_answers(runs, COUNT(runs));
@@ -329,6 +376,7 @@ int main(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_checked_fixture(t, setup, walk_close);
 	tcase_add_test(t, what_cannot_be_is_refused_in_words);
+	tcase_add_test(t, what_is_wrong_with_a_file_is_said);
 	tcase_add_test(t, runs_end_and_say_how);
 	tcase_add_test(t, what_is_asked_for_is_done_or_it_is_said_that_it_could_not_be);
 	suite_add_tcase(suite, t);
