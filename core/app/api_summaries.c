@@ -36,8 +36,10 @@ static int read_elsewhere(struct action *c, int64_t place, struct slice *ret)
 	*ret = (struct slice){0};
 	if (rc == 0 && stored.type != NULL && stored.type->id == EVENT_SUMMARY_STORED)
 		rc = summary_read_text(c->app, &stored, (uint64_t)place, &text);
-	if (rc == 0)
+	if (rc == 0) {
 		*ret = arena_dup(c->arena, buf_slice(&text));
+		rc = ret->ptr == NULL && text.len > 0 ? ERR_NOMEM : 0;
+	}
 	buf_wipe(&text);
 	return rc == ERR_ERASED ? 0 : rc;
 }
