@@ -217,6 +217,58 @@ START_TEST(other_spellings_of_this_machine_are_refused)
 }
 END_TEST
 
+static int64_t too_much(void *arg, char *bytes, size_t room)
+{
+	(void)arg;
+	(void)bytes;
+	return (int64_t)room + 1;
+}
+
+static int64_t nothing(void *arg, char *bytes, size_t room)
+{
+	(void)arg;
+	(void)bytes;
+	(void)room;
+	return 0;
+}
+
+static const char *const split_header[] = {"X-One: 1\r\nX-Two: 2", NULL};
+
+/* The server's port goes between host and path. */
+static const struct { const char *says, *host, *path; struct http_call call; int rc; } calls[] = {
+	{"a line of a head in the URL", "http://127.0.0.1", "/hello\r\nX: y", {0}, ERR_INVALID},
+	{"in the method", "http://127.0.0.1", "/hello", {.method = "GET / HTTP/1.1\r\nX: y"}, ERR_INVALID},
+	{"in a header", "http://127.0.0.1", "/hello", {.headers = split_header}, ERR_INVALID},
+	{"no URL", "http://[::1", "/", {0}, ERR_INVALID},
+	{"another scheme", "ftp://127.0.0.1", "/", {0}, ERR_DENIED},
+	{"a body of more bytes than there are", "http://127.0.0.1", "/echo", {.on_read = nothing, .body_len = UINT64_MAX}, ERR_TOO_BIG},
+	{"a body that gives more than there is room for", "http://127.0.0.1", "/echo", {.on_read = too_much, .body_len = 5}, ERR_INVALID},
+	{"a body that gives nothing", "http://127.0.0.1", "/echo", {.on_read = nothing, .body_len = 5}, ERR_INVALID},
+	{"more than is wanted", "http://127.0.0.1", "/huge", {.answer_max = 1000}, ERR_TOO_BIG},
+	{"certificates that are not there", "https://127.0.0.1", "/", {.ca_file = "/nowhere/ca.pem"}, ERR_BAD_SIGNATURE},
+	{"no TLS", "https://127.0.0.1", "/", {0}, ERR_NETWORK},
+};
+
+START_TEST(what_is_wrong_with_a_call_is_said)
+{
+	struct http_call call = calls[_i].call;
+	struct http_result r;
+	int rc;
+
+	snprintf(url, sizeof(url), "%s:%u%s", calls[_i].host, rig.port, calls[_i].path);
+	call.url = url;
+	call.timeout_ms = 20000;
+	rc = http_client_call(client, &call, &r);
+	ck_assert_msg(rc == calls[_i].rc, "%s: %s", calls[_i].says, err_name(rc));
+	http_result_finish(&r);
+	/* And the client is as good as before. */
+	call = (struct http_call){.url = at("/hello")};
+	ck_assert_int_eq(http_client_call(client, &call, &r), 0);
+	ck_assert_slice_eq(buf_slice(&r.body), SLICE("hello\n"));
+	http_result_finish(&r);
+}
+END_TEST
+
 static const struct { const char *url, *host; } urls[] = {
 	{"https://Meeting.Tencent.com/a?b", "meeting.tencent.com"}, {"http://127.0.0.1:8080/", "127.0.0.1"},
 	{"https://[::1]:1/", "::1"}, {"https://a.example:443", "a.example"},
@@ -250,6 +302,7 @@ int main(void)
 	tcase_add_test(t, one_that_says_nothing_is_given_up);
 	tcase_add_test(t, only_public_addresses_for_what_came_from_outside);
 	tcase_add_test(t, other_spellings_of_this_machine_are_refused);
+	tcase_add_loop_test(t, what_is_wrong_with_a_call_is_said, 0, (int)COUNT(calls));
 	suite_add_tcase(suite, t);
 	t = tcase_create("urls");
 	tcase_add_loop_test(t, hosts_as_the_client_takes_them, 0, (int)COUNT(urls));

@@ -18,11 +18,6 @@ static bool slow; /* every other time there is nothing, and else a byte */
 		                                                                        : __real_##name args; \
 	}
 
-CALL(CURL *, curl_easy_init, (void), (), NULL)
-CALL(CURLcode, curl_easy_perform, (CURL *curl), (curl), CURLE_OUT_OF_MEMORY)
-CALL(CURLU *, curl_url, (void), (), NULL)
-CALL(CURLUcode, curl_url_set, (CURLU *parts, CURLUPart part, const char *text, unsigned flags), (parts, part, text, flags),
-    CURLUE_OUT_OF_MEMORY)
 CALL(int, wslay_event_context_client_init,
     (wslay_event_context_ptr *ret, const struct wslay_event_callbacks *callbacks, void *arg), (ret, callbacks, arg),
     WSLAY_ERR_NOMEM)
