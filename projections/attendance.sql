@@ -41,19 +41,24 @@ create table roles (
 	primary key (meeting, person)
 ) strict, without rowid;
 
+/* Known by what they are of and when they begin, or end where nobody told their beginning (leaves). */
 create table stays (
-	id text primary key,
 	meeting text not null,
 	person text not null,
 	device text not null,
 	room text not null,
-	joined_at integer,
+	at integer not null,
+	leaves integer not null,
 	left_at integer,
-	at integer not null
+	primary key (meeting, person, device, room, at, leaves)
 ) strict;
-create index stays_of on stays (meeting, person, device, room);
-create index stays_at on stays (at, id);
+create index stays_at on stays (at);
 create index stays_person on stays (person, at);
+
+create view stay_rows as
+select row_id(meeting, person, device, room, iif(leaves, 'left', 'joined'), at) as id, meeting, person, device, room,
+	iif(leaves, null, at) as joined_at, left_at, at
+from stays;
 
 create table people (
 	meeting text not null,
@@ -68,25 +73,31 @@ create table meeting_ends (
 	primary key (meeting, at)
 ) strict, without rowid;
 
+/* Those that count. */
+create view counted as
+select meeting, person, device, room, at, leaves from marks as m
+where not (beside and exists (select 1 from marks as told
+	where told.meeting = m.meeting and told.person = m.person and told.device = m.device and told.room = m.room
+		and told.at between m.at - 60000 and m.at + 60000 and not told.leaves and not told.beside));
+
+/* Each mark looks for its neighbours by the key: what window functions gather first is made and thrown away with every mark. */
 create trigger mark_added after insert on marks begin
 	/* A leave ends a stay or makes one; a join may undo those that were made without it. */
 	delete from stays
 	where not new.leaves and meeting = new.meeting and person = new.person and device = new.device and room = new.room;
-	insert into stays (id, meeting, person, device, room, joined_at, left_at, at)
-		select row_id(new.meeting, new.person, new.device, new.room, iif(leaves, 'left', 'joined'), at),
-			new.meeting, new.person, new.device, new.room,
-			iif(leaves, null, at), iif(leaves, at, iif(next_leaves, next_at, null)), at
-		from (select at, leaves, lag(leaves) over marks_in_order as last_leaves,
-				lead(leaves) over marks_in_order as next_leaves, lead(at) over marks_in_order as next_at
-			from marks as m
-			where meeting = new.meeting and person = new.person and device = new.device and room = new.room
-				and not (beside and exists (select 1 from marks as told
-					where told.meeting = m.meeting and told.person = m.person and told.device = m.device
-					and told.room = m.room and told.at between m.at - 60000 and m.at + 60000
-					and not told.leaves and not told.beside))
-			window marks_in_order as (order by at, leaves))
-		where not leaves or (coalesce(last_leaves, 1) and new.room = 'MEETING')
-		on conflict (id) do update set left_at = excluded.left_at where left_at is not excluded.left_at;
+	insert into stays (meeting, person, device, room, at, leaves, left_at)
+		select m.meeting, m.person, m.device, m.room, m.at, m.leaves,
+			iif(m.leaves, m.at, (select iif(after.leaves, after.at, null) from counted as after
+				where after.meeting = m.meeting and after.person = m.person and after.device = m.device and after.room = m.room
+					and (after.at, after.leaves) > (m.at, m.leaves)
+				order by after.at, after.leaves limit 1))
+		from counted as m
+		where m.meeting = new.meeting and m.person = new.person and m.device = new.device and m.room = new.room
+			and (not m.leaves or (new.room = 'MEETING' and coalesce((select last.leaves from counted as last
+				where last.meeting = m.meeting and last.person = m.person and last.device = m.device and last.room = m.room
+					and (last.at, last.leaves) < (m.at, m.leaves)
+				order by last.at desc, last.leaves desc limit 1), 1)))
+		on conflict do update set left_at = excluded.left_at where left_at is not excluded.left_at;
 end;
 
 -- on participant.joined, participant.left
@@ -115,11 +126,11 @@ where l.meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__RO
 insert into people (meeting, person, name_latest)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'),
 	latest(:joined_at_ms, :person_user_name))
-on conflict (meeting, person) do update set name_latest = max(name_latest, excluded.name_latest);
+on conflict (meeting, person) do update set name_latest = excluded.name_latest where excluded.name_latest > name_latest;
 insert into roles (meeting, person, role)
 select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'), :user_role
 where :user_role is not null
-on conflict (meeting, person) do update set role = max(role, excluded.role);
+on conflict (meeting, person) do update set role = excluded.role where excluded.role > role;
 
 -- on participant.waiting_for_host
 insert or ignore into marks (meeting, person, device, room, at, leaves)
@@ -141,13 +152,13 @@ values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 insert into people (meeting, person, name_latest)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
 	coalesce(:to_operator_subject, 'unknown'), latest(coalesce(:operate_at_ms, :time), :to_operator_user_name))
-on conflict (meeting, person) do update set name_latest = max(name_latest, excluded.name_latest);
+on conflict (meeting, person) do update set name_latest = excluded.name_latest where excluded.name_latest > name_latest;
 
 -- on participant.joined, participant.left, participant.waiting_for_host, participant.entered_waiting_room, participant.left_waiting_room
 insert into people (meeting, person, name_latest)
 values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
 	latest(coalesce(:operate_at_ms, :time), :operator_user_name))
-on conflict (meeting, person) do update set name_latest = max(name_latest, excluded.name_latest);
+on conflict (meeting, person) do update set name_latest = excluded.name_latest where excluded.name_latest > name_latest;
 
 -- on meeting.ended
 insert or ignore into meeting_ends (meeting, at)
@@ -162,13 +173,13 @@ update people set name_latest = '' where person = :subject_id;
 select s.person as "ptUserId", nullif(substr(p.name_latest, 17), '') as "displayName",
 	min(s.joined_at) as "firstJoinTime:time", max(s.left_at) as "lastLeftTime:time", count(*) as "stays:int",
 	sum((s.left_at - s.joined_at) / 1000) as "durationSeconds:int"
-from stays as s left join people as p on p.meeting = s.meeting and p.person = s.person
+from stay_rows as s left join people as p on p.meeting = s.meeting and p.person = s.person
 where s.meeting = :id and s.room = 'MEETING' group by s.person order by min(s.at), s.person;
 
 -- query attendance_totals
 /* Of stays that began in the span; one that has no end counts no seconds. */
 select count(distinct meeting) as "meetings:int", count(distinct nullif(person, 'unknown')) as "people:int", count(*) as "stays:int",
-	coalesce(sum(max(left_at - joined_at, 0) / 1000), 0) as "seconds:int"
+	coalesce(sum(max(left_at - at, 0) / 1000), 0) as "seconds:int"
 from stays where at >= :from and at < :to and room = 'MEETING';
 
 -- query meetings_of_person
@@ -192,4 +203,4 @@ select s.id, s.meeting as "meetingId", s.person as "ptUserId",
 	null as "sessionData:json",
 	'{}' as "metadata:json", s.at as "createdAt:time", coalesce(s.left_at, s.at) as "updatedAt:time",
 	null as "deletedAt:time"
-from stays as s left join people as p on p.meeting = s.meeting and p.person = s.person;
+from stay_rows as s left join people as p on p.meeting = s.meeting and p.person = s.person;
