@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "crypto/crypto.h"
 #include "media.h"
 #include "model_reply.h"
@@ -323,7 +324,7 @@ static int keep_part(struct dictation *d, size_t i, struct speech_span span, con
 		return rc;
 	do
 		rc = eventlog_append_wait(d->s->app->log, &append);
-	while (rc == ERR_BUSY && model_pause_ms(d->call, LOG_PAUSE_MS));
+	while (rc == ERR_BUSY && thread_pause(LOG_PAUSE_MS, d->call->stopping));
 	return rc;
 }
 

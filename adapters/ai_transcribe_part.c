@@ -2,6 +2,7 @@
 #include "ai_transcribe.h"
 
 #include "base/err.h"
+#include "base/thread.h"
 #include "media.h"
 #include "model_reply.h"
 #include "net/http_client.h"
@@ -112,7 +113,7 @@ static int ask(const struct asking *k, struct answer *ret)
 			return 0;
 		}
 		wait = model_reply_wait_ms(k->call, k->s->app->config->effects_retry_base, &ret->head, repeats);
-		if (wait == 0 || !model_pause_ms(k->call, wait))
+		if (wait == 0 || !thread_pause(wait, k->call->stopping))
 			break;
 	}
 	if (ret->senseless) {

@@ -11,14 +11,12 @@
  */
 #include "lark_out.h"
 
-#include <time.h>
-
 #include "base/codec.h"
 #include "base/err.h"
+#include "base/thread.h"
 
 #define COLUMNS_LIFE_US (600 * INT64_C(1000000))
 #define SECOND_US INT64_C(1000000)
-#define SLICE_US 50000 /* of a wait: then the service may stop */
 #define REPEAT_MS 500  /* before the first repetition of a request; then twice as long */
 #define REPEATS_MAX 4
 #define PATIENCE_MS 5000 /* what must be waited for longer is left to the lane */
@@ -28,16 +26,6 @@
 #define BODY_MAX ((size_t)32 << 20)
 
 /* ---- asking Feishu ----------------------------------------------------------------------- */
-
-static void pause_ms(const struct clock *clock, const _Atomic bool *stopping, int64_t ms)
-{
-	int64_t until_us = clock_monotonic_us(clock) + ms * 1000, left_us = ms * 1000;
-
-	while (left_us > 0 && !*stopping) {
-		nanosleep(&(struct timespec){.tv_nsec = 1000 * (left_us < SLICE_US ? left_us : SLICE_US)}, NULL);
-		left_us = until_us - clock_monotonic_us(clock);
-	}
-}
 
 /*
  * The vendor counts each second. So the oldest of as many requests as it takes must be a second ago: a few go at once, many
@@ -51,7 +39,7 @@ static void pace(struct lark_out *out, const _Atomic bool *stopping, bool acts)
 	int64_t *oldest_us = &p->asked_at_us[p->next % n], now_us = clock_monotonic_us(clock);
 
 	if (*oldest_us != 0 && now_us - *oldest_us < SECOND_US)
-		pause_ms(clock, stopping, (*oldest_us + SECOND_US - now_us + 999) / 1000);
+		thread_pause((*oldest_us + SECOND_US - now_us + 999) / 1000, stopping);
 	*oldest_us = clock_monotonic_us(clock);
 	p->next++;
 }
@@ -108,7 +96,7 @@ static void ask(struct lark_sync *s, enum lark_table table, const char *method, 
 		ms = n == REPEATS_MAX ? -1 : repeat_in_ms(s->out, ret, n);
 		if (ms < 0)
 			break;
-		pause_ms(s->app->clock, stopping, ms);
+		thread_pause(ms, stopping);
 	}
 	if (ret->rc == 0 && ret->answer.code >= 1254040 && ret->answer.code <= 1254045)
 		s->out->columns[table].known = false; /* somebody changed the table */

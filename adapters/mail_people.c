@@ -25,16 +25,6 @@ static int rows_of(struct effect_call *call, const char *name, struct slice id, 
 	return rc;
 }
 
-static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
-{
-	struct slice text = {0};
-	struct json_value v;
-
-	if (json_member(row, name, &v) && v.type == JSON_STRING)
-		json_string(v, arena, &text);
-	return text;
-}
-
 static bool is_true(struct json_value row, const char *name)
 {
 	struct json_value v;
@@ -52,11 +42,11 @@ int mail_account(struct effect_call *call, struct slice user_id, struct mail_per
 		return rc == ERR_NOT_FOUND ? 0 : rc;
 	if (is_true(row, "deleted"))
 		return 0;
-	ret->email = text_of(row, "email", call->arena);
+	ret->email = json_member_text(row, "email", call->arena);
 	ret->is_verified = is_true(row, "emailVerified");
-	ret->name = text_of(row, "displayName", call->arena);
+	ret->name = json_member_text(row, "displayName", call->arena);
 	if (ret->name.len == 0)
-		ret->name = text_of(row, "username", call->arena);
+		ret->name = json_member_text(row, "username", call->arena);
 	return 0;
 }
 
@@ -69,7 +59,7 @@ int mail_person_of_platform(struct effect_call *call, struct slice identity, str
 	*ret = (struct mail_person){0};
 	if (rc != 0)
 		return rc == ERR_NOT_FOUND ? 0 : rc;
-	user = text_of(row, "localUserId", call->arena);
+	user = json_member_text(row, "localUserId", call->arena);
 	return user.len == 0 ? 0 : mail_account(call, user, ret);
 }
 
@@ -94,7 +84,7 @@ int mail_people_of_meeting(struct effect_call *call, struct slice meeting, struc
 	while (rc == 0 && json_next(&r, NULL, &row)) {
 		struct mail_person one;
 
-		rc = mail_person_of_platform(call, text_of(row, "ptUserId", call->arena), &one);
+		rc = mail_person_of_platform(call, json_member_text(row, "ptUserId", call->arena), &one);
 		if (rc == 0 && one.email.len > 0 && !is_there(people, *ret_n, one.user_id)) {
 			if (*ret_n == max)
 				return ERR_RANGE;

@@ -5,6 +5,7 @@
 
 #include "app/app.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "model_reply.h"
 #include "model_text.h"
 #include "net/http_client.h"
@@ -223,7 +224,7 @@ static int answer_to(struct asking *k, struct slice body, struct openai_answer *
 		if (is_too_long(&r.head))
 			return ERR_TOO_BIG;
 		wait = model_reply_wait_ms(k->call, k->model->app->config->effects_retry_base, &r.head, repeats);
-		if (wait == 0 || !model_pause_ms(k->call, wait))
+		if (wait == 0 || !thread_pause(wait, k->call->stopping))
 			break;
 	}
 	model_reply_judge(k->call, &r.head);

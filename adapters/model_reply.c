@@ -1,9 +1,6 @@
 /* See model_reply.h. */
 #include "model_reply.h"
 
-#include <stdatomic.h>
-#include <time.h>
-
 #include "base/err.h"
 #include "net/http_client.h"
 #include "vendor_call.h"
@@ -11,7 +8,6 @@
 #define REPEATS 2 /* then the effect waits */
 #define REPEAT_WAIT_MS_MAX 5000
 #define REPEAT_BASE_MS 500
-#define PAUSE_MS 20
 #define VENDOR_ID_LEN_MAX 128
 
 void model_reply_head(struct effect_call *call, const struct http_result *r, struct model_reply *reply)
@@ -71,14 +67,4 @@ int64_t model_reply_wait_ms(const struct effect_call *call, int64_t base_max_ms,
 		return 0;
 	wait -= (int64_t)rng_below(call->rng, (uint64_t)wait / 4 + 1);
 	return wait < told ? told : wait < 1 ? 1 : wait;
-}
-
-bool model_pause_ms(const struct effect_call *call, int64_t ms)
-{
-	for (; ms > 0 && !atomic_load(call->stopping); ms -= PAUSE_MS) {
-		struct timespec t = {.tv_nsec = (ms < PAUSE_MS ? ms : PAUSE_MS) * 1000000};
-
-		nanosleep(&t, NULL);
-	}
-	return !atomic_load(call->stopping);
 }

@@ -32,7 +32,5 @@ void model_reply_judge(struct effect_call *call, const struct model_reply *reply
  * base_max_ms: LULAB_EFFECTS_RETRY_BASE.
  */
 int64_t model_reply_wait_ms(const struct effect_call *call, int64_t base_max_ms, const struct model_reply *reply, unsigned repeats);
-/* False: the service stops. */
-bool model_pause_ms(const struct effect_call *call, int64_t ms);
 
 #endif

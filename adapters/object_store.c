@@ -3,8 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <time.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "adapters/storage_private.h"
@@ -13,11 +12,11 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/thread.h"
 
 #define READ_LEN ((size_t)256 << 10)
 #define SEGMENT_MAX 200
 #define STORES_MAX ((size_t)64 << 10)
-#define PAUSE_STEP_MS 50
 #define PAUSE_MS 50
 
 /* ---- which stores there are ------------------------------------------------------------------ */
@@ -118,6 +117,31 @@ void object_stores_close(struct object_stores *all)
 	arena_wipe(&all->arena);
 }
 
+int object_stores_create(struct object_stores **ret, const struct config *c, const char *data_dir)
+{
+	struct object_stores *all = calloc(1, sizeof(*all));
+	int rc = all == NULL ? ERR_NOMEM : object_stores_open(all, c, data_dir);
+
+	if (rc != 0)
+		object_stores_destroy(all);
+	else
+		*ret = all;
+	return rc;
+}
+
+void object_stores_destroy(struct object_stores *all)
+{
+	if (all != NULL)
+		object_stores_close(all);
+	free(all);
+}
+
+const struct object_store *object_stores_current(const struct object_stores *all, const char **ret_unready)
+{
+	*ret_unready = all->unready;
+	return all->current;
+}
+
 const struct object_store *object_stores_find(const struct object_stores *all, struct slice provider, struct slice bucket)
 {
 	if (slice_is(provider, all->local.kind->provider))
@@ -149,6 +173,16 @@ const struct object_store *object_store_find(const struct app *app, struct slice
 const char *object_store_host(const struct object_store *store)
 {
 	return store->host;
+}
+
+const char *object_store_provider(const struct object_store *store)
+{
+	return store->kind->provider;
+}
+
+struct slice object_store_bucket(const struct object_store *store)
+{
+	return store->bucket;
 }
 
 /* ---- calls -------------------------------------------------------------------------------------- */
@@ -202,14 +236,7 @@ bool object_is_passing(int rc)
 
 int object_pause(struct object_call *o, unsigned ms)
 {
-	const struct timespec step = {.tv_nsec = PAUSE_STEP_MS * 1000000};
-
-	for (unsigned slept = 0; slept < ms; slept += PAUSE_STEP_MS) {
-		if (o->stopping != NULL && atomic_load(o->stopping))
-			return ERR_CANCELLED;
-		nanosleep(&step, NULL);
-	}
-	return 0;
+	return thread_pause(ms, o->stopping) ? 0 : ERR_CANCELLED;
 }
 
 /* ---- keys ----------------------------------------------------------------------------------------- */

@@ -21,10 +21,12 @@
 
 struct app;
 struct address_ranges;
+struct config;
 struct effect_call;
 struct effect_progress;
 struct http_client;
 struct object_store;
+struct object_stores;
 
 #ifndef OBJECT_PART_LEN /* tests make it smaller, to have many with few bytes */
 #define OBJECT_PART_LEN ((size_t)8 << 20)
@@ -41,6 +43,15 @@ const char *object_store_unready(const struct app *app);
 const struct object_store *object_store_find(const struct app *app, struct slice provider, struct slice bucket);
 /* "s3.example.com": whose failures count together. */
 const char *object_store_host(const struct object_store *store);
+/* "LOCAL", "S3", "OSS", "COS", and its bucket ("" of the local one): as object.stored names them. */
+const char *object_store_provider(const struct object_store *store);
+struct slice object_store_bucket(const struct object_store *store);
+
+/* For a command, which has no struct app: by the settings, nothing is asked of a store. *ret: to object_stores_destroy(). ERR_NOMEM, ERR_CONFIG. */
+int object_stores_create(struct object_stores **ret, const struct config *c, const char *data_dir);
+void object_stores_destroy(struct object_stores *all);
+/* Like object_store_current(); where there is none *ret_unready says why. */
+const struct object_store *object_stores_current(const struct object_stores *all, const char **ret_unready);
 
 /* ---- a call ---------------------------------------------------------------------- */
 

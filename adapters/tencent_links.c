@@ -100,16 +100,6 @@ static int link_identity(struct effect_call *call, struct slice meeting_id, cons
 	return rc == ERR_CONFLICT ? 0 : rc;
 }
 
-static struct slice text_of(struct json_value row, const char *name, struct arena *a)
-{
-	struct slice text = SLICE("");
-	struct json_value v;
-
-	if (json_member(row, name, &v) && v.type == JSON_STRING)
-		(void)json_string(v, a, &text);
-	return text;
-}
-
 /* With and without the country: the vendor's page does not say which. */
 static const struct tencent_participant *caller_with(const struct effect_call *call, const struct callers *callers,
     struct slice country, struct slice number)
@@ -117,9 +107,10 @@ static const struct tencent_participant *caller_with(const struct effect_call *c
 	const struct tencent_out *t = call->state;
 	const struct tencent_participant *found;
 	char hash[HASH_HEX + 1];
-	struct slice local = slice_starts_with(number, country) ? slice_of(number.ptr + country.len, number.len - country.len)
-	                                                        : number;
+	struct slice local = number;
 
+	if (country.len > 0 && slice_starts_with(number, country))
+		local = slice_of(number.ptr + country.len, number.len - country.len);
 	if (local.len == 0)
 		return NULL;
 	hash_of(&t->rest, local, hash);
@@ -152,10 +143,10 @@ static int look_through(struct effect_call *call, struct slice meeting_id, const
 		return rc;
 	json_enter(&r, json_root(text));
 	while (rc == 0 && json_next(&r, NULL, &row)) {
-		const struct tencent_participant *p = caller_with(call, callers, text_of(row, "countryCode", call->arena),
-		    text_of(row, "phone", call->arena));
+		const struct tencent_participant *p = caller_with(call, callers, json_member_text(row, "countryCode", call->arena),
+		    json_member_text(row, "phone", call->arena));
 
-		*ret_last = text_of(row, "id", call->arena);
+		*ret_last = json_member_text(row, "id", call->arena);
 		if (p != NULL)
 			rc = link_identity(call, meeting_id, p, *ret_last);
 	}

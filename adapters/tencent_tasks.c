@@ -70,16 +70,6 @@ static void synchronise(struct task_run *run)
 
 /* ---- recordings --------------------------------------------------------------------------------- */
 
-static struct slice text_of(struct json_value row, const char *name, struct arena *a)
-{
-	struct slice text = {0};
-	struct json_value v;
-
-	if (json_member(row, name, &v) && v.type == JSON_STRING && json_string(v, a, &text) != 0)
-		text = (struct slice){0};
-	return text;
-}
-
 /* The event that told last that it is complete. */
 static int find_told(struct task_run *run, struct event_recording_requested *e, struct slice file)
 {
@@ -103,10 +93,10 @@ static int find_told(struct task_run *run, struct event_recording_requested *e, 
 
 static int ask_for_one(struct task_run *run, struct json_value row)
 {
-	struct event_recording_file file = {.record_file_id = text_of(row, "externalId", run->arena)};
+	struct event_recording_file file = {.record_file_id = json_member_text(row, "externalId", run->arena)};
 	struct event_recording_requested e = {.request_id = slice_str(run->id), .platform = SLICE(TENCENT_PLATFORM),
-	    .meeting_id = text_of(row, "platformMeetingId", run->arena), .task_id = run->fired->task_id};
-	struct slice sub = text_of(row, "subMeetingId", run->arena);
+	    .meeting_id = json_member_text(row, "platformMeetingId", run->arena), .task_id = run->fired->task_id};
+	struct slice sub = json_member_text(row, "subMeetingId", run->arena);
 	int rc;
 
 	if (file.record_file_id.len == 0 || e.meeting_id.len == 0)

@@ -9,7 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "adapters/object_private.h"
+#include "adapters/object_store.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "doctor.h"
@@ -186,7 +186,8 @@ static void ask_for_all(struct doctor *d, struct survey *s, const struct object_
 	struct object_head head;
 	int rc = 0;
 
-	s->rc = object_list_read_of(&s->list, d->data_dir, slice_str(store->kind->provider), store->bucket);
+	s->rc = object_list_read_of(&s->list, d->data_dir, slice_str(object_store_provider(store)),
+	    object_store_bucket(store));
 	if (s->rc == 0)
 		s->rc = http_client_create(&client);
 	o.http = client;
@@ -212,17 +213,20 @@ static void ask_for_all(struct doctor *d, struct survey *s, const struct object_
 
 static void doctor_objects_elsewhere(struct doctor *d)
 {
-	struct object_stores *all = arena_calloc(d->arena, 1, sizeof(*all));
+	struct object_stores *all = NULL;
+	const struct object_store *store = NULL;
 	struct survey s = {.missing = 0};
-	int rc = all == NULL ? ERR_NOMEM : object_stores_open(all, &d->config->values, d->data_dir);
+	const char *unready = NULL;
+	int rc = object_stores_create(&all, &d->config->values, d->data_dir);
 
-	if (rc == 0 && all->current != NULL)
-		ask_for_all(d, &s, all->current);
-	else if (all != NULL)
+	if (rc == 0)
+		store = object_stores_current(all, &unready);
+	if (store != NULL)
+		ask_for_all(d, &s, store);
+	else
 		doctor_note(d, "objects", FINDING_NOTE, arena_printf(d->arena, "they cannot be looked at: %s", rc != 0 ? err_text(rc) :
-		    all->unready), NULL);
-	if (all != NULL)
-		object_stores_close(all);
+		    unready), NULL);
+	object_stores_destroy(all);
 	object_list_finish(&s.list);
 }
 

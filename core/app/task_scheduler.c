@@ -74,16 +74,6 @@ static int64_t now_mono_ms(const struct task_scheduler *s)
 	return clock_monotonic_us(s->o.clock) / 1000;
 }
 
-static struct slice text_of(struct json_value row, const char *name, struct arena *a)
-{
-	struct slice text = {0};
-	struct json_value v;
-
-	if (json_member(row, name, &v) && v.type == JSON_STRING)
-		json_string(v, a, &text);
-	return text;
-}
-
 /* The rows of a query, as an array in the arena. */
 static int ask(struct task_scheduler *s, const char *name, const struct query_param *param, struct arena *a,
     struct json_value *ret)
@@ -107,11 +97,11 @@ static int ask(struct task_scheduler *s, const char *name, const struct query_pa
 
 static bool read_due(struct json_value row, struct arena *a, struct due *ret)
 {
-	*ret = (struct due){.id_text = text_of(row, "id", a), .kind = text_of(row, "kind", a),
-	    .payload = text_of(row, "payload", a), .cron = text_of(row, "cron", a), .timezone = text_of(row, "timezone", a),
-	    .missed = text_of(row, "missed", a), .priority = text_of(row, "priority", a),
-	    .missed_max = json_member_i64(row, "missedMax", 0), .time_limit_ms = json_member_i64(row, "timeLimitMs", 0),
-	    .tries_max = json_member_i64(row, "triesMax", 0), .next_ms = json_member_i64(row, "nextAt", 0),
+	*ret = (struct due){.id_text = json_member_text(row, "id", a), .kind = json_member_text(row, "kind", a),
+	    .payload = json_member_text(row, "payload", a), .cron = json_member_text(row, "cron", a),
+	    .timezone = json_member_text(row, "timezone", a), .missed = json_member_text(row, "missed", a),
+	    .priority = json_member_text(row, "priority", a), .missed_max = json_member_i64(row, "missedMax", 0),
+	    .time_limit_ms = json_member_i64(row, "timeLimitMs", 0), .tries_max = json_member_i64(row, "triesMax", 0), .next_ms = json_member_i64(row, "nextAt", 0),
 	    .version = json_member_i64(row, "version", 0)};
 	return id_parse(ret->id_text, &ret->id) == 0 && ret->missed_max >= 1 && ret->missed_max <= TASK_MISSED_MAX;
 }
@@ -309,7 +299,7 @@ static int sweep(struct task_scheduler *s, struct arena *a)
 		if (rc == 0)
 			json_enter(&r, rows);
 		for (n = 0; rc == 0 && json_next(&r, NULL, &row); n++) {
-			after.text = text_of(row, "id", a);
+			after.text = json_member_text(row, "id", a);
 			if (id_parse(after.text, &id) == 0 && !keyring_is_erased(s->o.keyring, &id))
 				rc = keyring_erase(s->o.keyring, &id, 1);
 		}

@@ -111,6 +111,8 @@ int json_i64(struct json_value v, int64_t *ret_value);
 int json_u64(struct json_value v, uint64_t *ret_value);
 /* The member of that name as an integer; `otherwise` when there is none, or it is no such number. */
 int64_t json_member_i64(struct json_value v, const char *name, int64_t otherwise);
+/* The member of that name as json_string() gives it; empty when there is none, it is no string, or there was no memory. */
+struct slice json_member_text(struct json_value v, const char *name, struct arena *a);
 /* Any number, as a double; ERR_RANGE when it is beyond one (1e999). */
 int json_double(struct json_value v, double *ret_value);
 

@@ -391,6 +391,16 @@ int64_t json_member_i64(struct json_value v, const char *name, int64_t otherwise
 	return json_member(v, name, &member) && json_i64(member, &n) == 0 ? n : otherwise;
 }
 
+struct slice json_member_text(struct json_value v, const char *name, struct arena *a)
+{
+	struct slice text = {0};
+	struct json_value member;
+
+	if (json_member(v, name, &member) && member.type == JSON_STRING && json_string(member, a, &text) != 0)
+		text = (struct slice){0};
+	return text;
+}
+
 static locale_t plain_locale;
 static pthread_once_t locale_once = PTHREAD_ONCE_INIT;
 

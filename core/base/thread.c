@@ -2,12 +2,14 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define NAME_MAX_LEN 15
+#define PAUSE_STEP_MS 20 /* as late as that it is seen that a pause is to end */
 #define NICE_BACKGROUND 19 /* 1.5 % of a processor beside one busy thread, all of an idle one */
 
 void thread_name(const char *name)
@@ -36,4 +38,24 @@ struct timespec thread_deadline(unsigned ms)
 		at.tv_sec++;
 	}
 	return at;
+}
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool thread_pause(int64_t ms, const _Atomic bool *stopping)
+{
+	const int64_t step_ns = PAUSE_STEP_MS * INT64_C(1000000), until_ns = monotonic_ns() + ms * 1000000;
+	int64_t left_ns = ms * 1000000;
+
+	while (left_ns > 0 && (stopping == NULL || !atomic_load(stopping))) {
+		nanosleep(&(struct timespec){.tv_nsec = left_ns < step_ns ? left_ns : step_ns}, NULL);
+		left_ns = until_ns - monotonic_ns();
+	}
+	return stopping == NULL || !atomic_load(stopping);
 }

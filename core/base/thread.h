@@ -2,6 +2,8 @@
 #ifndef LULAB_BASE_THREAD_H
 #define LULAB_BASE_THREAD_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
 
 /* Name of the calling thread, at most 15 bytes shown: "lulab-writer". */
@@ -17,5 +19,8 @@ void thread_yield_to_others(void);
 
 /* So many milliseconds from now, for pthread_cond_timedwait() on a condition that goes by CLOCK_MONOTONIC. */
 struct timespec thread_deadline(unsigned ms);
+
+/* The calling thread rests for so many milliseconds, or until somebody sets *stopping (NULL: nobody will). False: it is set. */
+bool thread_pause(int64_t ms, const _Atomic bool *stopping);
 
 #endif

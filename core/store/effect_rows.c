@@ -33,16 +33,6 @@ static void put_text(struct query *q, const char *name, const char *value)
 	q->params[q->n_params++] = (struct query_param){.name = name, .text = slice_str(value)};
 }
 
-static struct slice text_of(struct json_value row, const char *name, struct arena *arena)
-{
-	struct slice text = {0};
-	struct json_value v;
-
-	if (json_member(row, name, &v) && v.type == JSON_STRING)
-		json_string(v, arena, &text);
-	return text;
-}
-
 static enum row_state state_of(struct slice name)
 {
 	if (slice_is(name, "TRYING"))
@@ -54,10 +44,10 @@ static enum row_state state_of(struct slice name)
 
 static void read_row(const struct effects *e, struct json_value v, struct arena *arena, struct effect_row *ret)
 {
-	struct slice id = text_of(v, "id", arena), key = text_of(v, "key", arena);
+	struct slice id = json_member_text(v, "id", arena), key = json_member_text(v, "key", arena);
 
-	*ret = (struct effect_row){.entry = effects_entry(e, text_of(v, "effect", arena)),
-	    .state = state_of(text_of(v, "state", arena)), .cause = (uint64_t)json_member_i64(v, "cause", 0),
+	*ret = (struct effect_row){.entry = effects_entry(e, json_member_text(v, "effect", arena)),
+	    .state = state_of(json_member_text(v, "state", arena)), .cause = (uint64_t)json_member_i64(v, "cause", 0),
 	    .attempt = (unsigned)json_member_i64(v, "attempt", 0), .tries = (unsigned)json_member_i64(v, "tries", 0),
 	    .ends = (unsigned)json_member_i64(v, "ends", 0), .version = (uint64_t)json_member_i64(v, "version", 0),
 	    .ready_at_ms = json_member_i64(v, "readyAt", 0), .not_after_ms = json_member_i64(v, "notAfter", 0),
@@ -168,7 +158,7 @@ static void note_pauses(struct effects *e, struct json_value rows, struct arena 
 
 	json_enter(&r, rows);
 	while (json_next(&r, NULL, &row)) {
-		struct slice name = text_of(row, "lane", arena);
+		struct slice name = json_member_text(row, "lane", arena);
 
 		all = all || slice_is(name, "*");
 		for (unsigned i = 0; i < e->n_lanes; i++)
@@ -188,8 +178,8 @@ static void note_breakers(struct effects *e, struct json_value rows, struct aren
 
 	json_enter(&r, rows);
 	while (json_next(&r, NULL, &row)) {
-		struct lane *lane = lane_of(e, text_of(row, "lane", arena));
-		struct slice host = text_of(row, "host", arena);
+		struct lane *lane = lane_of(e, json_member_text(row, "lane", arena));
+		struct slice host = json_member_text(row, "host", arena);
 		int64_t left_ms = json_member_i64(row, "until", 0) - clock_wall_ms(e->clock);
 
 		if (lane == NULL)
@@ -237,7 +227,7 @@ static void note_open(struct effects *e, struct json_value rows, struct arena *a
 	}
 	json_enter(&r, rows);
 	while (json_next(&r, NULL, &row)) {
-		struct lane *lane = lane_of(e, text_of(row, "lane", arena));
+		struct lane *lane = lane_of(e, json_member_text(row, "lane", arena));
 
 		if (lane == NULL)
 			continue;
@@ -272,7 +262,7 @@ static void note_dead(struct effects *e, struct json_value rows, struct arena *a
 	json_enter(&r, rows);
 	while (json_next(&r, NULL, &row))
 		for (unsigned i = 0; i < e->n_lanes; i++)
-			if (slice_is(text_of(row, "lane", arena), e->lanes[i]->decl->name))
+			if (slice_is(json_member_text(row, "lane", arena), e->lanes[i]->decl->name))
 				dead[i] = (uint64_t)json_member_i64(row, "dead", 0);
 	for (unsigned i = 0; i < e->n_lanes; i++) {
 		tell_operator(e, e->lanes[i], dead[i]);

@@ -387,6 +387,23 @@ START_TEST(reader_numbers_refuse_others)
 }
 END_TEST
 
+START_TEST(a_member_is_read_as_text)
+{
+	struct arena arena = ARENA_INIT(4096), none = ARENA_INIT(0);
+	struct json_value v = json_root(SLICE("{\"a\":\"plain\",\"b\":\"two\\nlines\",\"n\":7,\"e\":\"\"}"));
+
+	ck_assert(slice_is(json_member_text(v, "a", &arena), "plain"));
+	ck_assert(slice_is(json_member_text(v, "b", &arena), "two\nlines"));
+	ck_assert_ptr_null(json_member_text(v, "n", &arena).ptr);
+	ck_assert_ptr_null(json_member_text(v, "c", &arena).ptr);
+	ck_assert_ptr_nonnull(json_member_text(v, "e", &arena).ptr);
+	ck_assert_uint_eq(json_member_text(v, "e", &arena).len, 0);
+	ck_assert_ptr_null(json_member_text(v, "b", &none).ptr);
+	ck_assert_ptr_null(json_member_text(json_root(SLICE("[\"a\"]")), "a", &arena).ptr);
+	arena_finish(&arena);
+}
+END_TEST
+
 START_TEST(writer_writes)
 {
 	struct buf b = BUF_INIT(1000);
@@ -669,6 +686,7 @@ int main(void)
 	tcase_add_test(t, reader_borrows_and_runs_out_of_memory);
 	tcase_add_loop_test(t, reader_numbers_are_exact, 0, COUNT(numbers));
 	tcase_add_test(t, reader_numbers_refuse_others);
+	tcase_add_test(t, a_member_is_read_as_text);
 	tcase_add_test(t, writer_writes);
 	tcase_add_test(t, writer_doubles_read_back);
 	tcase_add_test(t, writer_failure_sticks_in_the_buffer);

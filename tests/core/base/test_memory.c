@@ -2,12 +2,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/list.h"
 #include "base/pool.h"
+#include "base/thread.h"
 #include "lib/run.h"
 
 static bool all_zero(const unsigned char *p, size_t size)
@@ -208,6 +210,33 @@ struct item {
 	struct list link;
 };
 
+static _Atomic bool stopping;
+
+static void *rest_for_long(void *arg)
+{
+	(void)arg;
+	return thread_pause(1000000, &stopping) ? &stopping : NULL;
+}
+
+START_TEST(a_pause_lasts_or_is_ended)
+{
+	struct timespec before, after;
+	pthread_t thread;
+	void *lasted;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ck_assert(thread_pause(25, NULL)); /* more than a step of it */
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	ck_assert_int_ge((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000, 25);
+	ck_assert(thread_pause(0, &stopping));
+	ck_assert_int_eq(pthread_create(&thread, NULL, rest_for_long, NULL), 0);
+	atomic_store(&stopping, true);
+	pthread_join(thread, &lasted);
+	ck_assert_ptr_null(lasted);
+	ck_assert(!thread_pause(1000000, &stopping));
+}
+END_TEST
+
 START_TEST(list_keeps_order_and_splices)
 {
 	struct item items[4] = {{.number = 0}, {.number = 1}, {.number = 2}, {.number = 3}};
@@ -263,6 +292,7 @@ int main(void)
 	tcase_add_test(t, buf_prints_reserves_consumes_and_hands_over);
 	tcase_add_test(t, pool_is_bounded_and_reuses);
 	tcase_add_test(t, pool_serves_threads);
+	tcase_add_test(t, a_pause_lasts_or_is_ended);
 	tcase_add_test(t, list_keeps_order_and_splices);
 	tcase_add_loop_test(t, errors_have_names_and_texts, 0, COUNT(errors));
 	suite_add_tcase(s, t);
