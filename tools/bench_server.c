@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +41,19 @@ static unsigned free_port(void)
 	return port;
 }
 
+/* In the child, between fork and exec: only what is safe there. Whoever kills us with SIGKILL ends the child, too. */
+static _Noreturn void become_server(pid_t parent, const char *dir, const char *log, char *const argv[], char *const envp[])
+{
+	int in = open("/dev/null", O_RDONLY | O_CLOEXEC), out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	/* Its working directory holds no .env of the caller's. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && chdir(dir) == 0 && in >= 0 && out >= 0 &&
+	    dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0)
+		execve("/proc/self/exe", argv, envp);
+	_exit(127);
+}
+
+/* By the thread that stays to the end: what ends the child is the end of the thread that made it. */
 static int spawn(struct bench_server *s)
 {
 	static char token[] = "TENCENT_MEETING_TOKEN=" WEBHOOK_TOKEN;
@@ -52,26 +65,18 @@ static int spawn(struct bench_server *s)
 	char *argv[] = {program, serve, data_option, s->data, listen_option, listen_on, NULL};
 	static char proxies[] = "LULAB_TRUSTED_PROXIES=127.0.0.1";
 	char *envp[] = {token, key, limit, limit_meetings, level, s->behind_proxy ? proxies : NULL, NULL};
-	posix_spawn_file_actions_t actions;
-	int rc;
+	const pid_t parent = getpid();
+	pid_t pid;
 
 	snprintf(listen_on, sizeof(listen_on), "127.0.0.1:%u", s->port);
 	snprintf(log, sizeof(log), "%s/serve.log", s->data);
-	rc = posix_spawn_file_actions_init(&actions);
-	if (rc != 0)
-		return err_from_errno(rc);
-	/* Its working directory holds no .env of the caller's. */
-	rc = posix_spawn_file_actions_addchdir_np(&actions, s->data);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&actions, 1, 2);
-	if (rc == 0)
-		rc = posix_spawn(&s->pid, "/proc/self/exe", &actions, NULL, argv, envp);
-	posix_spawn_file_actions_destroy(&actions);
-	return rc == 0 ? 0 : err_from_errno(rc);
+	pid = fork();
+	if (pid == 0)
+		become_server(parent, s->data, log, argv, envp);
+	if (pid < 0)
+		return err_from_errno(errno);
+	s->pid = pid;
+	return 0;
 }
 
 /* What the child said last, for whoever has to find out why it ended. */

@@ -57,6 +57,25 @@ class Tools(unittest.TestCase):
         done = self.lulab("webhook", "send", "tencent", "--token", "wrong", status=6)
         self.assertIn("lulab webhook explain", done.stderr)
 
+    def test_the_server_of_a_benchmark_ends_with_it(self):
+        bench = subprocess.Popen([harness.BINARY, "bench", "replay", "--events", "1000"], cwd=self.dir, env=dict(os.environ, TMPDIR=self.dir),
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            children = "/proc/%d/task/%d/children" % (bench.pid, bench.pid)
+            server = int(eventually(lambda: open(children, encoding="ascii").read().split())[0])
+        finally:
+            bench.kill()
+            bench.wait()
+
+        def has_ended():
+            try:
+                with open("/proc/%d/stat" % server, encoding="utf-8") as f:
+                    return f.read().rpartition(")")[2].split()[0] == "Z"
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+
+        eventually(has_ended)
+
     def test_explain_agrees_with_the_server(self):
         headers, body = harness.signed_request(harness.meeting_event(trace_id="agree"))
         other = "FAKEaesKeyFAKEaesKeyFAKEaesKeyFAKEaesKey00A"
