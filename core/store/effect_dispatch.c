@@ -23,7 +23,8 @@
 #define LATEST_MS 10000 /* a wall clock may have been set */
 #define OLD_MS 200      /* rows that wait for a worker may be so old: others may have become more urgent */
 #define FEW_MS 5        /* and so old when they are few, or little room is left for flights */
-#define NEWS_MS 5       /* so often a lane without work looks whether the rows have got as far as the log */
+#define NEWS_MS 5       /* so often a lane without work looks whether the rows have got as far as the log, */
+#define NEWS_SLOW_MS 1000 /* and each SOON_MS when they are as long in coming */
 #define FEW (READY_MAX / 8)
 #define AHEAD_MAX 128   /* tasks handed out beside those that are run */
 #define AHEAD_MS 10     /* and no more than are usually through in such a time */
@@ -38,8 +39,10 @@ static void read_log(struct effects *e)
 	struct log_record record;
 
 	while (eventlog_cursor_next(&e->cursor, &record) == 0) {
-		if (projection_handler_of(e->model, record.type) != NULL)
+		if (projection_handler_of(e->model, record.type) != NULL) {
 			e->needed = record.position + 1;
+			e->needed_ms = mono_ms(e);
+		}
 		if (record.type == EVENT_LANE_PAUSED || record.type == EVENT_LANE_RESUMED)
 			e->lanes_known = false;
 	}
@@ -226,7 +229,7 @@ static bool has_news(struct lane *lane, int64_t *again_ms)
 	if (stand.position >= e->needed)
 		lane->read_position = stand.position;
 	else
-		*again_ms = sooner(*again_ms, mono_ms(e) + NEWS_MS);
+		*again_ms = sooner(*again_ms, mono_ms(e) + (mono_ms(e) - e->needed_ms < NEWS_SLOW_MS ? NEWS_MS : SOON_MS));
 	return false;
 }
 

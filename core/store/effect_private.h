@@ -138,6 +138,7 @@ struct effects {
 	struct eventlog_cursor cursor;
 	const struct projection *model;
 	uint64_t needed;   /* events the rows should hold: one more than the newest of interest */
+	int64_t needed_ms; /* monotonic: since when */
 	uint64_t bar;      /* and must: what was there at the start, and what was told of that */
 	bool recovered;    /* what the process before left half done was told */
 	bool lanes_known;  /* which are paused */
