@@ -97,7 +97,8 @@ static void all_is_done(int rc, const char *what)
 	stop_engine();
 	ck_assert_msg(count("effect.done") == n_wanted, "after %s failed", what == NULL ? "nothing" : what);
 	ck_assert_msg(n_runs <= count("effect.attempted"), "after %s failed more was tried than the log says", what);
-	ck_assert_msg(n_runs >= 2 * n_wanted || what != NULL, "%u runs", n_runs);
+	/* In the first act, that is. Later what was tried may have failed before it ran, also what the last act, without a failure, found. */
+	ck_assert_msg(n_runs >= 2 * n_wanted || noted, "%u runs", n_runs);
 	ck_assert_uint_eq(count("effect.dead") + count("effect.failed") + count("effect.cancelled"), 0);
 	noted = true;
 }
