@@ -3,7 +3,7 @@
  * stopped server's log against it. The test commands it over stdin, a line
  * each, and reads one line of JSON for each:
  *
- *     wait N      when N more webhooks have been acknowledged since the last `wait`
+ *     wait N      when N more webhooks have been acknowledged since the last `wait`, or an answer was wrong
  *     check DIR   looks through what DATA/log gained (deliveries.h); no server may run
  *     pause, go   stops sending, when the last answer has come; goes on
  *     rate N      a second from now on; 0: as fast as answers come
@@ -149,7 +149,7 @@ static void answer_waiting(struct sender *s)
 {
 	const struct deliveries *d = &s->deliveries;
 
-	if ((s->waits_for == ACKS && d->acked - s->acks_seen >= s->acks_wanted) ||
+	if ((s->waits_for == ACKS && (d->acked - s->acks_seen >= s->acks_wanted || s->wrong > 0)) ||
 	    (s->waits_for == QUIET && connections_busy(s->connections) == 0) ||
 	    (s->waits_for == DONE && deliveries_done(d) && connections_busy(s->connections) == 0)) {
 		s->waits_for = NOTHING;
