@@ -211,6 +211,16 @@ static void hand_out(struct lane *lane, int64_t *again_ms)
 	pthread_mutex_unlock(&lane->lock);
 }
 
+static bool has_out(struct lane *lane)
+{
+	bool any;
+
+	pthread_mutex_lock(&lane->lock);
+	any = lane->n_out > 0;
+	pthread_mutex_unlock(&lane->lock);
+	return any;
+}
+
 /*
  * Whether the rows say anything new. Most events want nothing of most lanes: one that has nothing to do makes nobody hurry
  * with their fold, and asks only when it changed rows.
@@ -222,7 +232,7 @@ static bool has_news(struct lane *lane, int64_t *again_ms)
 
 	if (lane->read_position >= e->needed)
 		return false;
-	if (lane->n_ready > 0 || lane->n_out > 0)
+	if (lane->n_ready > 0 || has_out(lane))
 		return true;
 	if (!query_stand(e->queries, e->model, lane->read_generation, &stand) || stand.rows != lane->read_rows)
 		return true;
