@@ -20,6 +20,9 @@ struct app_rig {
 	char token[100];    /* the operator's */
 };
 
+/* The service's, NULL: the system's. The log, keys and codes go by it, too. */
+static const struct clock *app_rig_clock;
+
 static inline void app_rig_quiet(void *arg, struct slice line)
 {
 	(void)arg;
@@ -65,7 +68,7 @@ static inline int app_rig_start(struct app_rig *r, const struct adapter *const *
 {
 	static const struct adapter *const none[] = {NULL};
 	struct app_options options = {.config = &r->config.values, .adapters = with == NULL ? none : with,
-	    .keep_signals = true};
+	    .keep_signals = true, .clock = app_rig_clock};
 
 	buf_clear(&r->problem);
 	return app_start(&r->app, &options, &r->problem);

@@ -144,7 +144,25 @@ START_TEST(ids_and_traces_are_taken_or_made)
 		"00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
 		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
 		"0af7651916cd43dd8448eb211c80319c",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
+		"00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331_01",
+		"0x-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0x",
+		"00-0af7651916cd43dd8448eb211c80319g-b7ad6b7169203331-01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333/-01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333:-01",
+		"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x",
 	};
+	/* Of a later version, which may have more behind it. */
+	static const char *const later[] = {
+		"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+	};
+	/* Said again as it is, or another one is made. */
+	static const char *const ids[] = {"a", "azAZ09-_.:", "01234567890123456789012345678901234567890123456789"},
+	    *const bad_ids[] = {"a/b", "a;b", "a@b", "a[b", "a`b", "a{b", "a,b"};
 	char request[512];
 	struct answer a;
 	struct slice value;
@@ -161,6 +179,20 @@ START_TEST(ids_and_traces_are_taken_or_made)
 		a = ask(rig.port, request);
 		ck_assert_msg(strstr(a.body.ptr, "parent= sampled=0") != NULL, "%s", bad[i]);
 		ck_assert_ptr_null(strstr(a.body.ptr, "trace=0af7651916cd43dd8448eb211c80319c"));
+		answer_finish(&a);
+	}
+	for (size_t i = 0; i < COUNT(later); i++) {
+		snprintf(request, sizeof(request), "GET /who/1 HTTP/1.1\r\n" HOST "traceparent: %s\r\n\r\n", later[i]);
+		a = ask(rig.port, request);
+		ck_assert_msg(strstr(a.body.ptr, "parent=b7ad6b7169203331 sampled=1") != NULL, "%s", later[i]);
+		answer_finish(&a);
+	}
+	for (size_t i = 0; i < COUNT(ids) + COUNT(bad_ids); i++) {
+		const char *id = i < COUNT(ids) ? ids[i] : bad_ids[i - COUNT(ids)];
+
+		snprintf(request, sizeof(request), "GET /who/1 HTTP/1.1\r\n" HOST "X-Request-Id: %s\r\n\r\n", id);
+		a = ask(rig.port, request);
+		ck_assert_msg(slice_is(answer_value(&a, "x-request-id"), id) == (i < COUNT(ids)), "%s", id);
 		answer_finish(&a);
 	}
 	rig_stop();

@@ -31,6 +31,7 @@ static struct {
 	unsigned n_next;
 	bool host_failed;
 	bool erased;
+	const char *class; /* of what is not done */
 } peer = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static inline void run(struct effect_call *calls, size_t n)
@@ -45,7 +46,7 @@ static inline void run(struct effect_call *calls, size_t n)
 		peer.after_unknown[peer.n % SEEN_MAX] = calls[i].after_unknown;
 		calls[i].outcome = peer.n < peer.n_next ? peer.next[peer.n] : EFFECT_DONE;
 		calls[i].host_failed = peer.n < peer.n_next && peer.host_failed;
-		calls[i].class = calls[i].outcome == EFFECT_DONE ? NULL : "made_up";
+		calls[i].class = calls[i].outcome == EFFECT_DONE ? NULL : peer.class;
 		effect_progress_tell(calls[i].progress, 7, 9);
 		peer.n++;
 	}
@@ -121,6 +122,7 @@ static inline void setup_on(int (*disk_space)(void *, uint64_t *, uint64_t *))
 	memset(peer.causes, 0, sizeof(peer.causes));
 	peer.n = peer.n_running = peer.n_running_max = peer.n_batches = peer.n_next = 0;
 	peer.held = peer.host_failed = peer.erased = false;
+	peer.class = "made_up";
 	batch_wait_max_ms = 0;
 }
 

@@ -49,30 +49,44 @@ static const struct {
 	enum effect_class class;
 	const char *last, *states;
 	unsigned n_runs;
+	const char *reason;              /* class of what is not done; NULL: some */
+	int64_t repeat_ms, age_max_ms;   /* of the lane; 0: for ever */
 } outcomes[] = {
 	{"what may work later is tried again", {EFFECT_RETRY, EFFECT_RETRY}, 2, EFFECT_MAIL, "effect.done",
-	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":3}]", 3},
+	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":3}]", 3, NULL, 0, 0},
 	{"what is not ready yet is asked for again", {EFFECT_NOT_YET, EFFECT_NOT_YET}, 2, EFFECT_HARMLESS, "effect.done",
-	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":3}]", 3},
+	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":3}]", 3, NULL, 0, 0},
 	{"but not for ever", {EFFECT_RETRY, EFFECT_RETRY, EFFECT_RETRY, EFFECT_RETRY}, 4, EFFECT_MAIL, "effect.dead",
-	    "[{\"state\":\"DEAD\",\"reason\":\"TRIES\",\"attempt\":4}]", 4},
+	    "[{\"state\":\"DEAD\",\"reason\":\"TRIES\",\"attempt\":4}]", 4, NULL, 0, 0},
 	{"what nobody asked the neighbour for costs no try", {EFFECT_NOT_TRIED, EFFECT_RETRY, EFFECT_NOT_TRIED, EFFECT_NOT_TRIED}, 4,
-	    EFFECT_MAIL, "effect.done", "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":5}]", 5},
+	    EFFECT_MAIL, "effect.done", "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":5}]", 5, NULL, 0, 0},
 	{"what is refused for good is dead at once", {EFFECT_REFUSED}, 1, EFFECT_MAIL, "effect.dead",
-	    "[{\"state\":\"DEAD\",\"reason\":\"REFUSED\",\"attempt\":1}]", 1},
+	    "[{\"state\":\"DEAD\",\"reason\":\"REFUSED\",\"attempt\":1}]", 1, NULL, 0, 0},
 	{"what cannot work is no dead letter", {EFFECT_FAILED}, 1, EFFECT_MAIL, "effect.failed",
-	    "[{\"state\":\"FAILED\",\"reason\":null,\"attempt\":1}]", 1},
+	    "[{\"state\":\"FAILED\",\"reason\":null,\"attempt\":1}]", 1, NULL, 0, 0},
 	{"an unknown mail goes again", {EFFECT_IS_UNKNOWN}, 1, EFFECT_MAIL, "effect.done",
-	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":2}]", 2},
+	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":2}]", 2, NULL, 0, 0},
 	{"an unknown call is left to a person", {EFFECT_IS_UNKNOWN}, 1, EFFECT_ONCE, "effect.unknown",
-	    "[{\"state\":\"UNKNOWN\",\"reason\":null,\"attempt\":1}]", 1},
+	    "[{\"state\":\"UNKNOWN\",\"reason\":null,\"attempt\":1}]", 1, NULL, 0, 0},
 	{"a run that says nothing is unknown", {EFFECT_NOT_SET}, 1, EFFECT_ONCE, "effect.unknown",
-	    "[{\"state\":\"UNKNOWN\",\"reason\":null,\"attempt\":1}]", 1},
+	    "[{\"state\":\"UNKNOWN\",\"reason\":null,\"attempt\":1}]", 1, NULL, 0, 0},
+	{"an unknown call with a key goes again", {EFFECT_IS_UNKNOWN}, 1, EFFECT_KEYED, "effect.done",
+	    "[{\"state\":\"DONE\",\"reason\":null,\"attempt\":2}]", 2, NULL, 0, 0},
+	/* What is wanted here is days old. */
+	{"but not when the neighbour has forgotten its key", {EFFECT_IS_UNKNOWN}, 1, EFFECT_KEYED, "effect.unknown",
+	    "[{\"state\":\"UNKNOWN\",\"reason\":null,\"attempt\":1}]", 1, NULL, 1000, 0},
+	{"what is too old is given up untried", {EFFECT_RETRY}, 1, EFFECT_MAIL, "effect.dead",
+	    "[{\"state\":\"DEAD\",\"reason\":\"AGE\",\"attempt\":0}]", 0, NULL, 0, 1000},
+	{"an answer that makes no sense is asked for twice", {EFFECT_RETRY, EFFECT_RETRY}, 2, EFFECT_MAIL, "effect.dead",
+	    "[{\"state\":\"DEAD\",\"reason\":\"TRIES\",\"attempt\":2}]", 2, "malformed", 0, 0},
 };
 
 START_TEST(outcomes_lead_where_they_should)
 {
 	lane.class = outcomes[_i].class;
+	lane.repeat_ms = outcomes[_i].repeat_ms;
+	lane.age_max_ms = outcomes[_i].age_max_ms == 0 ? lane.age_max_ms : outcomes[_i].age_max_ms;
+	peer.class = outcomes[_i].reason == NULL ? peer.class : outcomes[_i].reason;
 	memcpy(peer.next, outcomes[_i].next, sizeof(outcomes[_i].next));
 	peer.n_next = outcomes[_i].n_next;
 	start_engine();
