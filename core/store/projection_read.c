@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "store/projection_file.h"
+#include "store/projection_wal.h"
 #include "store/sqlfn.h"
 #include "store/tokenizer.h"
 
@@ -50,12 +51,14 @@ int projection_register_functions(sqlite3 *db)
 }
 
 static pthread_once_t configured = PTHREAD_ONCE_INIT;
+static const char *vfs;
 
 /* Before the first connection of the process: the statistics of SQLite's allocator cost a lock shared by all threads
  * with every allocation, and nobody reads them. (Debian builds SQLite without lookaside memory.) */
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	vfs = projection_wal_register();
 }
 
 int projection_connect(struct sqlite3 **ret, const char *path, int flags)
@@ -63,7 +66,7 @@ int projection_connect(struct sqlite3 **ret, const char *path, int flags)
 	int code;
 
 	pthread_once(&configured, configure);
-	code = sqlite3_open_v2(path, ret, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+	code = sqlite3_open_v2(path, ret, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, vfs);
 	if (code != SQLITE_OK)
 		return code;
 	sqlite3_extended_result_codes(*ret, 1);
