@@ -82,6 +82,12 @@ static int take(sqlite3_stmt *from, int i, const struct gather_column *column, s
 	}
 	if (ret->type == SQLITE_BLOB)
 		return SQLITE_MISMATCH;
+	/* Asked for as a text, one that ends without a zero byte would be copied to add it. */
+	if (ret->type == SQLITE_TEXT) {
+		ret->text = (char *)(uintptr_t)sqlite3_column_blob(from, i);
+		ret->len = (uint32_t)sqlite3_column_bytes(from, i);
+		return ret->text == NULL && ret->len > 0 ? SQLITE_NOMEM : SQLITE_OK;
+	}
 	ret->text = (char *)(uintptr_t)sqlite3_column_text(from, i);
 	ret->len = (uint32_t)sqlite3_column_bytes(from, i);
 	ret->type = SQLITE_TEXT;

@@ -26,6 +26,16 @@ static void put_len(uint8_t ret[4], uint32_t len)
 		ret[k] = (uint8_t)(len >> (24 - 8 * k));
 }
 
+/* ptr NULL is a NULL. A text is taken as it is: asked for as one, it would be copied to add a zero byte at its end. */
+static struct slice text_of(sqlite3_value *v)
+{
+	bool is_text = sqlite3_value_type(v) == SQLITE_TEXT;
+	const void *text = is_text ? sqlite3_value_blob(v) : sqlite3_value_text(v);
+	size_t len = (size_t)sqlite3_value_bytes(v);
+
+	return slice_of(text == NULL && is_text ? "" : text, text == NULL ? 0 : len);
+}
+
 /* Length and text of each part, so that ("a", "bc") and ("ab", "c") differ; 0xff.. stands for NULL. */
 static size_t row_id_parts(int n, sqlite3_value **args, struct slice parts[2 * ROW_ID_PARTS_MAX],
     uint8_t lens[ROW_ID_PARTS_MAX][4])
@@ -33,12 +43,11 @@ static size_t row_id_parts(int n, sqlite3_value **args, struct slice parts[2 * R
 	size_t total = 0;
 
 	for (int i = 0; i < n; i++) {
-		const unsigned char *part = sqlite3_value_text(args[i]);
-		uint32_t len = part == NULL ? UINT32_MAX : (uint32_t)sqlite3_value_bytes(args[i]);
+		struct slice part = text_of(args[i]);
 
-		put_len(lens[i], len);
+		put_len(lens[i], part.ptr == NULL ? UINT32_MAX : (uint32_t)part.len);
 		parts[2 * i] = slice_of(lens[i], 4);
-		parts[2 * i + 1] = slice_of(part, part == NULL ? 0 : len);
+		parts[2 * i + 1] = part;
 		total += 4 + parts[2 * i + 1].len;
 	}
 	return total;
@@ -88,28 +97,29 @@ static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 #define LATEST_SHORT 256
 
 /* Sixteen digits of time, then the value: the greater text is the later value. */
-static void latest_put(char *text, sqlite3_int64 at, const unsigned char *value, size_t len)
+static void latest_put(char *text, sqlite3_int64 at, struct slice value)
 {
 	at = at < 0 ? 0 : at;
 	for (int i = LATEST_DIGITS - 1; i >= 0; i--, at /= 10)
 		text[i] = (char)('0' + at % 10);
-	memcpy(text + LATEST_DIGITS, value, len);
+	if (value.len > 0)
+		memcpy(text + LATEST_DIGITS, value.ptr, value.len);
 }
 
 static void latest(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
 	sqlite3_int64 at = sqlite3_value_int64(args[0]);
-	const unsigned char *value = sqlite3_value_text(args[1]);
-	int len = sqlite3_value_bytes(args[1]);
+	struct slice value = text_of(args[1]);
+	int len = (int)value.len;
 	char brief[LATEST_DIGITS + LATEST_SHORT], *text;
 
 	(void)n;
-	if (value == NULL) {
+	if (value.ptr == NULL) {
 		sqlite3_result_text(ctx, "", 0, SQLITE_STATIC);
 		return;
 	}
 	if (len <= LATEST_SHORT) { /* SQLite copies into memory it keeps for the register; cheaper than an allocation */
-		latest_put(brief, at, value, (size_t)len);
+		latest_put(brief, at, value);
 		sqlite3_result_text(ctx, brief, LATEST_DIGITS + len, SQLITE_TRANSIENT);
 		return;
 	}
@@ -118,7 +128,7 @@ static void latest(sqlite3_context *ctx, int n, sqlite3_value **args)
 		sqlite3_result_error_nomem(ctx);
 		return;
 	}
-	latest_put(text, at, value, (size_t)len);
+	latest_put(text, at, value);
 	sqlite3_result_text(ctx, text, LATEST_DIGITS + len, sqlite3_free);
 }
 
@@ -128,11 +138,8 @@ static void effect_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 	char id[EFFECT_ID_LEN + 1];
 
 	(void)n;
-	for (int i = 0; i < 3; i++) {
-		const unsigned char *text = sqlite3_value_text(args[i]);
-
-		texts[i] = slice_of(text, text == NULL ? 0 : (size_t)sqlite3_value_bytes(args[i]));
-	}
+	for (int i = 0; i < 3; i++)
+		texts[i] = text_of(args[i]);
 	effect_id_make(id, texts[0], texts[1], texts[2]);
 	sqlite3_result_text(ctx, id, EFFECT_ID_LEN, SQLITE_TRANSIENT);
 }
