@@ -10,7 +10,8 @@
 
 Next comes the instrument that has done the smallest part of its pieces. DIR/pieces has a line of JSON for each piece that
 ended: its seed, how much it has done, the verdict, seconds and revision; DIR/said what each printed, DIR/fuzz-corpus and
-so on what tests/fuzz/run.py goes on from. A piece that is cut off is not counted and comes again.
+so on what tests/fuzz/run.py goes on from. A piece that is cut off is not counted and comes again. Of two runs at once
+one leaves an instrument alone that the other is at.
 
 A piece has FAILED when it ends with another status than 0, and when it does not say that it did as much as it was asked
 to: one that did nothing is no proof. Its instrument is left alone until --go-on; the failure stays in the list.
@@ -20,6 +21,8 @@ is. Exit status: 0 all that was begun went well and no failure is left, 1 otherw
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import random
@@ -94,9 +97,24 @@ class State:
         os.makedirs(os.path.join(where, "said"), exist_ok=True)
         if not os.path.exists(self.path):
             self.write({"seed": random.SystemRandom().randrange(1, 10000) if seed is None else seed})
+        self.read()
+
+    def read(self):
+        """Again before each piece: another run may have added some, and has said so by holding the instrument."""
         with open(self.path, encoding="utf-8") as f:
             first, *self.lines = [json.loads(line) for line in f]
         self.seed = first["seed"]
+
+    @contextlib.contextmanager
+    def held(self, name):
+        """Whether this run alone has the instrument."""
+        with open(os.path.join(self.where, "said", name + ".held"), "w", encoding="utf-8") as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                mine = True
+            except OSError:
+                mine = False
+            yield mine
 
     def write(self, line):
         with open(self.path, "a", encoding="utf-8") as f:
@@ -157,8 +175,11 @@ def go_through(state, instruments, end_s, go_on):
         if not nexts:
             return
         name = min(nexts, key=lambda n: len(state.of(n)) / instruments[n].pieces)
-        if not run(state, name, instruments[name], nexts[name]):
-            left.remove(name)
+        with state.held(name) as mine:
+            state.read()
+            piece = state.next_piece(name, instruments[name])
+            if not mine or piece is not None and not run(state, name, instruments[name], piece):
+                left.remove(name)
 
 
 def main(instruments=None):

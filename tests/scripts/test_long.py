@@ -68,6 +68,19 @@ class Long(unittest.TestCase):
         self.run_long(a=self.instrument(command="true"), b=self.instrument(2))
         self.assertEqual([p["instrument"] for p in self.lines()[1:]], ["a", "b", "b"])
 
+    def test_no_piece_is_made_twice_by_two_runs(self):
+        another = ("import json; f = open('%s/pieces', 'a'); "
+                   "f.write(json.dumps({'instrument': 'b', 'piece': 1, 'verdict': 'ok', 'count': 10, 'seconds': 0}) + chr(10))" % self.dir)
+        with open(os.path.join(self.dir, "another.py"), "w", encoding="utf-8") as f:
+            f.write(another + "; print('did 10')")
+        self.run_long(a=self.instrument(1, command=sys.executable + " %s/another.py" % self.dir), b=self.instrument(2))
+        self.assertEqual([p["instrument"] + str(p["piece"]) for p in self.lines()[1:]], ["b1", "a1", "b2"])
+        with long.State(self.dir, None).held("c") as mine:
+            self.assertTrue(mine)
+            self.run_long("--only", "c", c=self.instrument(), d=self.instrument(1))
+            self.run_long("--only", "d", c=self.instrument(), d=self.instrument(1))
+        self.assertEqual([p["instrument"] for p in self.lines()[4:]], ["d"])
+
     def test_every_instrument_is_a_program_here(self):
         for name, instrument in long.INSTRUMENTS.items():
             words = instrument.arguments(1, 1, self.dir)
