@@ -79,7 +79,7 @@ INSTRUMENTS = {
     "clock": Instrument("steps", 5, 40, "tests/fault/clock.py --steps {size} --seed {seed}", r"clock: ok, (\d+) steps"),
     "calls": Instrument("trials that hit", 60, 1, "tests/fault/calls.py --piece {piece}/{pieces} --seed {seed}",
                         r"calls: \w+: \d+ trials, (\d+) hit"),
-    "differential": Instrument("requests", 10, 100000, "node tests/differential/differential.mjs --ours {build}/tests/frame "
+    "differential": Instrument("requests", 10, 100000, "node tests/differential/differential.mjs --ours {build}/tests/differential/frame "
                                "--requests {size} --seed {seed}", r"(\d+) inputs in .*; 0 differences"),
     "resources": Instrument("cases", len(CASES), 1, "tests/fault/resources.py --rounds 200 --case {case} --seed {seed}",
                             r"resources: ok, seed \d+, (\d+) cases", CASES),

@@ -1,6 +1,6 @@
 // The same mutated requests to our framing (frame.c) and to Node's HTTP parser.
 //
-//     node tests/differential/differential.mjs --ours build/tests/frame [--requests N] [--seed N]
+//     node tests/differential/differential.mjs --ours build/tests/differential/frame [--requests N] [--seed N]
 //     ... --expect-difference      succeeds only when a difference is found: for a program with a bug planted
 //
 // What we accept as a request, Node must accept as the same request (method, target, version,
