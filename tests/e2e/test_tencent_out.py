@@ -168,7 +168,7 @@ class Flow(OutCase):
         self.call("DELETE", "/api/v1/platform-identities/%s/user" % link[0]["id"], token=self.server.admin_token(), status=204)
         self.tell(meeting, "meeting.end", meeting_end_type=0)
         self.settled(23)
-        self.assertEqual(self.get("/api/v1/platform-identities?linked=YES")["pagination"]["total"], 0)
+        eventually(lambda: self.get("/api/v1/platform-identities?linked=YES")["pagination"]["total"] == 0)
 
     def check_erased(self, user, meeting):
         """Who is erased keeps what was said without a name, and is nobody in the list; what others said is as it was."""
