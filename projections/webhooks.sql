@@ -1,7 +1,8 @@
 -- The inbox: every delivery that came, what became of it, and how often it was repeated or refused.
 --
 -- One row for each delivery, whose items are one event each. Refused ones leave no body and no row of their
--- own: they are counted, and a row stands for each count of one reason.
+-- own: they are counted, and a row stands for each count of one reason. The items of a delivery are recorded at one time,
+-- so that ids may begin with it: rows and ids are added at the end of their pages, however many there are.
 --
 -- Repeats are told by the position of the event that they repeat: in the log that the count is in, or, from 2^48 on, in one
 -- before it. `position` tells the events of all logs apart, so :before is added to the former.
@@ -32,19 +33,19 @@ create table refusals (
 
 -- on meeting.*, participant.joined, participant.left, participant.waiting_for_host, participant.entered_waiting_room, participant.left_waiting_room, participant.admitted, participant.moved_to_waiting_room, screen_share.*, live.*, recording.started, recording.paused, recording.resumed, recording.stopped, recording.completed, recording.failed, recording.deleted, recording.updated, transcript.ready, minutes.ready, summary.ready
 insert into inbox (id, source, verdict, vendor_event, trace_id, position, items, received_at)
-values (row_id(:source, coalesce(:trace_id, :fingerprint)), replace(:source, '/webhooks/', ''), 'ACCEPTED',
+values (timed_id(:time, :source, coalesce(:trace_id, :fingerprint)), replace(:source, '/webhooks/', ''), 'ACCEPTED',
 	:vendor_event, :trace_id, :position, 1, :time)
 on conflict (id) do update set items = items + 1;
 
 -- on webhook.received
 insert into inbox (id, source, verdict, vendor_event, trace_id, reason, position, items, received_at)
-values (row_id(:envelope_source, :fingerprint, :reason), :source,
+values (timed_id(:time, :envelope_source, :fingerprint, :reason), :source,
 	iif(:reason = 'unknown_event', 'UNKNOWN', 'UNINTELLIGIBLE'), :vendor_event, :trace_id, :reason, :position, 1, :time)
 on conflict (id) do update set items = items + 1;
 
 -- on source.conflict
 insert into inbox (id, source, verdict, vendor_event, trace_id, reason, position, items, received_at)
-values (row_id('conflict', :source, :position), :source, 'CONFLICT', :vendor_event, :trace_id,
+values (timed_id(:time, 'conflict', :source, :position), :source, 'CONFLICT', :vendor_event, :trace_id,
 	'another_content', :position, 1, :time);
 
 -- on webhook.tallied
@@ -53,7 +54,7 @@ update inbox set duplicates = duplicates + (select sum(told.value ->> 'count') f
 where position in (select iif(told.value ->> 'position' >> 48, told.value ->> 'position', :before + (told.value ->> 'position'))
 	from json_each(:duplicates) as told);
 insert into inbox (id, source, verdict, reason, position, items, received_at)
-select row_id('refused', :source, refused.value ->> 'reason', :position), :source, 'REFUSED',
+select timed_id(:time, 'refused', :source, refused.value ->> 'reason', :position), :source, 'REFUSED',
 	refused.value ->> 'reason', :position, refused.value ->> 'count', :time
 from json_each(:refused) as refused where true
 on conflict (id) do update set items = items + excluded.items;

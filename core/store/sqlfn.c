@@ -12,6 +12,7 @@
 
 #define ROW_ID_BYTES 12
 #define ROW_ID_MEMO_MAX 256
+#define TIMED_DIGITS 12
 
 /* The statements of an event ask for the same row one after the other: the last answer of a connection is kept. */
 struct row_id_memo {
@@ -69,7 +70,8 @@ void row_id_make(char ret_id[ROW_ID_LEN + 1], const struct slice *texts, size_t 
 	hex_encode(ret_id + 1, hash, sizeof(hash));
 }
 
-static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
+/* ROW_ID_LEN characters, which the memo keeps; NULL: an error is the result. */
+static const char *hash_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 {
 	struct row_id_memo *memo = sqlite3_user_data(ctx);
 	struct slice parts[2 * ROW_ID_PARTS_MAX];
@@ -77,8 +79,8 @@ static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 	size_t total, at = 0;
 
 	if (n < 1 || n > ROW_ID_PARTS_MAX) {
-		sqlite3_result_error(ctx, "row_id() takes 1 to 8 arguments", -1);
-		return;
+		sqlite3_result_error(ctx, "an id is made of 1 to 8 values", -1);
+		return NULL;
 	}
 	total = row_id_parts(n, args, parts, lens);
 	for (int i = 0; total <= sizeof(joined) && i < 2 * n; at += parts[i].len, i++)
@@ -91,7 +93,29 @@ static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
 		memcpy(memo->parts, joined, at);
 		memo->len = at;
 	}
-	sqlite3_result_text(ctx, memo->id, sizeof(memo->id) - 1, SQLITE_TRANSIENT);
+	return memo->id;
+}
+
+static void row_id(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	const char *id = hash_id(ctx, n, args);
+
+	if (id != NULL)
+		sqlite3_result_text(ctx, id, ROW_ID_LEN, SQLITE_TRANSIENT);
+}
+
+static void timed_id(sqlite3_context *ctx, int n, sqlite3_value **args)
+{
+	uint64_t at = n < 1 ? 0 : (uint64_t)sqlite3_value_int64(args[0]);
+	const char *id = hash_id(ctx, n - 1, args + 1);
+	char timed[ROW_ID_LEN];
+
+	if (id == NULL)
+		return;
+	memcpy(timed, id, sizeof(timed));
+	for (int i = TIMED_DIGITS; i > 0; i--, at >>= 4)
+		timed[i] = "0123456789abcdef"[at & 15];
+	sqlite3_result_text(ctx, timed, sizeof(timed), SQLITE_TRANSIENT);
 }
 
 #define LATEST_SHORT 256
@@ -151,6 +175,7 @@ static const struct {
 	size_t memo_len; /* of what it keeps for the connection, zeroed; 0: nothing */
 } functions[] = {
 	{"row_id", -1, row_id, sizeof(struct row_id_memo)},
+	{"timed_id", -1, timed_id, sizeof(struct row_id_memo)},
 	{"latest", 2, latest, 0},
 	{"effect_id", 3, effect_id, 0},
 };

@@ -5,6 +5,8 @@
  *   row_id(a, b, ...)     "c" and 24 hex digits, a hash of the texts: the id of a
  *                         row that is the same in every rebuild (NULL counts as a
  *                         value of its own)
+ *   timed_id(at, a, b, ...)  the same length, and at as 12 hex digits (milliseconds) in the place of half of the
+ *                         hash: ids of what comes one after the other lie near each other in an index
  *   latest(at, value)     `at` as 16 digits and the value, so that max(x, latest(...))
  *                         keeps the newest value whatever the order of arrival; ''
  *                         when value is NULL. substr(x, 17) has the value again.

@@ -186,19 +186,30 @@ static inline void fixture_draft(struct projection_fixture *f, const struct give
 	buf_finish(&json);
 }
 
-/* Appends one event and gives its position. */
-static inline uint64_t give(struct projection_fixture *f, const char *type, const char *data)
-{
-	struct given g = {type, data};
-	struct arena a = ARENA_INIT(16u << 20);
-	struct event_draft draft;
-	struct append append = {.events = &draft, .n_events = 1};
+#define TOGETHER_MAX 4
 
-	fixture_draft(f, &g, &a, &draft);
+/* Appends events together, as the items of one delivery, and gives the position of the first. */
+static inline uint64_t give_together(struct projection_fixture *f, const struct given *given, unsigned n)
+{
+	struct arena a = ARENA_INIT(16u << 20);
+	struct event_draft drafts[TOGETHER_MAX];
+	struct append append = {.events = drafts, .n_events = n};
+
+	ck_assert_uint_le(n, TOGETHER_MAX);
+	for (unsigned i = 0; i < n; i++)
+		fixture_draft(f, &given[i], &a, &drafts[i]);
 	ck_assert_int_eq(eventlog_append_wait(f->log, &append), 0);
 	arena_finish(&a);
 	clock_manual_advance(&f->clock, 1000);
 	return append.position;
+}
+
+/* Appends one event and gives its position. */
+static inline uint64_t give(struct projection_fixture *f, const char *type, const char *data)
+{
+	struct given g = {type, data};
+
+	return give_together(f, &g, 1);
 }
 
 static inline uint64_t count_events(struct projection_fixture *f, const char *type)

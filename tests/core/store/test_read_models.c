@@ -134,7 +134,7 @@ static const struct example {
 	    "[{\"displayName\":\"李四\",\"room\":\"WAITING_ROOM\",\"durationSeconds\":3},"
 	    "{\"displayName\":\"李四\",\"room\":\"MEETING\",\"durationSeconds\":null}]"},
 	{"one delivery with two items is one line of the inbox",
-	    {{"meeting.created", "{" M ",\"trace_id\":\"t1\"}"}, {"meeting.created", "{\"meeting_id\":\"m2\",\"trace_id\":\"t1\"}"},
+	    {{"meeting.created", "{" M ",\"trace_id\":\"t1\"}"}, {"+meeting.created", "{\"meeting_id\":\"m2\",\"trace_id\":\"t1\"}"},
 	        {"webhook.tallied", "{\"source\":\"tencent\",\"since_ms\":1,\"until_ms\":2,\"duplicates\":[{\"position\":0,\"count\":3}],"
 	                            "\"refused\":[{\"reason\":\"bad_signature\",\"count\":7}]}"}},
 	    "webhooks", "fields=source,verdict,traceId,reason,items,duplicates,position&sort=receivedAt",
@@ -147,8 +147,14 @@ START_TEST(rows_of_an_example)
 {
 	const struct example *e = &examples[_i];
 
-	for (unsigned i = 0; i < GIVEN_MAX && e->given[i].type != NULL; i++)
-		give(&f, e->given[i].type, e->given[i].data);
+	/* A plus: together with the one before it. */
+	for (unsigned i = 0, n; i < GIVEN_MAX && e->given[i].type != NULL; i += n) {
+		struct given together[TOGETHER_MAX] = {e->given[i]};
+
+		for (n = 1; i + n < GIVEN_MAX && e->given[i + n].type != NULL && e->given[i + n].type[0] == '+'; n++)
+			together[n] = (struct given){e->given[i + n].type + 1, e->given[i + n].data};
+		give_together(&f, together, n);
+	}
 	start();
 	rows_are(pool, e->list, e->params, e->rows);
 }

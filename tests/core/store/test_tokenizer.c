@@ -201,15 +201,20 @@ static const struct { const char *says, *sql, *result; } functions[] = {
 	{"an id is c and 24 digits", "select row_id('a') glob 'c[0-9a-f]*' and length(row_id('a')) = 25", "1"},
 	{"where a part ends matters", "select row_id('a', 'bc') <> row_id('ab', 'c')", "1"},
 	{"NULL is not empty", "select row_id(null) <> row_id('')", "1"},
+	{"an id may begin with a time", "select timed_id(1795473555000, 'a')", "c01a20a903e389685d28dcf51"},
+	{"and is as long, and of the same hash", "select substr(timed_id(7, 'a', 'b'), 14) = substr(row_id('a', 'b'), 14)"
+	    " and length(timed_id(7, 'a', 'b')) = 25", "1"},
+	{"the later is the greater", "select timed_id(9, 'a') < timed_id(16, 'b')", "1"},
 	{"ids never change", "select row_id('TENCENT_MEETING', '15799355397363795495', '__ROOT__')", "c1f0807e8dc578bad295c7e01"},
 };
 
-static const char *const wrong_calls[] = {"select row_id()", "select row_id(1, 2, 3, 4, 5, 6, 7, 8, 9)"};
+static const char *const wrong_calls[] = {"select row_id()", "select row_id(1, 2, 3, 4, 5, 6, 7, 8, 9)", "select timed_id()",
+	"select timed_id(1)", "select timed_id(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)"};
 
 START_TEST(functions_that_are_called_wrongly)
 {
 	ck_assert_int_eq(sqlite3_exec(db, wrong_calls[_i], NULL, NULL, NULL), SQLITE_ERROR);
-	ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(db), "row_id() takes 1 to 8 arguments"));
+	ck_assert_ptr_nonnull(strstr(sqlite3_errmsg(db), "an id is made of 1 to 8 values"));
 }
 END_TEST
 
