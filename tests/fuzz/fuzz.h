@@ -6,6 +6,7 @@
 #define LULAB_TESTS_FUZZ_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/slice.h"
@@ -19,10 +20,13 @@ void fuzz_part_done(void);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static inline void check(bool holds)
+/* Ends the search with this input, and says what did not hold. */
+#define check(holds) ((holds) ? (void)0 : check_failed(#holds, __FILE__, __LINE__))
+
+static inline void check_failed(const char *what, const char *file, int line)
 {
-	if (!holds)
-		abort();
+	fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
+	abort();
 }
 
 /* part lies within whole. */

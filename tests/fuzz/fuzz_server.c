@@ -114,7 +114,7 @@ static const struct route routes[] = {
 	{.method = HTTP_GET, .path = "/stream", .handler = stream, .flags = ROUTE_PUBLIC},
 	{.method = HTTP_GET, .path = "/events", .handler = events, .flags = ROUTE_PUBLIC},
 	{.method = HTTP_DELETE, .path = "/items/{id}", .handler = nothing},
-	{.method = HTTP_GET, .path = "/healthz", .handler = nothing, .flags = ROUTE_PUBLIC},
+	{.method = HTTP_GET, .path = "/healthz", .handler = nothing, .flags = ROUTE_PUBLIC | ROUTE_ESSENTIAL},
 	{0},
 };
 
