@@ -339,9 +339,13 @@ static int look(struct effects *e, int64_t *again_ms)
 	}
 	for (unsigned i = 0; rc == 0 && i < e->n_lanes; i++)
 		rc = serve_lane(e->lanes[i], again_ms);
-	/* More may have been read of the log after a lane had its turn. */
-	if (e->needed != needed)
-		*again_ms = sooner(*again_ms, mono_ms(e));
+	/* More may have been read of the log after a lane had its turn, and one that asked for what was there may have used it up. */
+	for (unsigned i = 0; i < e->n_lanes; i++) {
+		const struct lane *lane = e->lanes[i];
+
+		if (e->needed != needed || (lane->n_ready > 0 && lane->next == lane->n_ready && lane->read_position < e->needed))
+			*again_ms = sooner(*again_ms, mono_ms(e));
+	}
 	if (rc == 0 && mono_ms(e) - e->counted_ms >= COUNT_MS && e->counted_at < e->needed) {
 		rc = rows_counts(e);
 		e->counted_ms = mono_ms(e);
