@@ -347,21 +347,16 @@ int projection_file_commit(struct projection_file *f, const uint8_t last_hash[SH
 	return 0;
 }
 
-static void end_without(struct projection_file *f)
+void projection_file_pass(struct projection_file *f)
 {
 	if (!sqlite3_get_autocommit(f->db))
 		run_plain(f->rollback);
 	projection_applier_forget(f->applier);
 }
 
-void projection_file_pass(struct projection_file *f)
-{
-	end_without(f);
-}
-
 void projection_file_rollback(struct projection_file *f)
 {
-	end_without(f);
+	projection_file_pass(f);
 	f->position = f->began;
 }
 

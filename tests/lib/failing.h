@@ -48,4 +48,16 @@ void failing_go_on(void);
 /* For what stands in for a function: does this call of it fail? `caller` is where the function returns to. */
 bool failing_call(unsigned kind, const char *name, const void *caller);
 
+/*
+ * Stands in for a function that the linker's --wrap leads here: what it gives when it fails, else the function itself.
+ * Parameters and arguments are in parentheses.
+ */
+#define FAILING_CALL(kind, type, name, params, args, failure)                                      \
+	type __real_##name params;                                                                 \
+	type __wrap_##name params;                                                                 \
+	type __wrap_##name params                                                                  \
+	{                                                                                          \
+		return failing_call(kind, #name, __builtin_return_address(0)) ? failure : __real_##name args; \
+	}
+
 #endif

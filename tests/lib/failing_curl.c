@@ -3,15 +3,7 @@
 
 #include "lib/failing.h"
 
-/* Type, name, parameters, arguments; what it gives when it fails. */
-#define CALL(type, name, params, args, failure)                                                    \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return failing_call(FAILING_LOOPS, #name, __builtin_return_address(0)) ? failure   \
-		                                                                        : __real_##name args; \
-	}
+#define CALL(type, name, params, args, failure) FAILING_CALL(FAILING_LOOPS, type, name, params, args, failure)
 
 CALL(CURL *, curl_easy_init, (void), (), NULL)
 CALL(CURLcode, curl_easy_perform, (CURL *curl), (curl), CURLE_OUT_OF_MEMORY)

@@ -5,15 +5,7 @@
 
 #include "lib/failing.h"
 
-/* Type, name, parameters, arguments; what it gives when it fails. */
-#define CALL(type, name, params, args, failure)                                                    \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return failing_call(FAILING_TLS, #name, __builtin_return_address(0)) ? failure     \
-		                                                                      : __real_##name args; \
-	}
+#define CALL(type, name, params, args, failure) FAILING_CALL(FAILING_TLS, type, name, params, args, failure)
 
 typedef int on_ticket(SSL *, unsigned char *, unsigned char *, EVP_CIPHER_CTX *, EVP_MAC_CTX *, int);
 

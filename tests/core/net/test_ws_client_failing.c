@@ -8,15 +8,7 @@
 
 static bool slow; /* every other time there is nothing, and else a byte */
 
-/* Type, name, parameters, arguments; what it gives when it fails. */
-#define CALL(type, name, params, args, failure)                                                    \
-	type __real_##name params;                                                                 \
-	type __wrap_##name params;                                                                 \
-	type __wrap_##name params                                                                  \
-	{                                                                                          \
-		return failing_call(FAILING_LOOPS, #name, __builtin_return_address(0)) ? failure   \
-		                                                                        : __real_##name args; \
-	}
+#define CALL(type, name, params, args, failure) FAILING_CALL(FAILING_LOOPS, type, name, params, args, failure)
 
 CALL(int, wslay_event_context_client_init,
     (wslay_event_context_ptr *ret, const struct wslay_event_callbacks *callbacks, void *arg), (ret, callbacks, arg),
