@@ -220,11 +220,22 @@ class Server:
     def get(self, path, **kw):
         return self.request("GET", path, **kw)
 
+    def newest(self, path, headers=None, **kw):
+        """The answer with all that is in the log, however far behind a busy machine is with it."""
+        headers = {"Lulab-Min-Position": "newest", **(headers or {})}
+        return eventually(lambda: next((a for a in [self.get(path, headers=headers, **kw)] if a.status != 503), None))
+
+    def newest_data(self, path):
+        return self.parsed(path, self.newest(path))["data"]
+
     def json(self, path, **kw):
-        response = self.get(path, **kw)
-        if response.status != 200:
-            raise AssertionError("GET %s: %d %s" % (path, response.status, response.body[:400]))
-        return json.loads(response.body)
+        return self.parsed(path, self.get(path, **kw))
+
+    @staticmethod
+    def parsed(path, answer):
+        if answer.status != 200:
+            raise AssertionError("GET %s: %d %s" % (path, answer.status, answer.body[:400]))
+        return json.loads(answer.body)
 
     def post_event(self, event, **kw):
         headers, body = signed_request(event, **kw)

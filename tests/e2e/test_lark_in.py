@@ -116,8 +116,7 @@ class Webhook(Base):
             return whole
 
         def stays(meeting_id):
-            def newest(path):
-                return self.server.json(path, headers={"Lulab-Min-Position": "newest"})["data"]
+            newest = self.server.newest_data
             meeting = newest("/api/v1/meetings?platform=FEISHU&meetingId=" + meeting_id)[0]
             rows = newest("/api/v1/meetings/%s/participants?limit=100" % meeting["id"])
             self.assertEqual((meeting["participantCount"], len({r["ptUserId"] for r in rows})), (1, 1))

@@ -61,8 +61,7 @@ class LarkCase(AdminCase):
 
     def newest(self, path, **more):
         """The rows of a list that has seen all there is in the log."""
-        return self.server.json(path + "?limit=100&" + "&".join("%s=%s" % p for p in more.items()),
-                                headers={"Lulab-Min-Position": "newest"})["data"]
+        return self.server.newest_data(path + "?limit=100&" + "&".join("%s=%s" % p for p in more.items()))
 
     def effects(self, **more):
         return [e for e in self.newest("/api/v1/effects", **more) if e["id"] not in self.old]

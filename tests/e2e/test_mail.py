@@ -46,9 +46,7 @@ class Codes(MailCase):
     def setUp(self):
         self.address = "198.51.%d.%d" % divmod(zlib.crc32(self.id().encode()) % 60000, 250)
         self.since = 0
-        newest = {"Lulab-Min-Position": "newest"}
-        path = "/api/v1/effects?limit=100&state="
-        eventually(lambda: not any(self.call("GET", path + state, token=self.server.admin_token(), headers=newest).json["data"]
+        eventually(lambda: not any(self.server.newest_data("/api/v1/effects?limit=100&state=" + state)
                                    for state in ("WANTED", "TRYING", "WAITING")))
         self.since = self.call("GET", "/api/v1/events?limit=1", token=self.server.admin_token()).json["pagination"]["total"]
         self.addCleanup(lambda: self.peer.tell(data=[], rcpt=[]))

@@ -43,11 +43,9 @@ class Storage(People, unittest.TestCase):
 
     def get(self, path, status=200, token="admin"):
         """With all that was told so far, however busy the machine is."""
-        answer = eventually(lambda: next((a for a in [self.call(
-            "GET", path, token=self.admin if token == "admin" else token, status=None,
-            headers={"Lulab-Min-Position": "newest"})] if a.status != 503), None))
+        answer = self.server.newest(path, token=self.admin if token == "admin" else token)
         self.assertEqual(answer.status, status, answer.body)
-        return answer.json
+        return json.loads(answer.body)
 
     def append(self, kind, stream, data):
         subprocess.run([APPEND, self.server.data, kind, stream, json.dumps(data, separators=(",", ":"))], check=True,

@@ -110,8 +110,7 @@ class Case(People, unittest.TestCase):
         return self.api("GET", "/api/v1/summaries/" + summary["id"])["data"]
 
     def effects(self):
-        return self.call("GET", "/api/v1/effects?limit=100&lane=model", None, self.server.admin_token(),
-                         {"Lulab-Min-Position": "newest"}).json["data"]
+        return self.server.newest_data("/api/v1/effects?limit=100&lane=model")
 
     def effect(self, meeting):
         """That of the meeting's own summary, when it has ended."""

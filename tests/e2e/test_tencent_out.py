@@ -26,7 +26,7 @@ class OutCase(People, unittest.TestCase):
         self.addCleanup(lambda: self.server.__exit__(None, None, None))
 
     def get(self, path, status=200):
-        answer = self.server.get(path)
+        answer = self.server.newest(path)
         self.assertEqual(answer.status, status, answer.body)
         return json.loads(answer.body)
 
