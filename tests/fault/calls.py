@@ -6,9 +6,9 @@
 
 Parts: `path` accept, append, answer, project of one webhook and a query, in a running service; `start`
 the start on data that is there; `first` the start on an empty directory. Without --sample every ordinal is
-tried, of calls made more than 100 times the first and the last from each place in the program (a start allocates
-30,000 times, nearly all of it in SQLite and from a few hundred places); with --sample so many trials a part, chosen from the seed, and those
-that ever found something (KNOWN). Which calls, and with what they may fail: FAILURES. The failing is done by
+tried; in a start, of calls made more than 100 times, the first and the last from each place in the program (it allocates
+30,000 times, nearly all of it in SQLite and from a few hundred places). With --sample so many trials a part, chosen from
+the seed, and those that ever found something (KNOWN). Which calls, and with what they may fail: FAILURES. The failing is done by
 fail_calls.c, which counts the calls of each kind from the moment a trial begins.
 
 With the address sanitizer, which also tells what is lost: `ninja -C build-asan tests/lulab_failing`, then
@@ -69,6 +69,9 @@ def modes_of(error):
 class Walk:
     """All trials of one part."""
 
+    # Calls made more often than that are tried by the places they are made from: of a sample, and when all are tried.
+    PLACES_SAMPLE = PLACES_EVERY = 100
+
     def __init__(self, part, **victim):
         self.part, self.with_ = part, victim
         self.tried, self.fired = collections.Counter(), collections.Counter()
@@ -97,7 +100,7 @@ class Walk:
                 fired = True
             self.fired[kind] += fired
 
-    def plan(self, only):
+    def plan(self, only, places_above):
         """kind -> the ordinals worth trying, from watching what one walk does."""
         most, ordinals = collections.Counter(), {}
         for _ in range(3):
@@ -107,7 +110,7 @@ class Walk:
         for kind in FAILURES:
             if most[kind] == 0 or (only and kind not in only):
                 continue
-            if most[kind] > 100:
+            if most[kind] > places_above:
                 self.watch(lambda k=kind: self.victim.control.note_stacks(self.number(k)))
                 self.victim.control.disarm()
                 ordinals[kind] = self.victim.control.places()
@@ -137,6 +140,7 @@ class Walk:
 class PathWalk(Walk):
     """The path of a webhook through a running service; one process for many trials."""
 
+    PLACES_EVERY = float("inf")
     LEAK_REPEATS, LEAK_ROUNDS = 8, 8  # more events than what the service keeps of the newest ones
 
     def begin(self):
@@ -327,9 +331,9 @@ def run(part, seed, sample=0, only=None, at=None, piece=(1, 1), **victim):
             walk.run([at])
         elif sample:
             walk.run([known[1:] for known in KNOWN if known[0] == part])
-            walk.sample(random.Random("%d %s" % (seed, part)), sample, walk.plan(only))
+            walk.sample(random.Random("%d %s" % (seed, part)), sample, walk.plan(only, walk.PLACES_SAMPLE))
         else:
-            walk.every(walk.plan(only), *piece)
+            walk.every(walk.plan(only, walk.PLACES_EVERY), *piece)
         try:
             verdict = walk.end()
         except (AssertionError, RuntimeError) as found:
