@@ -336,7 +336,7 @@ static int settle(struct fold *f, int failed)
 
 int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied)
 {
-	uint64_t start = projection_file_position(f->file), end = start + FOLD_BATCH, size;
+	uint64_t start = projection_file_position(f->file), end = start + (f->batch_max > 0 ? f->batch_max : FOLD_BATCH), size;
 	unsigned n = LOG_PLACE_LOG(start), n_before = eventlog_n_before(f->log);
 	int rc;
 

@@ -15,12 +15,13 @@ struct eventlog;
 #define FOLD_BATCH 8192
 /* Events that are none of a model's business are passed over without a transaction; so many are looked at again, at
  * most, after a crash. */
-#define FOLD_UNSAVED_MAX 65536
+#define FOLD_UNSAVED_MAX 8192
 
 struct fold {
 	struct projection_file *file;
 	const struct projection *model;
 	struct eventlog *log;
+	unsigned batch_max; /* events of one transaction at most; 0: FOLD_BATCH */
 	struct sealer *sealer; /* that of the log; what logs before it sealed is opened with its keys */
 	struct feed_reader reader;
 	int64_t oldest_us; /* when the oldest event of the last batch was recorded, wall clock */

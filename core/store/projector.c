@@ -31,6 +31,13 @@
  */
 #define PACE_US 20000
 #define PACE_AWAITED_US 4000
+/*
+ * However little of the processor is left for read models, what they have done
+ * is kept every so often, the first of it soon: many crashes in a row cannot hold
+ * them up for good, and readers see how they come forward.
+ */
+#define BATCH_US 500000
+#define BATCH_LEAST 256
 #define PROBLEM_BYTES_MAX 180
 
 const char *projection_state_name(enum projection_state state)
@@ -273,6 +280,16 @@ static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
 	tell(m);
 }
 
+static void choose_batch(struct model *m, int64_t spent_us)
+{
+	unsigned *batch = &m->fold.batch_max;
+
+	if (spent_us > BATCH_US && *batch > BATCH_LEAST)
+		*batch /= 2;
+	else if (spent_us < BATCH_US / 4 && *batch < FOLD_BATCH)
+		*batch *= 2;
+}
+
 static void on_fold_error(struct model *m, int rc, uint64_t size)
 {
 	if (m->fold.log_failed) {
@@ -337,7 +354,7 @@ static void fold_once(struct model *m)
 {
 	const struct clock *clock = m->p->options.clock;
 	uint64_t size = eventlog_size(m->p->options.log), applied;
-	int64_t start_us;
+	int64_t start_us, spent_us;
 	int rc;
 
 	/* One that stopped looks again when there is something new: it may be the word to pass over the event. */
@@ -350,7 +367,9 @@ static void fold_once(struct model *m)
 	start_us = clock_monotonic_us(clock);
 	rc = fold_batch(&m->fold, UINT64_MAX, &applied);
 	if (applied > 0) {
-		note_progress(m, applied, clock_monotonic_us(clock) - start_us);
+		spent_us = clock_monotonic_us(clock) - start_us;
+		note_progress(m, applied, spent_us);
+		choose_batch(m, spent_us);
 		m->began_us = start_us;
 	}
 	if (rc != 0) {
@@ -396,7 +415,8 @@ static int start_model(struct projector *p, struct model *m, const struct projec
 	m->path = m->serving = (struct buf)BUF_INIT(PROJECTOR_PATH_MAX);
 	m->problem = (struct buf)BUF_INIT(PROBLEM_BYTES_MAX);
 	m->status.model = def;
-	m->fold = (struct fold){.model = def, .log = p->options.log, .sealer = p->options.sealer, .problem = &m->problem};
+	m->fold = (struct fold){.model = def, .log = p->options.log, .sealer = p->options.sealer, .problem = &m->problem,
+	    .batch_max = BATCH_LEAST};
 	feed_reader_init(&m->fold.reader, p->feed, def);
 	return projection_path(&m->path, p->options.dir, def);
 }

@@ -18,6 +18,7 @@ the same order and the same delays. --planted NAME runs a program with that bug
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -44,6 +45,12 @@ def one_kill(server, sender, rng, spread):
     return sender.check(server.data)
 
 
+def read_models(data):
+    """How far each has come, as its file says."""
+    done = load.harness.lulab("projection", "status", "--json", "--data", data)
+    return {m["model"]: m["position"] for m in json.loads(done.stdout)}
+
+
 def epoch(rounds, seed, connections, spread, planted):
     """So many kills of one data directory. The counts at the end."""
     rng = random.Random(seed)
@@ -56,6 +63,8 @@ def epoch(rounds, seed, connections, spread, planted):
                 counts = one_kill(server, sender, rng, spread)
         if counts["acked"] < rounds or counts["repeats_of_stored"] == 0:
             raise AssertionError("too few acknowledgements, the load did not run: %s" % counts)
+        if rounds >= 50 and read_models(data)["meetings"] == 0:
+            raise load.Breach("no meeting came into its read model between the kills")
         webhooks = load.check_stopped(data, counts["position"])
         if webhooks != counts["stored"]:
             raise load.Breach("%d webhooks where %d were seen" % (webhooks, counts["stored"]))
