@@ -51,7 +51,7 @@ struct pages {
 	uint64_t n_file; /* whole pages there are */
 	struct buf *problem;
 	const char *path;
-	unsigned left; /* pages of the table at hand that may still be looked at */
+	unsigned left; /* pages of the table at hand that may still be looked at, heads of big values among them */
 	uint8_t *stack; /* a page for each level */
 };
 
@@ -166,6 +166,15 @@ static int big_free_check(const struct pages *p, uint64_t number, size_t len)
 	return rc;
 }
 
+/* Whether there is one more page that may be looked at: it is one less then. */
+static bool take_page(struct pages *p)
+{
+	if (p->left == 0)
+		return false;
+	p->left--;
+	return true;
+}
+
 static int leaf_node_check(struct pages *p, const struct table *t, uint64_t number, const uint8_t *page, size_t at)
 {
 	size_t len = get_le(page + at, 4), flags = get_le(page + at + 4, 2), value = at + NODE_HEAD + get_le(page + at + 6, 2);
@@ -186,13 +195,13 @@ static int leaf_node_check(struct pages *p, const struct table *t, uint64_t numb
 		rc = walk(&below, &table);
 		return rc;
 	}
-	if (big) {
+	if (big && take_page(p)) {
 		uint64_t first = get_le(page + value, 8);
 
 		rc = big_check(p, first, len);
 		return rc == 0 && t->is_free_list ? big_free_check(p, first, len) : rc;
 	}
-	return t->is_free_list ? free_check(p, number, page + value, len) : 0;
+	return t->is_free_list && !big ? free_check(p, number, page + value, len) : 0;
 }
 
 /* The newest first: from right to left. */
@@ -203,9 +212,8 @@ static int page_check(struct pages *p, const struct table *t, uint64_t number, u
 	size_t end, begin, at;
 	int rc;
 
-	if (p->left == 0)
+	if (!take_page(p))
 		return 0;
-	p->left--;
 	rc = page_read(p, number, page);
 	if (rc != 0)
 		return rc;

@@ -18,6 +18,7 @@
 #define MAP_BYTES ((uint64_t)64 << 20)
 #define PAGE 4096u
 #define HEAD 16u /* of a page */
+#define OVERFLOW 4 /* kind of page: one that a big value begins at */
 #define NO_ROOT UINT64_MAX
 #define BIG_LEN 9000u
 #define FREED_LEN ((size_t)3 << 20) /* frees so many pages at once that their list does not fit one */
@@ -324,6 +325,48 @@ START_TEST(a_table_may_be_empty)
 }
 END_TEST
 
+/* The page a value of its own pages begins at, the first or the last of the file. */
+static uint8_t *value_page(bool last)
+{
+	uint64_t found = 0;
+
+	for (uint64_t i = 2; i * PAGE < bytes.len; i += get(page(i) + 10, 2) == OVERFLOW ? get(page(i) + 12, 4) : 1)
+		if (get(page(i) + 10, 2) == OVERFLOW && (found == 0 || last))
+			found = i;
+	return page(found);
+}
+
+/* Else a start would look at as many pages as there are big values in the newest pages of nodes: some 70,000. */
+START_TEST(big_values_are_pages_too)
+{
+	struct buf problem = BUF_INIT(1000);
+	char key[16];
+	MDB_env *env;
+	MDB_dbi dbi;
+
+	ck_assert_int_eq(mdb_env_create(&env), 0);
+	ck_assert_int_eq(mdb_env_set_maxdbs(env, 4), 0);
+	ck_assert_int_eq(mdb_env_set_mapsize(env, MAP_BYTES), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(mdb_env_open(env, dir, MDB_NOSYNC, 0600), 0);
+	for (unsigned i = 0; i <= PAGES_CHECKED_MAX; i++) {
+		snprintf(key, sizeof(key), "%04u", i);
+		commit_value(env, &dbi, key, PAGE);
+	}
+	mdb_env_close(env);
+	buf_clear(&bytes);
+	ck_assert_int_eq(file_read(&bytes, path), 0);
+	set(value_page(false) + 12, 4, 1);
+	ck_assert_int_eq(file_replace(path, buf_slice(&bytes), 0600), 0);
+	ck_assert_int_eq(log_pages_check(dir, MAP_BYTES, &problem), 0);
+	set(value_page(true) + 12, 4, 1);
+	ck_assert_int_eq(file_replace(path, buf_slice(&bytes), 0600), 0);
+	ck_assert_int_eq(log_pages_check(dir, MAP_BYTES, &problem), ERR_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(problem.ptr, "does not hold the value it is named for"));
+	buf_finish(&problem);
+}
+END_TEST
+
 START_TEST(what_cannot_be_read_is_not_called_damaged)
 {
 	static char longest[5000];
@@ -345,6 +388,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, damage_is_told, 0, COUNT(damages));
 	tcase_add_test(t, a_table_may_be_empty);
+	tcase_add_test(t, big_values_are_pages_too);
 	tcase_add_test(t, what_cannot_be_read_is_not_called_damaged);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
