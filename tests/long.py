@@ -63,7 +63,7 @@ INSTRUMENTS = {
     "power": Instrument("states", 20, 50000, "tests/power/power.py --states 1000000 --part {piece}/{pieces} --seed {run_seed}",
                         r"power: ok, (\d+) states"),
     "files": Instrument("states", 4, 700, "tests/power/files.py --states 4000 --seed {seed}", r"files: ok, (\d+) states"),
-    "crash": Instrument("kills", 50, 200, "tests/fault/crash.py --rounds {size} --spread 0.3 --seed {seed}",
+    "crash": Instrument("kills", 50, 200, "tests/fault/crash.py --rounds {size} --spread 0.2 --epoch 50 --seed {seed}",
                         r"crash: ok, (\d+) kills"),
     "crash_people": Instrument("kills", 10, 120, "tests/fault/crash_people.py --rounds {size} --spread 0.3 --seed {seed}",
                                r"crash_people: ok, (\d+) kills"),

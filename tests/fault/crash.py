@@ -2,7 +2,7 @@
 """Kills `lulab serve` with SIGKILL at random moments under full load and looks what is left.
 
     tests/fault/crash.py                                   500 kills (what tools/test runs)
-    tests/fault/crash.py --rounds 10000 --spread 0.3       the long form, about an hour
+    tests/fault/crash.py --rounds 10000 --spread 0.2 --epoch 50    the long form, about an hour
 
 64 connections send signed and encrypted webhooks without a pause, a tenth of
 them repeats, over all restarts. One kill in eight hits the start itself.
