@@ -57,6 +57,8 @@ class MailServer:
         self.stop()
 
     def to(self, address):
+        """Those it had taken when it was asked."""
+        self.tell()
         return [m for m in list(self.mails) if address in m["to"]]
 
 
