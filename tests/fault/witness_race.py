@@ -179,8 +179,8 @@ def main():
     began = time.monotonic()
     failed = args.bug is None and not races(seed, args.requests, args.threads, kills)
     for bug in args.bug or (["witness_race", "witness_unstored"] if planted else []):
-        # Without the lock a few hundred requests are enough; chances are given until it shows.
-        for n in range(5):
+        # Without the lock a few hundred requests are enough; chances are given until it shows, the more the faster the disk.
+        for n in range(20):
             race = Race(seed + n, 1500, args.threads, 5, planted, bug)
             race.run()
             if race.problems:
