@@ -88,7 +88,7 @@ INSTRUMENTS = {
     "resources": Instrument("cases", len(CASES), 1, "tests/fault/resources.py --rounds 200 --case {case} --seed {seed}",
                             r"resources: ok, seed \d+, (\d+) cases", CASES),
     "soak": Instrument("requests", 1, 10000000, "tests/load/soak.py --requests {size} --seed {seed}", r"soak: (\d+) requests and more"),
-    "fuzz": Instrument("executions", 100, 10000000, "tests/fuzz/run.py --more {size} --state {state} --seed {seed}",
+    "fuzz": Instrument("executions", 10, 100000000, "tests/fuzz/run.py --fast --more {size} --state {state} --seed {seed}",
                        r"(\d+) executions of parsers, .*\n.*; nothing found"),
 }
 

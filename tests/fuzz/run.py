@@ -6,6 +6,8 @@
     tests/fuzz/run.py --executions 1000000000   until the parsers have run so often in all;
                                                 the count is kept, so it can be stopped and resumed
     tests/fuzz/run.py --more 10000000           so many more than that count says
+    --fast            with --executions and --more: three rounds of four without sanitizers, some five times as
+                      fast; what brought new coverage is run with them in the fourth, and at the end
     --target NAME     only this one (repeatable)
     --seed N          repeats a run: the same seed and the same build give the same inputs
     --planted         first shows that the search finds the bugs that are planted (core/base/planted.h)
@@ -86,27 +88,31 @@ MESON = ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 OPTIMIZED = {True: ["-Doptimization=1", "-Ddebug=true", "-Dc_args=-g1"], False: ["--buildtype=debugoptimized"]}
 
 
+FAST = ["-Dfuzz=true", "-Db_lundef=false", "--buildtype=release"]
+FAST_OF = 4  # rounds, all but one of which are fast
+
+
 def program(build, target):
     return os.path.join(build, "tests", "fuzz", "fuzz_" + target)
 
 
-def make(build, targets, short):
+def make(build, targets, options):
     """The programs, and nothing else of the project."""
     if not os.path.exists(os.path.join(build, "build.ninja")):
         env = dict(os.environ, CC=os.environ.get("CC", "clang"))
         if shutil.which("ld.lld"):
             env.setdefault("CC_LD", "lld")
-        subprocess.run(["meson", "setup", build] + MESON + OPTIMIZED[short], cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["meson", "setup", build] + options, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
     names = [os.path.relpath(program(build, t), build) for t in targets]
     subprocess.run(["ninja", "-C", build, "--quiet"] + names, check=True, stdout=sys.stderr)
 
 
-def search(args, target, seconds, seed, long_form, bug=None, runs=None):
+def search(args, target, seconds, seed, long_form, bug=None, runs=None, fast=False):
     """One run of one program: (target, executions, slowest input in us or None, found or None)."""
     max_len = TARGETS[target][0]
     found_dir = os.path.join(args.state, "fuzz-planted" if bug else "fuzz-found")
     os.makedirs(found_dir, exist_ok=True)
-    command = [program(args.build, target + ("_planted" if bug else "")), "-seed=%d" % seed, "-max_total_time=%d" % seconds,
+    command = [program(args.build_fast if fast else args.build, target + ("_planted" if bug else "")), "-seed=%d" % seed, "-max_total_time=%d" % seconds,
                "-max_len=%d" % max_len, "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=2048",
                "-reload=0", "-artifact_prefix=%s/%s-" % (found_dir, target)]
     if runs is not None:
@@ -163,6 +169,10 @@ def quick_alone(fuzzer, path, env):
     return False
 
 
+def of_parsers(counts, which=lambda target: True):
+    return sum(n for t, n in counts.items() if TARGETS[t.split()[0]][1] and which(t))
+
+
 class Totals:
     """What all runs came to; with a path, over several runs of this script."""
 
@@ -176,10 +186,11 @@ class Totals:
             with open(path, encoding="utf-8") as f:
                 self.executions = json.load(f)
 
-    def add(self, result):
+    def add(self, result, fast=False):
         target, executions, slowest, found = result
+        counted = target + " fast" if fast else target
         for counts in (self.executions, self.now):
-            counts[target] = counts.get(target, 0) + executions
+            counts[counted] = counts.get(counted, 0) + executions
         if slowest is not None:
             self.slowest[target] = max(slowest, self.slowest.get(target, 0))
         if found:
@@ -190,18 +201,18 @@ class Totals:
             os.replace(self.path + ".tmp", self.path)
 
     def of_parsers(self):
-        return sum(n for t, n in self.executions.items() if TARGETS[t][1])
+        return of_parsers(self.executions)
 
     def of_parsers_now(self):
-        return sum(n for t, n in self.now.items() if TARGETS[t][1])
+        return of_parsers(self.now)
 
 
-def run_all(pool, args, jobs, totals, long_form):
-    tasks = [pool.submit(search, args, t, s, seed, long_form, None, TARGETS[t][2] if args.short else None)
+def run_all(pool, args, jobs, totals, long_form, fast=False, runs=None):
+    tasks = [pool.submit(search, args, t, s, seed, long_form, None, TARGETS[t][2] if args.short else runs, fast)
              for t, s, seed in jobs]
     for task in concurrent.futures.as_completed(tasks):
         result = task.result()
-        totals.add(result)
+        totals.add(result, fast)
         target, executions, slowest, found = result
         print("%-10s %11d executions, slowest input %s us%s" % (
             target, executions, slowest, "" if not found else "  FOUND " + found), flush=True)
@@ -228,6 +239,7 @@ def main():
     amount.add_argument("--seconds", type=float, help="of wall clock, all targets together")
     amount.add_argument("--executions", type=int, help="of the parsers, earlier runs included")
     amount.add_argument("--more", type=int, help="executions of the parsers, than earlier runs made")
+    parser.add_argument("--fast", action="store_true")
     parser.add_argument("--target", action="append", choices=sorted(TARGETS))
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--planted", action="store_true")
@@ -238,6 +250,7 @@ def main():
     if args.short:
         os.nice(10)  # with what other tests leave of the processors
     args.build = os.path.abspath(args.build)
+    args.build_fast = args.build + "-fast"
     args.state = os.path.abspath(args.state or args.build)
     seed = args.seed if args.seed is not None else int(time.time()) % 1000000 + 1
     targets = args.target or sorted(TARGETS)
@@ -245,7 +258,9 @@ def main():
     if counting and not args.target:
         targets = [t for t in targets if TARGETS[t][1]]
     try:
-        make(args.build, targets + [t + "_planted" for t in targets if args.planted], args.short)
+        make(args.build, targets + [t + "_planted" for t in targets if args.planted], MESON + OPTIMIZED[args.short])
+        if args.fast:
+            make(args.build_fast, targets, FAST)
     except (OSError, subprocess.CalledProcessError) as e:
         print("the programs cannot be made: %s" % e, file=sys.stderr)
         return 2
@@ -263,14 +278,20 @@ def main():
             run_all(pool, args, [(t, each, seed) for t in targets], totals, False)
         else:
             aim = args.executions if args.more is None else totals.of_parsers() + args.more
+            n_rounds = 0
             while totals.of_parsers() < aim and not totals.found:
-                print("%d of %d executions, seed %d" % (totals.of_parsers(), aim, seed), flush=True)
-                run_all(pool, args, [(t, ROUND_S, seed) for t in targets], totals, True)
+                n_rounds += 1
+                fast = args.fast and n_rounds % FAST_OF != 0
+                print("%d of %d executions, seed %d%s" % (totals.of_parsers(), aim, seed, ", fast" if fast else ""), flush=True)
+                run_all(pool, args, [(t, ROUND_S, seed) for t in targets], totals, True, fast)
                 seed += 1
+            if args.fast and n_rounds % FAST_OF != 0 and not totals.found:
+                run_all(pool, args, [(t, ROUND_S, seed) for t in targets], totals, True, runs=0)
     idle = [t for t in targets if totals.now.get(t, 0) == 0] if totals.now or not counting else []
     if counting:
-        print("%d executions of parsers, %d with the earlier ones: %s" % (totals.of_parsers_now(), totals.of_parsers(), " ".join(
-            "%s %d" % item for item in sorted(totals.executions.items()))))
+        print("%d executions of parsers, %d with the earlier ones, %d with sanitizers: %s" % (
+            totals.of_parsers_now(), totals.of_parsers(), of_parsers(totals.executions, lambda t: not t.endswith(" fast")),
+            " ".join("%s %d" % item for item in sorted(totals.executions.items()))))
     print("seed %d: %d executions over %d targets in %d s; %s" % (
         seed, sum(totals.executions.values()), len(targets), time.time() - began,
         "nothing found" if not totals.found and not idle else "FOUND something in " + ", ".join(
