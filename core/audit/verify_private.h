@@ -69,7 +69,6 @@ struct verify {
 	struct merkle_builder rebuilt, stored;
 	bool split;       /* `stored` has gone its own way */
 	bool rebuilt_gap; /* records that could not be read are in `rebuilt` by their stored hash, or not at all */
-	bool stored_gap;
 	bool hole; /* somewhere neither the record nor its stored hash could be read: what follows leads nowhere */
 	int64_t last_us;
 	uint64_t last_cosigned_at;

@@ -3,6 +3,7 @@
  *
  * Two trees grow: `rebuilt` from the records, and, from the first place on
  * where a record does not have the hash stored for it, `stored` from the tiles.
+ * What one of them lacks it takes from the other.
  * Which of the two leads to the signed root tells in the end what was changed.
  */
 #include <inttypes.h>
@@ -59,18 +60,16 @@ static void add_leaf(struct verify *v, const struct verify_tile *t, unsigned i)
 	const struct merkle_hash *stored = has_stored ? &t->stored[i] : &t->leaves[i];
 
 	if (!has_leaf && !has_stored)
-		v->hole = v->rebuilt_gap = v->stored_gap = true; /* no tree any more: zeros keep the count */
+		v->hole = true; /* no tree any more: zeros keep the count */
 	if (!has_leaf)
 		v->rebuilt_gap = true;
-	if (!has_stored)
-		v->stored_gap = true;
 	if (!v->split && has_leaf && has_stored && !merkle_hash_eq(leaf, stored)) {
 		v->stored = v->rebuilt;
 		v->split = true;
 	}
-	merkle_builder_add(&v->rebuilt, leaf, v->split || v->stored_gap ? ignore_tile : compare_tile, v);
+	merkle_builder_add(&v->rebuilt, leaf, v->split || v->hole ? ignore_tile : compare_tile, v);
 	if (v->split)
-		merkle_builder_add(&v->stored, stored, v->stored_gap ? ignore_tile : compare_tile, v);
+		merkle_builder_add(&v->stored, stored, v->hole ? ignore_tile : compare_tile, v);
 }
 
 static void compare_root(struct verify *v, const struct merkle_hash *root, uint64_t size)
@@ -205,9 +204,9 @@ void verify_tile_merge(struct verify *v, const struct verify_tile *t)
 
 void verify_conclude(struct verify *v)
 {
-	merkle_builder_flush(&v->rebuilt, v->split || v->stored_gap ? ignore_tile : compare_tile, v);
+	merkle_builder_flush(&v->rebuilt, v->split || v->hole ? ignore_tile : compare_tile, v);
 	if (v->split)
-		merkle_builder_flush(&v->stored, v->stored_gap ? ignore_tile : compare_tile, v);
+		merkle_builder_flush(&v->stored, v->hole ? ignore_tile : compare_tile, v);
 	if (!v->has_newest)
 		return;
 	if (v->newest.size == 0)

@@ -101,6 +101,16 @@ class Verifiers(unittest.TestCase):
         texts = [f["text"] for f in self.ours("--semantics")["findings"] if f["index"] == 200]
         self.assertTrue(any("once key of record 10" in t for t in texts), texts)
 
+    def test_a_hash_above_is_looked_at_beside_a_tile_that_is_cut(self):
+        """Found by compare.py: the first bad index is that of what stands first in the log, not of what is seen first."""
+        cut, above = m.hashes_name(self.export, 1), "tile/1/000.p/1"
+        self.export.write(cut, self.export.read(cut)[:-5])
+        self.assertEqual(self.ours()["firstBad"], 256)
+        hashes = self.export.read(above)
+        self.export.write(above, bytes([hashes[0] ^ 1]) + hashes[1:])
+        self.assertEqual(self.ours()["firstBad"], 0)
+        self.assertEqual(second.verify(self.out, self.key)["firstBad"], 0)
+
     def test_the_data_directory_and_one_proof(self):
         done = run(LULAB, "log", "verify", "--data", self.data, "--key", self.key, "--semantics", "--json")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
