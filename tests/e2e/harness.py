@@ -116,15 +116,6 @@ def free_port():
         return s.getsockname()[1]
 
 
-def memory_dir():
-    """Where files cost no disk, for tests that are about what was written and not about waiting for it; None: there is no room."""
-    try:
-        there = os.statvfs("/dev/shm")
-    except OSError:
-        return None
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) and there.f_bavail * there.f_frsize >= 512 << 20 else None
-
-
 class Server:
     """One `lulab serve`. Use as a context manager; stop() checks for a clean exit.
 

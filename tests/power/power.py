@@ -270,7 +270,7 @@ def main():
     seed = args.seed if args.seed is not None else random.SystemRandom().getrandbits(31)
     states = -(-args.states // of)
     KEEP = args.keep is not None
-    place = args.keep or tempfile.mkdtemp(prefix="lulab-power-", dir=harness.memory_dir())
+    place = args.keep or tempfile.mkdtemp(prefix="lulab-power-")
     began = time.monotonic()
     print("power: seed %d, part %d/%d: %d states, recordings in %s" % (seed, part, of, states, place), flush=True)
     missed = [] if args.no_planted or part > 1 else check_planted(place, seed)
