@@ -17,7 +17,8 @@ A piece has FAILED when it ends with another status than 0, and when it does not
 to: one that did nothing is no proof. Its instrument is left alone until --go-on; the failure stays in the list.
 
 With TMPDIR=/dev/shm most go several times as fast, power thirty times: what a killed process leaves, and what the system
-calls of a run allow to be left, is the same there. Only the syncs cost nothing, so what waits for a disk is met less.
+calls of a run allow to be left, is the same there. Only the syncs cost nothing, so what waits for a disk is met less: planted
+bugs of that kind may stay unseen (piece 1 of power looks for some).
 
 LULAB, LULAB_PLANTED, LULAB_BUILD_DIR and the like are passed on: whoever builds meanwhile names a build that stays as it
 is. Exit status: 0 all that was begun went well and no failure is left, 1 otherwise.
