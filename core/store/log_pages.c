@@ -179,6 +179,7 @@ static int leaf_node_check(struct pages *p, const struct table *t, uint64_t numb
 {
 	size_t len = get_le(page + at, 4), flags = get_le(page + at + 4, 2), value = at + NODE_HEAD + get_le(page + at + 6, 2);
 	bool big = (flags & NODE_BIG) != 0;
+	uint64_t first;
 	int rc;
 
 	if ((flags & ~(size_t)(NODE_BIG | NODE_TABLE)) != 0 || value + (big ? 8 : len) > p->page_len)
@@ -195,13 +196,13 @@ static int leaf_node_check(struct pages *p, const struct table *t, uint64_t numb
 		rc = walk(&below, &table);
 		return rc;
 	}
-	if (big && take_page(p)) {
-		uint64_t first = get_le(page + value, 8);
-
-		rc = big_check(p, first, len);
-		return rc == 0 && t->is_free_list ? big_free_check(p, first, len) : rc;
-	}
-	return t->is_free_list && !big ? free_check(p, number, page + value, len) : 0;
+	if (!big)
+		return t->is_free_list ? free_check(p, number, page + value, len) : 0;
+	if (!take_page(p))
+		return 0;
+	first = get_le(page + value, 8);
+	rc = big_check(p, first, len);
+	return rc == 0 && t->is_free_list ? big_free_check(p, first, len) : rc;
 }
 
 /* The newest first: from right to left. */

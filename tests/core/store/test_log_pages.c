@@ -42,6 +42,17 @@ static void commit_value(MDB_env *env, MDB_dbi *dbi, const char *key, size_t len
 	ck_assert_int_eq(mdb_txn_commit(txn), 0);
 }
 
+static MDB_env *env_made(void)
+{
+	MDB_env *env;
+
+	ck_assert_int_eq(mdb_env_create(&env), 0);
+	ck_assert_int_eq(mdb_env_set_maxdbs(env, 4), 0);
+	ck_assert_int_eq(mdb_env_set_mapsize(env, MAP_BYTES), 0);
+	ck_assert_int_eq(mdb_env_open(env, dir, 0, 0600), 0);
+	return env;
+}
+
 static void setup(void)
 {
 	MDB_env *env;
@@ -50,10 +61,7 @@ static void setup(void)
 
 	temp_dir_make(dir, "pages");
 	snprintf(path, sizeof(path), "%s/data.mdb", dir);
-	ck_assert_int_eq(mdb_env_create(&env), 0);
-	ck_assert_int_eq(mdb_env_set_maxdbs(env, 4), 0);
-	ck_assert_int_eq(mdb_env_set_mapsize(env, MAP_BYTES), 0);
-	ck_assert_int_eq(mdb_env_open(env, dir, 0, 0600), 0);
+	env = env_made();
 	for (int i = 0; i < 100; i++) {
 		snprintf(key, sizeof(key), "%03d", i);
 		commit_value(env, &dbi, key, 100);
@@ -344,11 +352,8 @@ START_TEST(big_values_are_pages_too)
 	MDB_env *env;
 	MDB_dbi dbi;
 
-	ck_assert_int_eq(mdb_env_create(&env), 0);
-	ck_assert_int_eq(mdb_env_set_maxdbs(env, 4), 0);
-	ck_assert_int_eq(mdb_env_set_mapsize(env, MAP_BYTES), 0);
 	ck_assert_int_eq(unlink(path), 0);
-	ck_assert_int_eq(mdb_env_open(env, dir, 0, 0600), 0);
+	env = env_made();
 	for (unsigned i = 0; i <= PAGES_CHECKED_MAX; i++) {
 		snprintf(key, sizeof(key), "%04u", i);
 		commit_value(env, &dbi, key, PAGE);
