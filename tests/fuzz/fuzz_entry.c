@@ -15,7 +15,7 @@
 
 static int64_t slowest_us, limit_us = -1;
 static size_t slowest_len;
-static bool measuring;
+static int64_t (*part_clock_us)(void);
 static int64_t part_began_us, part_most_us;
 
 /* Of the whole process: an entry may have threads of its own. */
@@ -38,24 +38,20 @@ static int64_t passed_us(void)
 
 void fuzz_part_done(void)
 {
-	int64_t now_us;
+	int64_t now_us = part_clock_us();
 
-	if (!measuring)
-		return;
-	now_us = processor_us();
 	if (now_us - part_began_us > part_most_us)
 		part_most_us = now_us - part_began_us;
 	part_began_us = now_us;
 }
 
-static int64_t timed(struct slice input)
+static int64_t timed(struct slice input, int64_t (*clock_us)(void))
 {
 	part_most_us = 0;
-	measuring = true;
-	part_began_us = processor_us();
+	part_clock_us = clock_us;
+	part_began_us = clock_us();
 	fuzz_one(input);
 	fuzz_part_done();
-	measuring = false;
 	return part_most_us;
 }
 
@@ -75,17 +71,14 @@ static void start(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice input = slice_of(data, size);
-	int64_t began_us, took_us;
+	int64_t took_us = INT64_MAX;
 
 	if (limit_us < 0)
 		start();
-	began_us = passed_us();
-	fuzz_one(input);
-	if ((passed_us() - began_us + 1) * THREADS_MAX <= slowest_us)
+	if ((timed(input, passed_us) + 1) * THREADS_MAX <= slowest_us)
 		return 0;
-	took_us = INT64_MAX;
 	for (int i = 0; i < RUNS_MAX && took_us > slowest_us; i++) {
-		int64_t again_us = timed(input);
+		int64_t again_us = timed(input, processor_us);
 
 		if (again_us < took_us)
 			took_us = again_us;

@@ -86,8 +86,6 @@ ROUND_S = 60  # of the long form: how long one program runs before the count is 
 MESON = ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 # The short form does not run for long enough to make up for what more optimization takes to compile.
 OPTIMIZED = {True: ["-Doptimization=1", "-Ddebug=true", "-Dc_args=-g1"], False: ["--buildtype=debugoptimized"]}
-
-
 FAST = ["-Dfuzz=true", "-Db_lundef=false", "--buildtype=release"]
 FAST_OF = 4  # rounds, all but one of which are fast
 
@@ -112,7 +110,8 @@ def search(args, target, seconds, seed, long_form, bug=None, runs=None, fast=Fal
     max_len = TARGETS[target][0]
     found_dir = os.path.join(args.state, "fuzz-planted" if bug else "fuzz-found")
     os.makedirs(found_dir, exist_ok=True)
-    command = [program(args.build_fast if fast else args.build, target + ("_planted" if bug else "")), "-seed=%d" % seed, "-max_total_time=%d" % seconds,
+    command = [program(args.build_fast if fast else args.build, target + ("_planted" if bug else "")),
+               "-seed=%d" % seed, "-max_total_time=%d" % seconds,
                "-max_len=%d" % max_len, "-print_final_stats=1", "-timeout=20", "-rss_limit_mb=2048",
                "-reload=0", "-artifact_prefix=%s/%s-" % (found_dir, target)]
     if runs is not None:
@@ -247,6 +246,8 @@ def main():
     parser.add_argument("--state")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
+    if args.fast and args.executions is None and args.more is None:
+        parser.error("--fast goes with --executions and --more")
     if args.short:
         os.nice(10)  # with what other tests leave of the processors
     args.build = os.path.abspath(args.build)
@@ -287,7 +288,7 @@ def main():
                 seed += 1
             if args.fast and n_rounds % FAST_OF != 0 and not totals.found:
                 run_all(pool, args, [(t, ROUND_S, seed) for t in targets], totals, True, runs=0)
-    idle = [t for t in targets if totals.now.get(t, 0) == 0] if totals.now or not counting else []
+    idle = [t for t in targets if not any(totals.now.get(n) for n in (t, t + " fast"))] if totals.now or not counting else []
     if counting:
         print("%d executions of parsers, %d with the earlier ones, %d with sanitizers: %s" % (
             totals.of_parsers_now(), totals.of_parsers(), of_parsers(totals.executions, lambda t: not t.endswith(" fast")),
