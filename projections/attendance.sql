@@ -14,8 +14,16 @@
 -- former did not tell that join within a minute.
 
 -- table
+/* Meetings by the order in which they came, which is their number here. What is of one meeting lies together then, and
+ * beside what is of others of the same time: a commit writes few pages, however many meetings there are. Their ids, which are
+ * hashes, would spread it over all of the file. */
+create table meetings (
+	number integer primary key,
+	id text not null unique
+) strict;
+
 create table marks (
-	meeting text not null,
+	meeting integer not null,
 	person text not null,
 	device text not null,
 	room text not null,
@@ -26,7 +34,7 @@ create table marks (
 ) strict, without rowid;
 
 create table listed (
-	meeting text not null,
+	meeting integer not null,
 	person text not null,
 	device text not null,
 	leaves integer not null,
@@ -35,7 +43,7 @@ create table listed (
 ) strict, without rowid;
 
 create table roles (
-	meeting text not null,
+	meeting integer not null,
 	person text not null,
 	role integer not null,
 	primary key (meeting, person)
@@ -43,7 +51,7 @@ create table roles (
 
 /* Known by what they are of and when they begin, or end where nobody told their beginning (leaves). */
 create table stays (
-	meeting text not null,
+	meeting integer not null,
 	person text not null,
 	device text not null,
 	room text not null,
@@ -55,20 +63,21 @@ create table stays (
 create index stays_at on stays (at);
 create index stays_person on stays (person, at);
 
+/* left: without a meeting asked for, stays are read in the order of their index and each looks its meeting up. */
 create view stay_rows as
-select row_id(meeting, person, device, room, iif(leaves, 'left', 'joined'), at) as id, meeting, person, device, room,
-	iif(leaves, null, at) as joined_at, left_at, at
-from stays;
+select row_id(m.id, s.person, s.device, s.room, iif(s.leaves, 'left', 'joined'), s.at) as id, m.id as meeting_id, s.meeting,
+	s.person, s.device, s.room, iif(s.leaves, null, s.at) as joined_at, s.left_at, s.at
+from stays as s left join meetings as m on m.number = s.meeting;
 
 create table people (
-	meeting text not null,
+	meeting integer not null,
 	person text not null,
 	name_latest text not null,
 	primary key (meeting, person)
 ) strict, without rowid;
 
 create table meeting_ends (
-	meeting text not null,
+	meeting integer not null,
 	at integer not null,
 	primary key (meeting, at)
 ) strict, without rowid;
@@ -100,69 +109,73 @@ create trigger mark_added after insert on marks begin
 		on conflict do update set left_at = excluded.left_at where left_at is not excluded.left_at;
 end;
 
+-- on participant.joined, participant.left, participant.listed, participant.waiting_for_host, participant.entered_waiting_room, participant.left_waiting_room, participant.admitted, participant.moved_to_waiting_room, meeting.ended
+insert or ignore into meetings (id) values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')));
+
 -- on participant.joined, participant.left
 insert or ignore into marks (meeting, person, device, room, at, leaves, beside)
-select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
-	coalesce(:operator_instance_id, ''), 'MEETING', coalesce(:operate_at_ms, :time), :type = 'participant.left',
-	:vendor_event = 'vc.meeting.participant_meeting_joined_v1'
-where not exists (select 1 from listed as l
-	where l.meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
-	and l.person = coalesce(:operator_subject, 'unknown') and l.device = coalesce(:operator_instance_id, '')
-	and l.leaves = (:type = 'participant.left')
+select m.number, coalesce(:operator_subject, 'unknown'), coalesce(:operator_instance_id, ''), 'MEETING',
+	coalesce(:operate_at_ms, :time), :type = 'participant.left', :vendor_event = 'vc.meeting.participant_meeting_joined_v1'
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+and not exists (select 1 from listed as l
+	where l.meeting = m.number and l.person = coalesce(:operator_subject, 'unknown')
+	and l.device = coalesce(:operator_instance_id, '') and l.leaves = (:type = 'participant.left')
 	and l.at between coalesce(:operate_at_ms, :time) - 2000 and coalesce(:operate_at_ms, :time) + 2000);
 
 -- on participant.listed
 insert or ignore into listed (meeting, person, device, leaves, at)
-select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'),
-	coalesce(cast(:device as text), ''), m.leaves, m.at
-from (select 0 as leaves, :joined_at_ms as at union all select 1, :left_at_ms) as m where m.at is not null;
+select m.number, coalesce(:person_subject, 'unknown'), coalesce(cast(:device as text), ''), told.leaves, told.at
+from meetings as m, (select 0 as leaves, :joined_at_ms as at union all select 1, :left_at_ms) as told
+where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) and told.at is not null;
 insert or ignore into marks (meeting, person, device, room, at, leaves)
-select l.meeting, l.person, l.device, 'MEETING', l.at, l.leaves from listed as l
-where l.meeting = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+select l.meeting, l.person, l.device, 'MEETING', l.at, l.leaves from meetings as m, listed as l
+where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) and l.meeting = m.number
 	and l.person = coalesce(:person_subject, 'unknown') and l.device = coalesce(cast(:device as text), '')
 	and l.at in (:joined_at_ms, :left_at_ms)
-	and not exists (select 1 from marks as m where m.meeting = l.meeting and m.person = l.person and m.device = l.device
-		and m.room = 'MEETING' and m.leaves = l.leaves and m.at between l.at - 2000 and l.at + 2000);
+	and not exists (select 1 from marks as k where k.meeting = l.meeting and k.person = l.person and k.device = l.device
+		and k.room = 'MEETING' and k.leaves = l.leaves and k.at between l.at - 2000 and l.at + 2000);
 insert into people (meeting, person, name_latest)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'),
-	latest(:joined_at_ms, :person_user_name))
+select m.number, coalesce(:person_subject, 'unknown'), latest(:joined_at_ms, :person_user_name)
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
 on conflict (meeting, person) do update set name_latest = excluded.name_latest where excluded.name_latest > name_latest;
 insert into roles (meeting, person, role)
-select row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:person_subject, 'unknown'), :user_role
-where :user_role is not null
+select m.number, coalesce(:person_subject, 'unknown'), :user_role
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')) and :user_role is not null
 on conflict (meeting, person) do update set role = excluded.role where excluded.role > role;
 
 -- on participant.waiting_for_host
 insert or ignore into marks (meeting, person, device, room, at, leaves)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
-	coalesce(:operator_instance_id, ''), 'WAITING_FOR_HOST', coalesce(:operate_at_ms, :time), 0);
+select m.number, coalesce(:operator_subject, 'unknown'), coalesce(:operator_instance_id, ''), 'WAITING_FOR_HOST',
+	coalesce(:operate_at_ms, :time), 0
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
 
 -- on participant.entered_waiting_room, participant.left_waiting_room
 insert or ignore into marks (meeting, person, device, room, at, leaves)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
-	coalesce(:operator_instance_id, ''), 'WAITING_ROOM', coalesce(:operate_at_ms, :time),
-	:type = 'participant.left_waiting_room');
+select m.number, coalesce(:operator_subject, 'unknown'), coalesce(:operator_instance_id, ''), 'WAITING_ROOM',
+	coalesce(:operate_at_ms, :time), :type = 'participant.left_waiting_room'
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
 
 -- on participant.admitted, participant.moved_to_waiting_room
 /* The operator did it; the one it was done to is to_operator. */
 insert or ignore into marks (meeting, person, device, room, at, leaves)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
-	coalesce(:to_operator_subject, 'unknown'), coalesce(:to_operator_instance_id, ''), 'WAITING_ROOM',
-	coalesce(:operate_at_ms, :time), :type = 'participant.admitted');
+select m.number, coalesce(:to_operator_subject, 'unknown'), coalesce(:to_operator_instance_id, ''), 'WAITING_ROOM',
+	coalesce(:operate_at_ms, :time), :type = 'participant.admitted'
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
 insert into people (meeting, person, name_latest)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')),
-	coalesce(:to_operator_subject, 'unknown'), latest(coalesce(:operate_at_ms, :time), :to_operator_user_name))
+select m.number, coalesce(:to_operator_subject, 'unknown'), latest(coalesce(:operate_at_ms, :time), :to_operator_user_name)
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
 on conflict (meeting, person) do update set name_latest = excluded.name_latest where excluded.name_latest > name_latest;
 
 -- on participant.joined, participant.left, participant.waiting_for_host, participant.entered_waiting_room, participant.left_waiting_room
 insert into people (meeting, person, name_latest)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operator_subject, 'unknown'),
-	latest(coalesce(:operate_at_ms, :time), :operator_user_name))
+select m.number, coalesce(:operator_subject, 'unknown'), latest(coalesce(:operate_at_ms, :time), :operator_user_name)
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
 on conflict (meeting, person) do update set name_latest = excluded.name_latest where excluded.name_latest > name_latest;
 
 -- on meeting.ended
 insert or ignore into meeting_ends (meeting, at)
-values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), coalesce(:operate_at_ms, :time));
+select m.number, coalesce(:operate_at_ms, :time)
+from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'));
 
 -- on privacy.erasure.requested
 /* What they are called goes from here at once; the file is made anew afterwards, for it still holds it. */
@@ -174,7 +187,7 @@ select s.person as "ptUserId", nullif(substr(p.name_latest, 17), '') as "display
 	min(s.joined_at) as "firstJoinTime:time", max(s.left_at) as "lastLeftTime:time", count(*) as "stays:int",
 	sum((s.left_at - s.joined_at) / 1000) as "durationSeconds:int"
 from stay_rows as s left join people as p on p.meeting = s.meeting and p.person = s.person
-where s.meeting = :id and s.room = 'MEETING' group by s.person order by min(s.at), s.person;
+where s.meeting_id = :id and s.room = 'MEETING' group by s.person order by min(s.at), s.person;
 
 -- query attendance_totals
 /* Of stays that began in the span; one that has no end counts no seconds. */
@@ -183,15 +196,15 @@ select count(distinct meeting) as "meetings:int", count(distinct nullif(person, 
 from stays where at >= :from and at < :to and room = 'MEETING';
 
 -- query meetings_of_person
-select meeting, max(at) as "at:int" from stays where person = :person group by meeting order by 2 desc limit 200;
+select meeting_id as "meeting", max(at) as "at:int" from stay_rows where person = :person group by meeting order by 2 desc limit 200;
 
 -- list participants
---   filter meetingId = s.meeting, ptUserId = s.person
+--   filter meetingId = s.meeting_id, ptUserId = s.person
 --   filter room = s.room MEETING|WAITING_ROOM|WAITING_FOR_HOST
 --   range startDate..endDate = s.at
 --   sort joinTime = s.at
 --   key s.id
-select s.id, s.meeting as "meetingId", s.person as "ptUserId",
+select s.id, s.meeting_id as "meetingId", s.person as "ptUserId",
 	nullif(substr(p.name_latest, 17), '') as "displayName", s.room,
 	s.joined_at as "joinTime:time",
 	coalesce(s.left_at, (select min(e.at) from meeting_ends as e where e.meeting = s.meeting and e.at >= s.joined_at))
