@@ -28,6 +28,7 @@ struct projection_file {
 	uint64_t saved; /* what is in the file */
 	uint8_t last_hash[SHA256_LEN];
 	struct projection_applier *applier;
+	unsigned wal_pages, backfilled; /* of the WAL as it is now; see projection_file_keep_wal() */
 	bool singly; /* nothing is gathered over several events */
 	sqlite3_stmt **commits; /* model->n_commits */
 	sqlite3_stmt *begin, *commit, *rollback, *save;
@@ -101,9 +102,10 @@ static int connect_writer(sqlite3 **ret, const char *path, struct buf *problem)
 
 	if (code != SQLITE_OK)
 		return fail(problem, *ret, code, "cannot open the file");
+	sqlite3_wal_autocheckpoint(*ret, PROJECTION_WAL_PAGES);
 	return run(*ret,
 	    "pragma page_size = 2048; pragma journal_mode = wal; pragma synchronous = normal; pragma mmap_size = 0;"
-	    "pragma cache_size = -8192; pragma temp_store = memory; pragma wal_autocheckpoint = 8000;"
+	    "pragma cache_size = -8192; pragma temp_store = memory;"
 	    "pragma secure_delete = on; pragma foreign_keys = off; pragma recursive_triggers = off",
 	    problem, "cannot set up the file");
 }
@@ -358,6 +360,54 @@ void projection_file_rollback(struct projection_file *f)
 {
 	projection_file_pass(f);
 	f->position = f->began;
+}
+
+/* ---- its WAL ------------------------------------------------------------------------ */
+
+static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct projection_file *f = arg;
+
+	(void)db;
+	(void)name;
+	if ((unsigned)pages < f->wal_pages)
+		f->backfilled = 0; /* it began anew */
+	f->wal_pages = (unsigned)pages;
+	return SQLITE_OK;
+}
+
+void projection_file_keep_wal(struct projection_file *f)
+{
+	sqlite3_wal_hook(f->db, on_commit, f); /* in place of the one that writes it into the file */
+}
+
+unsigned projection_file_wal_pages(const struct projection_file *f)
+{
+	return f->wal_pages - f->backfilled;
+}
+
+void projection_file_backfill(struct projection_file *f)
+{
+	int pages, done;
+
+	if (sqlite3_wal_checkpoint_v2(f->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done) == SQLITE_OK && done >= 0)
+		f->backfilled = (unsigned)done < f->wal_pages ? (unsigned)done : f->wal_pages;
+}
+
+void projection_backfill(const char *path)
+{
+	sqlite3 *db = NULL;
+	int code = projection_connect(&db, path, SQLITE_OPEN_READWRITE);
+
+	/* Whoever has the file open for writing is the last to close it. */
+	if (code == SQLITE_OK)
+		code = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	/* It learns with its first question that there is a WAL. */
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(db, "pragma mmap_size = 0; pragma schema_version", NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	sqlite3_close(db);
 }
 
 void projection_file_note(struct projection_file *f, struct slice problem)

@@ -64,6 +64,18 @@ void projection_file_pass(struct projection_file *f);
 /* Back to where the transaction began. */
 void projection_file_rollback(struct projection_file *f);
 
+/*
+ * A WAL of so many pages (16 MiB) is written into the file by the commit that makes it so long, which takes long then. After
+ * keep_wal() it is not, and the caller sees to it: by projection_backfill() beside, in any other thread, then by
+ * projection_file_backfill() for what came meanwhile. Neither has an error: what could not be done is to be done again.
+ */
+#define PROJECTION_WAL_PAGES 8000
+void projection_file_keep_wal(struct projection_file *f);
+/* Of the newest commit, without those that projection_file_backfill() has written; 0 before keep_wal(). */
+unsigned projection_file_wal_pages(const struct projection_file *f);
+void projection_file_backfill(struct projection_file *f);
+void projection_backfill(const char *path);
+
 /* Leaves word of why it stopped; the next commit takes it back. */
 void projection_file_note(struct projection_file *f, struct slice problem);
 

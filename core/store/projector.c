@@ -131,6 +131,7 @@ static void choose_serving(struct model *m)
 
 void model_close(struct model *m)
 {
+	model_backfill_end(m);
 	projection_file_close(m->fold.file);
 	m->fold.file = NULL;
 }
@@ -227,6 +228,7 @@ static void come_alive(struct model *m)
 	m->status.rows_position = fold_saved(&m->fold);
 	uv_cond_broadcast(&m->p->changed);
 	uv_mutex_unlock(&m->p->lock);
+	projection_file_keep_wal(m->fold.file);
 	if (swapped)
 		log_info("projector", "read model of a new version took its place", "model", m->def->name);
 	model_remove_old_files(m);
@@ -371,6 +373,7 @@ static void fold_once(struct model *m)
 		note_progress(m, applied, spent_us);
 		choose_batch(m, spent_us);
 		m->began_us = start_us;
+		model_backfill(m);
 	}
 	if (rc != 0) {
 		m->tried_at = size;
@@ -436,6 +439,7 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 	uv_mutex_init(&p->watch_lock);
 	uv_cond_init(&p->changed);
 	uv_cond_init(&p->hurry);
+	uv_cond_init(&p->backfill);
 	rc = buf_printf(&dir, "%s/read", options->dir);
 	if (rc == 0)
 		rc = dir_create(dir.ptr, 0700);
@@ -451,6 +455,8 @@ int projector_start(struct projector **ret, const struct projector_options *opti
 		rc = start_model(p, &p->models[i], defs[i]);
 		p->n_models = i + 1;
 	}
+	if (rc == 0)
+		rc = backfill_start(p);
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		if (uv_thread_create(&p->models[i].thread, run, &p->models[i]) != 0)
 			rc = ERR_NOMEM;
@@ -471,6 +477,7 @@ void projector_interrupt(struct projector *p)
 	p->stopping = true;
 	uv_cond_broadcast(&p->changed);
 	uv_cond_broadcast(&p->hurry);
+	uv_cond_broadcast(&p->backfill);
 	uv_mutex_unlock(&p->lock);
 }
 
@@ -479,6 +486,7 @@ void projector_stop(struct projector *p)
 	if (p == NULL)
 		return;
 	projector_interrupt(p);
+	backfill_stop(p);
 	for (unsigned i = 0; i < p->n_models; i++) {
 		struct model *m = &p->models[i];
 
@@ -493,6 +501,7 @@ void projector_stop(struct projector *p)
 	}
 	free(p->models);
 	event_feed_close(p->feed);
+	uv_cond_destroy(&p->backfill);
 	uv_cond_destroy(&p->hurry);
 	uv_cond_destroy(&p->changed);
 	uv_mutex_destroy(&p->watch_lock);

@@ -36,6 +36,7 @@ struct projector_options {
 	 * beside a busy neighbour they may get a hundredth of a processor.
 	 */
 	bool yields;
+	unsigned backfill_pages; /* as many in its WAL go into the file of a live model; 0: PROJECTION_WAL_PAGES */
 };
 
 /* Opens or makes the files and starts the threads. ERR_IO, ERR_NOMEM, ERR_DENIED. */

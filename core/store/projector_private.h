@@ -10,6 +10,13 @@
 
 #define PROJECTOR_PATH_MAX 4096
 
+enum backfill {
+	BACKFILL_NONE,
+	BACKFILL_ASKED,
+	BACKFILL_UNDERWAY,
+	BACKFILL_DONE,
+};
+
 struct model {
 	struct projector *p;
 	const struct projection *def;
@@ -29,6 +36,7 @@ struct model {
 	struct projection_status status;
 	struct buf serving; /* path; empty = none */
 	bool awaited; /* somebody waits for rows to come; until the next fold begins */
+	enum backfill backfill; /* projector_backfill.c */
 	bool renewed;       /* a fresh file lies beside its own, to be taken */
 };
 
@@ -40,6 +48,9 @@ struct projector {
 	uv_mutex_t lock; /* guards `stopping` and what models have behind it */
 	uv_cond_t changed;
 	uv_cond_t hurry; /* a model became awaited, or it stops */
+	uv_cond_t backfill; /* that of a model is asked for, or done, or it stops */
+	uv_thread_t backfill_thread;
+	bool backfills; /* that thread runs */
 	bool stopping;
 	uv_mutex_t watch_lock; /* guards these two; held while the callback runs */
 	projector_watch_cb *watch;
@@ -54,6 +65,16 @@ void model_serve(struct model *m, struct slice path, bool old);
 /* The model's thread: opens its file, or makes it anew; closes it. */
 int model_open(struct model *m);
 void model_close(struct model *m);
+
+/* ---- projector_backfill.c: WALs of live models ------------------------------ */
+
+/* ERR_NOMEM. The thread ends when the projector stops; models close their files after that. */
+int backfill_start(struct projector *p);
+void backfill_stop(struct projector *p);
+/* The model's thread, after a commit. */
+void model_backfill(struct model *m);
+/* The model's thread: from now on nobody else has its file open for writing. */
+void model_backfill_end(struct model *m);
 
 /* ---- projector_renew.c: files beside a model's own ------------------------- */
 

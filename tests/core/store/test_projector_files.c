@@ -203,6 +203,84 @@ static bool never(void *arg, uint64_t done, uint64_t total)
 	return false;
 }
 
+#define WAL_PAGE (2048 + 24)
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+/* Each in a commit of its own. */
+static void tell(unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		char meeting[16];
+
+		snprintf(meeting, sizeof(meeting), "m%05u", i);
+		created(meeting, "one");
+		ck_assert_int_eq(projector_wait(projector, "tally", i, 20000), 0);
+	}
+}
+
+static void count_is(int meetings)
+{
+	static const struct query_column columns[] = {{"n", COLUMN_INTEGER, false, SLICE_INIT("\"n\":"), {0}}, {0}};
+	static const struct query_def def = {"tally_count", &tally, "select count(*) from tally where events = 1", no_params, columns};
+	struct query q = {.def = &def, .has_min_position = true, .min_position = eventlog_size(f.log) - 1, .wait_ms = 20000};
+	char json[64];
+
+	snprintf(json, sizeof(json), "[{\"n\":%d}]", meetings);
+	ck_assert_int_eq(query_run(pool, &q), 0);
+	ck_assert_str_eq(q.out.ptr, json);
+	query_finish(&q);
+}
+
+/* A commit that writes all of the WAL into the file would take long: another thread does it, while live rows go on. */
+START_TEST(a_wal_goes_into_the_file_beside_live_rows)
+{
+	off_t file, wal;
+	unsigned n = 0;
+
+	f.options.backfill_pages = 40;
+	start(only_tally);
+	wait_for_state(PROJECTION_LIVE);
+	file = size_of(file_of(&tally, ""));
+	/* Now it is due. The model itself does nothing of it before its next commit. */
+	for (; size_of(file_of(&tally, "-wal")) < 40 * WAL_PAGE; n++)
+		tell(n, n + 1);
+	for (int i = 0; i < 2000 && size_of(file_of(&tally, "")) == file; i++)
+		usleep(10000);
+	ck_assert_int_gt(size_of(file_of(&tally, "")), file);
+	tell(n, 400);
+	wal = size_of(file_of(&tally, "-wal"));
+	tell(400, 800);
+	ck_assert_int_lt(wal, 40 * 5 * WAL_PAGE);
+	ck_assert_int_lt(size_of(file_of(&tally, "-wal")), 40 * 5 * WAL_PAGE);
+	count_is(800);
+	stop();
+	ck_assert_uint_eq(inode_of(file_of(&tally, "-wal")), 0);
+	start(only_tally);
+	count_is(800);
+}
+END_TEST
+
+/* Whatever the other thread is at, a file that is to go is nobody's by then. */
+START_TEST(it_is_renewed_while_its_wal_goes_into_it)
+{
+	f.options.backfill_pages = 1;
+	start(only_tally);
+	for (unsigned i = 0; i < 10; i++) {
+		tell(20 * i, 20 * i + 20);
+		ck_assert_int_eq(projector_renew(projector), 0);
+	}
+	count_is(200);
+	ck_assert_uint_eq(status_now().rebuilds, 10);
+	ck_assert_uint_eq(inode_of(file_of(&tally, ".bad")), 0);
+}
+END_TEST
+
 START_TEST(an_interrupted_rebuild_leaves_the_old_file)
 {
 	struct projection_verdict verdict;
@@ -231,6 +309,8 @@ int main(void)
 	tcase_add_test(engine, the_old_file_answers_while_the_new_one_cannot);
 	tcase_add_loop_test(engine, a_harmed_file_is_set_aside_and_made_anew, 0, sizeof(harms) / sizeof(harms[0]));
 	tcase_add_test(engine, verify_finds_a_changed_row);
+	tcase_add_test(engine, a_wal_goes_into_the_file_beside_live_rows);
+	tcase_add_test(engine, it_is_renewed_while_its_wal_goes_into_it);
 	tcase_add_test(engine, an_interrupted_rebuild_leaves_the_old_file);
 	suite_add_tcase(suite, engine);
 	return run_suite(suite);
