@@ -35,7 +35,7 @@ struct load {
 	struct load_result *result;
 	int epoll_fd;
 	struct conn *conns;
-	struct conn *idle;
+	struct conn *idle, **last_idle; /* that has waited longest comes first: all get something to do */
 	unsigned n_busy;
 	uint64_t next;          /* number of the next request */
 	int64_t start_us, count_from_us, end_us;
@@ -75,12 +75,18 @@ static void conn_close(struct conn *c)
 	buf_clear(&c->in);
 }
 
+static void add_idle(struct load *l, struct conn *c)
+{
+	c->next_idle = NULL;
+	*l->last_idle = c;
+	l->last_idle = &c->next_idle;
+}
+
 static void set_idle(struct load *l, struct conn *c)
 {
 	c->busy = false;
 	l->n_busy--;
-	c->next_idle = l->idle;
-	l->idle = c;
+	add_idle(l, c);
 }
 
 /* The connection ended under a request, or said nothing we understand. */
@@ -205,8 +211,11 @@ static int conn_read(struct load *l, struct conn *c)
 			return 0;
 		if (n <= 0)
 			return conn_broken(l, c);
+		/* At a very low rate some have nothing to do for so long that the server ends them (408). */
+		if (!c->busy)
+			return conn_broken(l, c);
 		buf_commit(&c->in, (size_t)n);
-		len = c->busy ? answer_len(c, &status) : -1;
+		len = answer_len(c, &status);
 		if (len == 0)
 			continue;
 		if (len < 0) {
@@ -253,6 +262,8 @@ static int feed(struct load *l, int64_t *ret_next_us)
 			l->n_due++;
 		}
 		l->idle = c->next_idle;
+		if (l->idle == NULL)
+			l->last_idle = &l->idle;
 		rc = conn_send(l, c, due);
 		if (rc != 0)
 			return rc;
@@ -294,12 +305,12 @@ static int run(struct load *l)
 	int64_t next_us;
 	int rc;
 
+	l->last_idle = &l->idle;
 	for (unsigned i = 0; i < o->connections; i++) {
 		rc = conn_open(l, &l->conns[i]);
 		if (rc != 0)
 			return rc;
-		l->conns[i].next_idle = l->idle;
-		l->idle = &l->conns[i];
+		add_idle(l, &l->conns[i]);
 	}
 	l->start_us = now_us(l);
 	l->count_from_us = l->start_us + (int64_t)(o->warmup_seconds * 1e6);
