@@ -16,6 +16,8 @@
 #define BLOCK_LEN 16
 /* Whole cipher blocks that are also whole groups of base64. */
 #define UNIT_LEN 48
+/* About as many as are taken here: at that rate the times they tell of are those at which they are sent. */
+#define WEBHOOKS_PER_MS 16
 
 static const char *const events[WEBHOOK_EVENTS_PER_MEETING] = {
     "meeting.created",
@@ -39,6 +41,7 @@ struct front {
 struct webhook_maker {
 	const struct clock *clock;
 	uint64_t seed;
+	int64_t start_ms;
 	struct tencent_keys keys;
 	struct front fronts[PEOPLE][WEBHOOK_EVENTS_PER_MEETING];
 	struct buf tail, cipher, data;
@@ -111,8 +114,6 @@ static int make_plain_front(struct buf *plain, unsigned event, unsigned person)
 	json_name(&w, "payload");
 	json_begin_array(&w);
 	json_begin_object(&w);
-	json_name(&w, "operate_time");
-	json_put_i64(&w, INT64_C(1760000400000) + event * 60000);
 	json_name(&w, "operator");
 	put_person(&w, person);
 	if (strcmp(events[event], "recording.completed") == 0) {
@@ -154,6 +155,7 @@ int webhook_maker_create(struct webhook_maker **ret, uint64_t seed, const struct
 		return ERR_NOMEM;
 	m->clock = clock;
 	m->seed = seed;
+	m->start_ms = clock_wall_ms(clock);
 	m->tail.max = m->cipher.max = m->data.max = TEXT_MAX;
 	rc = tencent_keys_add_token(&m->keys, SLICE(WEBHOOK_TOKEN));
 	if (rc == 0)
@@ -200,11 +202,13 @@ static const struct front *front_of(const struct webhook_maker *m, uint64_t i)
 	return &m->fronts[(meeting + guest) % PEOPLE][event];
 }
 
+/* The time by the number and not by the clock: whoever is sent it again is told the same. */
 static int put_tail(const struct webhook_maker *m, uint64_t i, struct buf *out)
 {
 	return buf_printf(out,
-	    "%" PRIu64 "\"}}],\"trace_id\":\"%016" PRIx64 "%016" PRIx64 "\"}",
-	    m->seed * UINT64_C(100000000) + i / WEBHOOK_EVENTS_PER_MEETING, m->seed, i);
+	    "%" PRIu64 "\"},\"operate_time\":%" PRId64 "}],\"trace_id\":\"%016" PRIx64 "%016" PRIx64 "\"}",
+	    m->seed * UINT64_C(100000000) + i / WEBHOOK_EVENTS_PER_MEETING,
+	    m->start_ms + (int64_t)(i / WEBHOOKS_PER_MS), m->seed, i);
 }
 
 int webhook_make_plain(struct webhook_maker *m, uint64_t i, struct buf *plain)

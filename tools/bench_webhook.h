@@ -5,7 +5,8 @@
  * are made once.
  *
  * They tell of meetings that begin, are joined and left, recorded and ended,
- * eight events to a meeting, by a few hundred people.
+ * eight events to a meeting, by a few hundred people, from the maker's first
+ * moment on, 16 a millisecond. Number i of one maker is the same each time but for what it is signed with.
  */
 #ifndef LULAB_TOOLS_BENCH_WEBHOOK_H
 #define LULAB_TOOLS_BENCH_WEBHOOK_H

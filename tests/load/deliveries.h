@@ -6,7 +6,7 @@
  * seed, with `repeats` deliveries of ones already sent strewn among them (half
  * of those of the last few, which may still be under way). One without a 200
  * is delivered again until it has one, as the vendor does. The same seed gives
- * the same webhooks in the same order.
+ * the same webhooks in the same order, but for the times they tell of.
  */
 #ifndef LULAB_TESTS_LOAD_DELIVERIES_H
 #define LULAB_TESTS_LOAD_DELIVERIES_H

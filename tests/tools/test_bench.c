@@ -1,5 +1,6 @@
 /* What `lulab bench` measures with: times, webhooks, the load generator against the ceiling program. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -101,6 +102,48 @@ START_TEST(webhooks_are_genuine_and_unique)
 		buf_finish(&expected);
 	}
 	arena_finish(&keep);
+	webhook_maker_destroy(m);
+}
+END_TEST
+
+static int64_t operate_time_of(struct webhook_maker *m, uint64_t i, struct buf *plain)
+{
+	static const char name[] = "\"operate_time\":";
+	const char *at;
+
+	ck_assert_int_eq(webhook_make_plain(m, i, plain), 0);
+	at = memmem(plain->ptr, plain->len, name, sizeof(name) - 1);
+	ck_assert_ptr_nonnull(at);
+	return strtoll(at + sizeof(name) - 1, NULL, 10);
+}
+
+/* The times in it go on as those of a platform do; sent again later, it is still the same. */
+START_TEST(webhooks_tell_of_times_that_go_on)
+{
+	static const int64_t start_ms = INT64_C(1796000000123);
+	struct buf before = BUF_INIT(1 << 16), after = BUF_INIT(1 << 16);
+	struct webhook_maker *m = NULL;
+	struct clock_manual clock;
+	int64_t last = start_ms;
+
+	clock_manual_init(&clock, start_ms * 1000);
+	ck_assert_int_eq(webhook_maker_create(&m, 42, &clock.clock), 0);
+	for (uint64_t i = 0; i < 1000; i++) {
+		struct buf plain = BUF_INIT(1 << 16);
+		int64_t at = operate_time_of(m, i, &plain);
+
+		ck_assert_int_ge(at, last);
+		ck_assert_int_le(at, last + 1);
+		last = at;
+		buf_finish(&plain);
+	}
+	ck_assert_int_gt(last, start_ms + 10);
+	operate_time_of(m, 77, &before);
+	clock_manual_advance(&clock, 60000000);
+	operate_time_of(m, 77, &after);
+	ck_assert_slice_eq(buf_slice(&before), buf_slice(&after));
+	buf_finish(&before);
+	buf_finish(&after);
 	webhook_maker_destroy(m);
 }
 END_TEST
@@ -268,6 +311,7 @@ int main(void)
 	tcase_add_test(t, histogram_percentiles_are_close);
 	tcase_add_test(t, histogram_small_values_are_exact);
 	tcase_add_test(t, webhooks_are_genuine_and_unique);
+	tcase_add_test(t, webhooks_tell_of_times_that_go_on);
 	tcase_add_loop_test(t, ceiling_stores_what_it_acknowledges, 0, 2);
 	tcase_add_test(t, load_counts_what_is_wrong);
 	tcase_add_test(t, raw_store_holds_what_it_measures);
