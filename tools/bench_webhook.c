@@ -11,26 +11,23 @@
 #include "base/json.h"
 #include "crypto/crypto.h"
 
-#define PEOPLE 256
 #define TEXT_MAX 8192
 #define BLOCK_LEN 16
 /* Whole cipher blocks that are also whole groups of base64. */
 #define UNIT_LEN 48
-/* About as many as are taken here: at that rate the times they tell of are those at which they are sent. */
-#define WEBHOOKS_PER_MS 16
 
 static const char *const events[WEBHOOK_EVENTS_PER_MEETING] = {
-    "meeting.created",
-    "meeting.started",
-    "meeting.participant-joined",
-    "meeting.participant-joined",
-    "meeting.participant-left",
-    "recording.completed",
-    "meeting.participant-left",
-    "meeting.end",
+    [WEBHOOK_CREATED] = "meeting.created",
+    [WEBHOOK_STARTED] = "meeting.started",
+    [WEBHOOK_HOST_JOINED] = "meeting.participant-joined",
+    [WEBHOOK_GUEST_JOINED] = "meeting.participant-joined",
+    [WEBHOOK_HOST_LEFT] = "meeting.participant-left",
+    [WEBHOOK_RECORDED] = "recording.completed",
+    [WEBHOOK_GUEST_LEFT] = "meeting.participant-left",
+    [WEBHOOK_ENDED] = "meeting.end",
 };
 
-/* The front of one kind of event of one person: the same in every such webhook. */
+/* The front of one kind of event of one person's meetings: the same in every such webhook. */
 struct front {
 	struct buf plain;     /* all of it */
 	struct buf base64;    /* of the cipher of the whole units */
@@ -43,13 +40,58 @@ struct webhook_maker {
 	uint64_t seed;
 	int64_t start_ms;
 	struct tencent_keys keys;
-	struct front fronts[PEOPLE][WEBHOOK_EVENTS_PER_MEETING];
+	struct front fronts[WEBHOOK_PEOPLE][WEBHOOK_EVENTS_PER_MEETING];
 	struct buf tail, cipher, data;
 };
 
+const char *webhook_event(uint64_t i)
+{
+	return events[i % WEBHOOK_EVENTS_PER_MEETING];
+}
+
+unsigned webhook_host(uint64_t i)
+{
+	return (unsigned)(i / WEBHOOK_EVENTS_PER_MEETING % WEBHOOK_PEOPLE);
+}
+
+/* Each meeting is held by one person and joined by the next. */
+static unsigned guest_of(unsigned host)
+{
+	return (host + 1) % WEBHOOK_PEOPLE;
+}
+
+unsigned webhook_guest(uint64_t i)
+{
+	return guest_of(webhook_host(i));
+}
+
+void webhook_title(char ret_text[WEBHOOK_TEXT_MAX], unsigned host)
+{
+	snprintf(ret_text, WEBHOOK_TEXT_MAX,
+	    "\xe8\x99\x9a\xe6\x9e\x84\xe5\x91\xa8\xe4\xbc\x9a Weekly %u "
+	    "\xe4\xba\xa7\xe5\x93\x81\xe8\xaf\x84\xe5\xae\xa1", host);
+}
+
+void webhook_name(char ret_text[WEBHOOK_TEXT_MAX], unsigned person)
+{
+	snprintf(ret_text, WEBHOOK_TEXT_MAX, "\xe6\xb5\x8b\xe8\xaf\x95\xe5\x91\x98%u", person);
+}
+
+int webhook_number(struct slice trace_id, uint64_t *ret_number)
+{
+	uint8_t bytes[16];
+	int rc = hex_decode(bytes, sizeof(bytes), trace_id);
+
+	if (rc != 0)
+		return rc;
+	memcpy(ret_number, bytes + 8, 8);
+	*ret_number = __builtin_bswap64(*ret_number);
+	return 0;
+}
+
 static void put_person(struct json_writer *w, unsigned person)
 {
-	char text[64];
+	char text[WEBHOOK_TEXT_MAX];
 
 	json_begin_object(w);
 	json_name(w, "userid");
@@ -62,7 +104,7 @@ static void put_person(struct json_writer *w, unsigned person)
 	snprintf(text, sizeof(text), "BenchUuid%08uAAAA", person);
 	json_put_str(w, text);
 	json_name(w, "user_name");
-	snprintf(text, sizeof(text), "\xe6\xb5\x8b\xe8\xaf\x95\xe5\x91\x98%u", person);
+	webhook_name(text, person);
 	json_put_str(w, text);
 	json_name(w, "ms_open_id");
 	snprintf(text, sizeof(text), "BenchMsOpenId%08u==", person);
@@ -72,19 +114,17 @@ static void put_person(struct json_writer *w, unsigned person)
 	json_end_object(w);
 }
 
-static void put_info(struct json_writer *w, unsigned person)
+static void put_info(struct json_writer *w, unsigned host)
 {
-	char text[128];
+	char text[WEBHOOK_TEXT_MAX];
 
 	json_name(w, "subject");
-	snprintf(text, sizeof(text),
-	    "\xe8\x99\x9a\xe6\x9e\x84\xe5\x91\xa8\xe4\xbc\x9a Weekly %u "
-	    "\xe4\xba\xa7\xe5\x93\x81\xe8\xaf\x84\xe5\xae\xa1", person);
+	webhook_title(text, host);
 	json_put_str(w, text);
 	json_name(w, "meeting_code");
 	json_put_str(w, "100200300");
 	json_name(w, "creator");
-	put_person(w, person);
+	put_person(w, host);
 	json_name(w, "meeting_type");
 	json_put_i64(w, 0);
 	json_name(w, "start_time");
@@ -98,41 +138,42 @@ static void put_info(struct json_writer *w, unsigned person)
 	json_name(w, "hosts");
 	json_begin_array(w);
 	for (unsigned i = 0; i < 4; i++)
-		put_person(w, (person + i) % PEOPLE);
+		put_person(w, (host + i) % WEBHOOK_PEOPLE);
 	json_end_array(w);
 }
 
 /* Up to and with `"meeting_id":"`, where the tail goes on. */
-static int make_plain_front(struct buf *plain, unsigned event, unsigned person)
+static int make_plain_front(struct buf *plain, unsigned kind, unsigned host)
 {
 	struct json_writer w = JSON_WRITER(plain);
+	bool by_guest = kind == WEBHOOK_GUEST_JOINED || kind == WEBHOOK_GUEST_LEFT;
 
 	*plain = (struct buf)BUF_INIT(TEXT_MAX);
 	json_begin_object(&w);
 	json_name(&w, "event");
-	json_put_str(&w, events[event]);
+	json_put_str(&w, events[kind]);
 	json_name(&w, "payload");
 	json_begin_array(&w);
 	json_begin_object(&w);
 	json_name(&w, "operator");
-	put_person(&w, person);
-	if (strcmp(events[event], "recording.completed") == 0) {
+	put_person(&w, by_guest ? guest_of(host) : host);
+	if (kind == WEBHOOK_RECORDED) {
 		json_name(&w, "recording_files");
-		json_put_raw(&w, SLICE("[{\"record_file_id\":\"2000000000000000001\"}]"));
+		json_put_raw(&w, SLICE("[{\"record_file_id\":\"" WEBHOOK_FILE_ID "\"}]"));
 	}
 	json_name(&w, "meeting_info");
 	json_begin_object(&w);
-	put_info(&w, person);
+	put_info(&w, host);
 	json_name(&w, "meeting_id");
 	return buf_append_str(plain, "\"");
 }
 
-static int make_front(struct webhook_maker *m, unsigned event, unsigned person)
+static int make_front(struct webhook_maker *m, unsigned kind, unsigned host)
 {
-	struct front *f = &m->fronts[person][event];
+	struct front *f = &m->fronts[host][kind];
 	const uint8_t *key = m->keys.aes[0];
 	struct buf cipher = BUF_INIT(TEXT_MAX);
-	int rc = make_plain_front(&f->plain, event, person);
+	int rc = make_plain_front(&f->plain, kind, host);
 
 	f->n_whole = f->plain.len / UNIT_LEN * UNIT_LEN;
 	if (rc == 0)
@@ -160,7 +201,7 @@ int webhook_maker_create(struct webhook_maker **ret, uint64_t seed, const struct
 	rc = tencent_keys_add_token(&m->keys, SLICE(WEBHOOK_TOKEN));
 	if (rc == 0)
 		rc = tencent_keys_add_aes(&m->keys, SLICE(WEBHOOK_AES_KEY));
-	for (unsigned i = 0; rc == 0 && i < PEOPLE * WEBHOOK_EVENTS_PER_MEETING; i++)
+	for (unsigned i = 0; rc == 0 && i < WEBHOOK_PEOPLE * WEBHOOK_EVENTS_PER_MEETING; i++)
 		rc = make_front(m, i % WEBHOOK_EVENTS_PER_MEETING, i / WEBHOOK_EVENTS_PER_MEETING);
 	if (rc != 0) {
 		webhook_maker_destroy(m);
@@ -174,7 +215,7 @@ void webhook_maker_destroy(struct webhook_maker *m)
 {
 	if (m == NULL)
 		return;
-	for (unsigned i = 0; i < PEOPLE * WEBHOOK_EVENTS_PER_MEETING; i++) {
+	for (unsigned i = 0; i < WEBHOOK_PEOPLE * WEBHOOK_EVENTS_PER_MEETING; i++) {
 		struct front *f = &m->fronts[i / WEBHOOK_EVENTS_PER_MEETING][i % WEBHOOK_EVENTS_PER_MEETING];
 
 		buf_finish(&f->plain);
@@ -192,14 +233,9 @@ const struct tencent_keys *webhook_maker_keys(const struct webhook_maker *m)
 	return &m->keys;
 }
 
-/* Who does what in webhook number i: each meeting is held by one person, joined by the next. */
 static const struct front *front_of(const struct webhook_maker *m, uint64_t i)
 {
-	uint64_t meeting = i / WEBHOOK_EVENTS_PER_MEETING;
-	unsigned event = (unsigned)(i % WEBHOOK_EVENTS_PER_MEETING);
-	unsigned guest = event == 3 || event == 6;
-
-	return &m->fronts[(meeting + guest) % PEOPLE][event];
+	return &m->fronts[webhook_host(i)][i % WEBHOOK_EVENTS_PER_MEETING];
 }
 
 /* The time by the number and not by the clock: whoever is sent it again is told the same. */
