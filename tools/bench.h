@@ -19,14 +19,14 @@
 
 /* One line of the report. Zero is "not measured". */
 struct bench_row {
-	char what[72];
+	char what[88];
 	double rate;       /* units a second */
 	const char *unit;  /* "webhooks", "commits"; static */
 	uint64_t n;        /* how many were measured */
 	uint64_t p50_us, p99_us, p999_us, max_us;
-	char limit[72];    /* `what` of the row it is compared with, or empty */
+	char limit[88];    /* `what` of the row it is compared with, or empty */
 	double ratio;      /* of the rates, or of the times when ratio_of_times: 1.0 = as good as the limit */
-	char note[96];     /* for people: "3 refused with 503" */
+	char note[120];    /* for people: "3 refused with 503" */
 };
 
 struct bench {
@@ -84,6 +84,9 @@ struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int
 struct bench_row *bench_limit_floor(struct bench *b, unsigned connections, int *ret_rc);
 /* That in an open loop of so many a second: what the machine and the sender add to the times. */
 struct bench_row *bench_limit_floor_at(struct bench *b, unsigned connections, double rate, int *ret_rc);
+/* The floor and the rows that must follow: see bench_floor_rows.h. In an open loop with a row of how late these are. */
+struct bench_row *bench_limit_rows(struct bench *b, unsigned connections, int *ret_rc);
+struct bench_row *bench_limit_rows_at(struct bench *b, unsigned connections, double rate, int *ret_rc);
 /* An HTTP answer of body_len bytes and nothing else. */
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc);
 /* A cursor over `n` LMDB records with a SHA-256 of each. */

@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/list.h"
 #include "bench_floor.h"
+#include "bench_webhook.h"
 
 #define LOOPS_MAX 16
 #define READ_LEN 65536
@@ -40,6 +41,7 @@ struct conn {
 	struct arena arena;
 	struct slice plain;
 	struct floor_record record;
+	uint64_t number; /* of the bench's webhooks, for its rows */
 	uv_write_t write;
 	struct list link;
 };
@@ -72,10 +74,18 @@ struct ceiling {
 	MDB_env *env;
 	MDB_dbi dbi;
 	struct floor *floor; /* or NULL */
+	struct floor_rows *rows; /* or NULL */
 	atomic_ullong n_records, n_commits;
 };
 
 /* ---- the writer ---- */
+
+static void tell_rows(struct ceiling *c, struct list *batch)
+{
+	for (struct list *l = batch->next; l != batch; l = l->next)
+		floor_rows_tell(c->rows, container_of(l, struct conn, link)->number);
+	floor_rows_committed(c->rows);
+}
 
 static int put_all(struct ceiling *c, struct list *batch)
 {
@@ -105,6 +115,8 @@ static int put_all(struct ceiling *c, struct list *batch)
 	c->n_commits++;
 	if (c->floor != NULL)
 		floor_committed(c->floor);
+	if (rc == 0 && c->rows != NULL)
+		tell_rows(c, batch);
 	return rc;
 }
 
@@ -234,6 +246,7 @@ static bool understand(struct conn *conn)
 	return tencent_body_data(buf_slice(&conn->body), &conn->arena, &s.data) == 0 &&
 	    tencent_verify(keys, &s) && tencent_decrypt(keys, s.data, &conn->arena, &conn->plain) == 0 &&
 	    tencent_parse(conn->plain, &conn->arena, &envelope, &reason) == 0 &&
+	    (conn->loop->ceiling->rows == NULL || webhook_number(envelope.trace_id, &conn->number) == 0) &&
 	    (conn->loop->ceiling->floor == NULL ||
 		floor_make(buf_slice(&conn->body), conn->plain, &conn->arena, &conn->record) == 0);
 }
@@ -439,7 +452,9 @@ static int open_store(struct ceiling *c)
 	if (snprintf(index, sizeof(index), "%s/index", c->options.dir) >= (int)sizeof(index))
 		return ERR_TOO_BIG;
 	rc = dir_create(index, 0700);
-	return rc == 0 ? floor_open(&c->floor, c->env, index) : rc;
+	if (rc == 0)
+		rc = floor_open(&c->floor, c->env, index);
+	return rc == 0 && c->options.rows ? floor_rows_open(&c->rows, c->options.dir, c->options.clock) : rc;
 }
 
 static void make_answer(struct buf *b, const char *status, size_t body_len, const char *body)
@@ -495,6 +510,11 @@ void ceiling_counts(struct ceiling *c, uint64_t *ret_records, uint64_t *ret_comm
 	*ret_commits = c->n_commits;
 }
 
+int ceiling_finish_rows(struct ceiling *c, struct floor_rows_result *ret)
+{
+	return floor_rows_finish(c->rows, ret);
+}
+
 void ceiling_stop(struct ceiling *c)
 {
 	if (c == NULL)
@@ -513,6 +533,7 @@ void ceiling_stop(struct ceiling *c)
 		}
 	}
 	floor_close(c->floor);
+	floor_rows_close(c->rows);
 	if (c->env != NULL)
 		mdb_env_close(c->env);
 	for (unsigned i = 0; i < 3; i++)

@@ -1,6 +1,7 @@
 /* What the machine can do: each limit is a few lines around the bare library. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -145,17 +146,57 @@ static void fill_from_load(struct bench_row *row, const char *unit, const struct
 		    (unsigned long long)r->broken);
 }
 
-/* rate 0: closed loop. */
-static struct bench_row *measure_program(struct bench *b, bool demanded, unsigned connections, double rate, int *ret_rc)
+enum program { CEILING, FLOOR, FLOOR_AND_ROWS };
+
+static struct bench_row *program_row(struct bench *b, enum program program, unsigned connections, double rate)
 {
-	const char *what = demanded ? "ceiling program and what the design demands" : "ceiling program";
-	struct bench_row *row = rate > 0 ? bench_row(b, "%s, open loop at %.0f/s", what, rate)
-					 : bench_row(b, "%s, %u connection%s", what, connections, connections == 1 ? "" : "s");
+	static const char *const names[] = {
+	    [CEILING] = "ceiling program",
+	    [FLOOR] = "ceiling program and what the design demands",
+	    [FLOOR_AND_ROWS] = "ceiling program, what the design demands and its rows",
+	};
+
+	return rate > 0
+	    ? bench_row(b, "%s, open loop at %.0f/s", names[program], rate)
+	    : bench_row(b, "%s, %u connection%s", names[program], connections, connections == 1 ? "" : "s");
+}
+
+static void note_program(struct bench_row *row, struct ceiling *ceiling)
+{
+	uint64_t records, commits;
+
+	ceiling_counts(ceiling, &records, &commits);
+	if (row->note[0] == '\0')
+		snprintf(row->note, sizeof(row->note), "%.1f a commit", commits > 0 ? (double)records / (double)commits : 0.0);
+}
+
+/* A closed loop leaves rows to be made when it ends: told, so that nobody takes its rate for all of the work. */
+static int note_rows(struct bench *b, struct bench_row *row, struct ceiling *ceiling, double rate)
+{
+	struct floor_rows_result *result = calloc(1, sizeof(*result));
+	size_t at = strlen(row->note);
+	int rc = result == NULL ? ERR_NOMEM : ceiling_finish_rows(ceiling, result);
+
+	if (rc == 0 && rate == 0)
+		snprintf(row->note + at, sizeof(row->note) - at, "; rows of the last %" PRIu64 " to be made yet", result->behind);
+	if (rc == 0 && rate > 0) {
+		row = bench_row(b, "from stored to its rows, at that rate");
+		bench_row_fill(row, "webhooks", result->delays.n, 0, &result->delays);
+		snprintf(row->note, sizeof(row->note), "of the latest of its read models: %s", result->latest);
+	}
+	free(result);
+	return rc;
+}
+
+/* rate 0: closed loop. */
+static struct bench_row *measure_program(struct bench *b, enum program program, unsigned connections, double rate,
+    int *ret_rc)
+{
+	struct bench_row *row = program_row(b, program, connections, rate);
 	struct load_result *result = calloc(1, sizeof(*result));
 	struct webhook_maker *maker = NULL;
 	struct ceiling *ceiling = NULL;
 	char dir[BENCH_PATH_MAX];
-	uint64_t records = 0, commits = 0;
 
 	bench_path(b, dir, "ceiling");
 	tree_remove(dir);
@@ -165,18 +206,17 @@ static struct bench_row *measure_program(struct bench *b, bool demanded, unsigne
 	if (*ret_rc == 0)
 		*ret_rc = ceiling_start(&ceiling, &(struct ceiling_options){
 			.loops = processors(), .keys = webhook_maker_keys(maker), .dir = dir,
-			.demanded = demanded});
+			.demanded = program != CEILING, .rows = program == FLOOR_AND_ROWS, .clock = b->clock});
 	if (*ret_rc == 0)
 		*ret_rc = load_run(&(struct load_options){.clock = b->clock, .port = ceiling_port(ceiling),
 			.connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = b->seconds,
 			.rate = rate, .make = make_webhook, .arg = maker, .expect = 200}, result);
 	if (*ret_rc == 0) {
-		ceiling_counts(ceiling, &records, &commits);
 		fill_from_load(row, "webhooks", result);
-		if (row->note[0] == '\0')
-			snprintf(row->note, sizeof(row->note), "%.1f a commit",
-			    commits > 0 ? (double)records / (double)commits : 0.0);
+		note_program(row, ceiling);
 	}
+	if (*ret_rc == 0 && program == FLOOR_AND_ROWS)
+		*ret_rc = note_rows(b, row, ceiling, rate);
 	ceiling_stop(ceiling);
 	webhook_maker_destroy(maker);
 	free(result);
@@ -185,17 +225,27 @@ static struct bench_row *measure_program(struct bench *b, bool demanded, unsigne
 
 struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc)
 {
-	return measure_program(b, false, connections, 0, ret_rc);
+	return measure_program(b, CEILING, connections, 0, ret_rc);
 }
 
 struct bench_row *bench_limit_floor(struct bench *b, unsigned connections, int *ret_rc)
 {
-	return measure_program(b, true, connections, 0, ret_rc);
+	return measure_program(b, FLOOR, connections, 0, ret_rc);
 }
 
 struct bench_row *bench_limit_floor_at(struct bench *b, unsigned connections, double rate, int *ret_rc)
 {
-	return measure_program(b, true, connections, rate, ret_rc);
+	return measure_program(b, FLOOR, connections, rate, ret_rc);
+}
+
+struct bench_row *bench_limit_rows(struct bench *b, unsigned connections, int *ret_rc)
+{
+	return measure_program(b, FLOOR_AND_ROWS, connections, 0, ret_rc);
+}
+
+struct bench_row *bench_limit_rows_at(struct bench *b, unsigned connections, double rate, int *ret_rc)
+{
+	return measure_program(b, FLOOR_AND_ROWS, connections, rate, ret_rc);
 }
 
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc)

@@ -70,6 +70,8 @@ static int run_limits(struct invocation *in)
 
 		if (rc == 0)
 			bench_compare(bench_limit_floor(&b, connections, &rc), ceiling);
+		if (rc == 0 && connections > 1)
+			bench_compare(bench_limit_rows(&b, connections, &rc), ceiling);
 	}
 	if (rc == 0)
 		bench_limit_echo(&b, 64, 1024, &rc);

@@ -96,7 +96,7 @@ static int ask_integer(sqlite3 *db, const char *sql, int64_t otherwise, int64_t 
  * looks through all of it at each commit whose tree was balanced, and what
  * falls out of it is in the system's.
  */
-static int connect_writer(sqlite3 **ret, const char *path, struct buf *problem)
+int projection_connect_writer(sqlite3 **ret, const char *path, struct buf *problem)
 {
 	int code = projection_connect(ret, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
@@ -231,7 +231,7 @@ int projection_file_open(struct projection_file **ret, const struct projection *
 	if (f == NULL)
 		return ERR_NOMEM;
 	f->model = model;
-	rc = connect_writer(&f->db, path, problem);
+	rc = projection_connect_writer(&f->db, path, problem);
 	if (rc == 0)
 		rc = open_tables(f, problem);
 	if (rc == 0)

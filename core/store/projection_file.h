@@ -91,6 +91,9 @@ int projection_register_functions(struct sqlite3 *db);
 /* Opens a connection for one thread (SQLITE_OPEN_READONLY, or READWRITE | CREATE) with our functions and tokenizer.
  * *ret is the caller's to close in any case, for its error message; 0 or an SQLite result code. */
 int projection_connect(struct sqlite3 **ret, const char *path, int flags);
+/* One that writes the file of a read model, made if need be, and set up for that. *ret as above; 0 or ERR_*, with a
+ * sentence in `problem` (may be NULL). */
+int projection_connect_writer(struct sqlite3 **ret, const char *path, struct buf *problem);
 /* A connection with our functions and tokenizer that never writes and never checkpoints. */
 int projection_open_readonly(struct sqlite3 **ret, const char *path);
 void projection_close_readonly(struct sqlite3 *db); /* NULL is fine */

@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "base/err.h"
 #include "base/io.h"
+#include "base/thread.h"
 #include "bench.h"
 #include "bench_ceiling.h"
 #include "bench_floor.h"
@@ -13,6 +16,7 @@
 #include "bench_webhook.h"
 #include "crypto/crypto.h"
 #include "lib/run.h"
+#include "store/projection_file.h"
 
 START_TEST(histogram_percentiles_are_close)
 {
@@ -81,6 +85,7 @@ static void check_texts(uint64_t i, struct slice plain, const struct tencent_env
 
 	ck_assert_int_eq(webhook_number(e->trace_id, &number), 0);
 	ck_assert_uint_eq(number, i);
+	ck_assert_int_eq(webhook_number(SLICE("of others"), &number), ERR_MALFORMED);
 	ck_assert(slice_is(e->event, webhook_event(i)));
 	webhook_title(text, webhook_host(i));
 	check_has(plain, "\"subject\":", text);
@@ -221,10 +226,69 @@ static void check_floor(const struct bench *b)
 	ck_assert_uint_eq(entries_of(index, "stream_events"), 500);
 }
 
-/* Every request made is answered, and every webhook answered is a record. */
+static sqlite3 *rows_of(const struct bench *b, const char *model)
+{
+	char name[64], path[BENCH_PATH_MAX];
+	sqlite3 *db = NULL;
+
+	snprintf(name, sizeof(name), "%s.db", model);
+	bench_path(b, path, name);
+	ck_assert_int_eq(projection_open_readonly(&db, path), 0);
+	return db;
+}
+
+static int64_t ask(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+	int64_t value;
+
+	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	value = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return value;
+}
+
+/* The rows that our read models have of the same: 500 webhooks are 62 meetings and one that two people have come to. */
+static void check_rows(const struct bench *b)
+{
+	sqlite3 *db = rows_of(b, "meetings");
+
+	ck_assert_int_eq(ask(db, "select count(*) from meetings"), 63);
+	ck_assert_int_eq(ask(db, "select count(*) from meetings where participant_count = 2 and first_started_at is not null"), 63);
+	ck_assert_int_eq(ask(db, "select count(*) from meetings where recording_rank = 3 and last_ended_at is not null"), 62);
+	ck_assert_int_eq(ask(db, "select count(*) from meeting_people where joined"), 126);
+	ck_assert_int_eq(ask(db, "select count(*) from recording_files"), 1);
+	ck_assert_int_eq(ask(db, "select count(*) from meetings_search"), 63 + 126);
+	ck_assert_int_eq(ask(db, "select count(distinct row) from meetings_search where meetings_search match '\"weekly\"'"), 63);
+	ck_assert_int_eq(ask(db, "select position from place"), 500);
+	projection_close_readonly(db);
+	db = rows_of(b, "attendance");
+	ck_assert_int_eq(ask(db, "select count(*) from marks"), 62 * 4 + 2);
+	ck_assert_int_eq(ask(db, "select count(*) from stays"), 126);
+	ck_assert_int_eq(ask(db, "select count(*) from stays where left_at is null"), 2);
+	ck_assert_int_eq(ask(db, "select count(*) from people"), 126);
+	ck_assert_int_eq(ask(db, "select count(*) from meeting_ends"), 62);
+	projection_close_readonly(db);
+	db = rows_of(b, "webhooks");
+	ck_assert_int_eq(ask(db, "select count(distinct position) from inbox where position < 500"), 500);
+	projection_close_readonly(db);
+	db = rows_of(b, "platform_identities");
+	ck_assert_int_eq(ask(db, "select count(*) from identities"), 64);
+	projection_close_readonly(db);
+	db = rows_of(b, "recordings");
+	ck_assert_int_eq(ask(db, "select count(*) from recordings"), 1);
+	projection_close_readonly(db);
+	db = rows_of(b, "lark");
+	ck_assert_int_eq(ask(db, "select count(*) from recordings"), 1);
+	projection_close_readonly(db);
+}
+
+/* Every request made is answered, and every webhook answered is a record; with rows, in the read models. */
 START_TEST(ceiling_stores_what_it_acknowledges)
 {
-	bool demanded = _i == 1;
+	static struct floor_rows_result rows;
+	bool demanded = _i >= 1, with_rows = _i == 2;
 	struct webhook_maker *m = NULL;
 	struct ceiling *c = NULL;
 	static struct load_result r;
@@ -234,7 +298,8 @@ START_TEST(ceiling_stores_what_it_acknowledges)
 	ck_assert_int_eq(bench_init(&b, "/var/tmp", 1), 0);
 	ck_assert_int_eq(webhook_maker_create(&m, 1, &clock_system), 0);
 	ck_assert_int_eq(ceiling_start(&c, &(struct ceiling_options){
-	    .loops = 2, .keys = webhook_maker_keys(m), .dir = b.dir, .demanded = demanded}), 0);
+	    .loops = 2, .keys = webhook_maker_keys(m), .dir = b.dir, .demanded = demanded, .rows = with_rows,
+	    .clock = &clock_system}), 0);
 	ck_assert_int_eq(load_run(&(struct load_options){.clock = &clock_system, .port = ceiling_port(c),
 	    .connections = 8, .seconds = 60, .requests_max = 500, .make = make_webhook, .arg = m, .expect = 200}, &r), 0);
 	ceiling_counts(c, &records, &commits);
@@ -244,13 +309,72 @@ START_TEST(ceiling_stores_what_it_acknowledges)
 	ck_assert_uint_eq(records, 500);
 	ck_assert_uint_le(commits, 500);
 	ck_assert_uint_eq(r.latency.n, r.ok);
+	if (with_rows) {
+		ck_assert_int_eq(ceiling_finish_rows(c, &rows), 0);
+		ck_assert_uint_le(rows.behind, 500);
+		ck_assert_uint_gt(rows.delays.n, 0);
+		ck_assert_ptr_nonnull(projection_find(rows.latest));
+	}
 	ceiling_stop(c);
 	ceiling_stop(NULL);
 	if (demanded)
 		check_floor(&b);
+	if (with_rows)
+		check_rows(&b);
 	webhook_maker_destroy(m);
 	bench_finish(&b);
 	ck_assert(!file_exists(b.dir[0] == '\0' ? "/nonexistent" : b.dir));
+}
+END_TEST
+
+/* In many transactions, in one, from the last to the first: what is in them is the same in the end. */
+START_TEST(rows_come_of_webhooks_in_any_order)
+{
+	static struct floor_rows_result result;
+	struct floor_rows *r = NULL;
+	struct bench b;
+
+	ck_assert_int_eq(bench_init(&b, "/var/tmp", 1), 0);
+	ck_assert_int_eq(floor_rows_open(&r, b.dir, &clock_system), 0);
+	for (uint64_t i = 0; i < 500; i++) {
+		floor_rows_tell(r, _i == 2 ? 499 - i : i);
+		if (_i != 1)
+			floor_rows_committed(r);
+		if (_i != 1 && i % 50 == 3)
+			thread_pause(25, NULL); /* longer than the pace: the meeting at hand is split */
+	}
+	floor_rows_committed(r);
+	ck_assert_int_eq(floor_rows_finish(r, &result), 0);
+	floor_rows_close(r);
+	floor_rows_close(NULL);
+	check_rows(&b);
+	bench_finish(&b);
+}
+END_TEST
+
+/* Files that cannot be made are no rows, and a table that is gone is no fast one. */
+START_TEST(rows_that_cannot_be_made_are_told)
+{
+	static struct floor_rows_result result;
+	struct floor_rows *r = NULL;
+	char path[BENCH_PATH_MAX];
+	sqlite3 *db = NULL;
+	struct bench b;
+
+	ck_assert_int_ne(floor_rows_open(&r, "/nonexistent", &clock_system), 0);
+	ck_assert_ptr_null(r);
+	ck_assert_int_eq(bench_init(&b, "/var/tmp", 1), 0);
+	ck_assert_int_eq(floor_rows_open(&r, b.dir, &clock_system), 0);
+	bench_path(&b, path, "webhooks.db");
+	ck_assert_int_eq(projection_connect_writer(&db, path, NULL), 0);
+	ck_assert_int_eq(sqlite3_exec(db, "drop table inbox", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	for (uint64_t i = 0; i < 16; i++)
+		floor_rows_tell(r, i);
+	floor_rows_committed(r);
+	ck_assert_int_eq(floor_rows_finish(r, &result), ERR_IO);
+	floor_rows_close(r);
+	bench_finish(&b);
 }
 END_TEST
 
@@ -342,7 +466,9 @@ int main(void)
 	tcase_add_test(t, histogram_small_values_are_exact);
 	tcase_add_test(t, webhooks_are_genuine_and_unique);
 	tcase_add_test(t, webhooks_tell_of_times_that_go_on);
-	tcase_add_loop_test(t, ceiling_stores_what_it_acknowledges, 0, 2);
+	tcase_add_loop_test(t, ceiling_stores_what_it_acknowledges, 0, 3);
+	tcase_add_loop_test(t, rows_come_of_webhooks_in_any_order, 0, 3);
+	tcase_add_test(t, rows_that_cannot_be_made_are_told);
 	tcase_add_test(t, load_counts_what_is_wrong);
 	tcase_add_test(t, raw_store_holds_what_it_measures);
 	tcase_add_test(t, what_is_drawn_is_below_its_bound);
