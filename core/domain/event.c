@@ -359,6 +359,7 @@ int event_draft_make(const struct event_context *ctx, enum event_type type_id, c
 	memcpy(draft.once, meta->once, ONCE_KEY_LEN);
 	draft.entry = (char *)(uintptr_t)copy.ptr; /* our own copy, for the log's writer to patch */
 	draft.entry_len = (uint32_t)copy.len;
+	draft.is_made = true;
 	*ret = draft;
 out:
 	buf_finish(&entry);

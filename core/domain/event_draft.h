@@ -62,6 +62,10 @@ struct event_draft {
 
 	const struct blob_draft *blobs; /* stored as blob 0, 1, ... of this position */
 	size_t n_blobs;
+
+	/* event_draft_make()'s alone: entry and facts are of one make, so that the log need not read the one to compare it with
+	 * the other. Whoever changes one of the two afterwards takes it back. */
+	bool is_made;
 };
 
 #endif
