@@ -125,7 +125,8 @@ create table recordings_gone (recording text primary key) strict, without rowid;
  * What an event wants, for the sections below to insert: it becomes a row of effects, unless its effect is switched off or
  * there is nothing that it could be about (no key). `n` is its place among those of the same event; `cause_id` and `step`
  * give its id. Its age counts from when it may begin. A table of Feishu is written as its row is by then, so one that waits
- * already is enough. What many events want is selected from switched_on: where it is off, no row is made in order to be refused.
+ * already is enough. What many events want is selected from switched_on while a vendor of it is on at all: where it is off, no
+ * row is made in order to be refused, and no statement runs that makes none.
  */
 create view switched_on as select effect from effect_switches where enabled = 1;
 create view wanted as
@@ -163,6 +164,7 @@ values (:effect_id, :effect, :lane, :key, iif(:cause >> 48, :cause, :before + :c
 on conflict (id) do nothing;
 
 -- on meeting.*
+--   while exists (select 1 from switched_on where effect glob 'lark.*')
 /* Feishu's tables: a row is written as it is when its turn comes (see the trigger). */
 insert into wanted select :id, effect, :operator_subject, 'lark_table', :operator_subject, 0, 0, :position, :type, :stream,
 	:time, null, :time
@@ -172,11 +174,13 @@ insert into wanted select :id, effect, :creator_subject, 'lark_table', :creator_
 from switched_on where effect = 'lark.user';
 
 -- on meeting.*, participant.joined
+--   while exists (select 1 from switched_on where effect glob 'lark.*')
 insert into wanted select :id, effect, row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 'lark_table',
 	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 0, 2, :position, :type, :stream, :time, null, :time
 from switched_on where effect = 'lark.meeting';
 
 -- on participant.joined
+--   while exists (select 1 from switched_on where effect glob 'lark.*')
 insert into wanted select :id, effect, :operator_subject, 'lark_table', :operator_subject, 0, 0, :position, :type, :stream,
 	:time, null, :time
 from switched_on where effect = 'lark.user';
@@ -186,6 +190,7 @@ insert into wanted values (:id, 'lark.user', :person_subject, 'lark_table', :per
 	:time, null, :time);
 
 -- on recording.completed
+--   while exists (select 1 from switched_on where effect glob 'lark.*')
 insert into wanted select :id, 'lark.recording', row_id('file', :platform, file.value ->> 'record_file_id'), 'lark_table',
 	row_id('file', :platform, file.value ->> 'record_file_id'), 0, file.key, :position, :type, :stream, :time, null, :time
 from switched_on cross join json_each(:recording_files) as file where effect = 'lark.recording';
@@ -224,6 +229,7 @@ insert into wanted values (:id, 'lark.' || lower(:table), :row, 'lark_table', :r
 	:time);
 
 -- on meeting.ended
+--   while exists (select 1 from switched_on where effect glob 'lark.*')
 insert into wanted select :id, effect, row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 'lark_message',
 	row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')), 0, 0, :position, :type, :stream, :time, null, :time
 from switched_on where effect = 'lark.meeting_card';
@@ -264,6 +270,7 @@ from parts;
 insert into wanted values (:id, 'mail.new_device', '', 'mail', :user_id, 1, 0, :position, :type, :stream, :time, null, :time);
 
 -- on recording.completed, recording.requested
+--   while exists (select 1 from switched_on where effect glob 'tencent.*')
 /* Tencent Meeting: the file, and what is written about it; each by its own, for they come to be there at different times. */
 insert into wanted select :id, effect, file.value ->> 'record_file_id',
 	iif(effect = 'tencent.recording', 'tencent_files', 'tencent'),
@@ -283,12 +290,14 @@ from json_each(:recording_files) as file, (select 'tencent.' || replace(:type, '
 where :platform = 'TENCENT_MEETING' and coalesce(:data ->> 'result', 1) <> 2;
 
 -- on meeting.ended, recording.completed, recording.requested
+--   while exists (select 1 from switched_on where effect glob 'tencent.*')
 /* Tencent Meeting: who was there. */
 insert into wanted select :id, effect, '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, ''), 1, 0,
 	:position, :type, :stream, :time, null, :time
 from switched_on where effect = 'tencent.participants' and :platform = 'TENCENT_MEETING';
 
 -- on meeting.ended
+--   while exists (select 1 from switched_on where effect glob 'tencent.*')
 /* Tencent Meeting: recordings whose completion never arrives. */
 insert into wanted select :id, effect, '', 'tencent', :meeting_id || coalesce('/' || :sub_meeting_id, '') || '/records', 2, 0,
 	:position, :type, :stream, :time + 60000, null, :time

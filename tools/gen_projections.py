@@ -43,7 +43,7 @@ class Refused(Exception):
 class Section:
     def __init__(self, kind, rest, line):
         self.kind, self.rest, self.line = kind, rest.strip(), line
-        self.clauses = []  # (line, text) of a list or gather
+        self.clauses = []  # (line, text) of a list, gather or on
         self.body, self.body_line = "", line + 1
 
 
@@ -57,7 +57,7 @@ def sections_of(file, text):
         if head:
             current = Section(head.group(1), head.group(2), number)
             found.append(current)
-        elif current is not None and current.kind in ("list", "gather") and not current.body and re.match(r"^--\s{2,}\S", line):
+        elif current is not None and current.kind in ("list", "gather", "on") and not current.body and re.match(r"^--\s{2,}\S", line):
             current.clauses.append((number, line[2:].strip()))
             current.body_line = number + 1
         elif current is not None:
@@ -153,7 +153,7 @@ class Model:
         self.version = hashlib.sha256(ENGINE + raw).hexdigest()[:16]
         self.events = events
         self.ddl, self.handlers, self.commits, self.queries, self.lists = [], {}, [], [], []
-        self.gathers = {}
+        self.gathers, self.conditions = {}, {}
         if len(self.name) > NAME_MAX or not re.match(r"^[a-z][a-z0-9_]*$", self.name):
             raise Refused(self.file, 1, "the file's name must be a-z, 0-9 and _, at most %d" % NAME_MAX)
         self.db = sqlite3.connect(":memory:", isolation_level=None)
@@ -281,6 +281,7 @@ class Model:
         statements = statements_of(self.file, section)
         if not statements:
             self.refuse(section.line, "the section is empty")
+        condition = self.condition_of(section)
         for name in names:
             for line, sql in statements:
                 self.check_writes(line, sql)
@@ -292,7 +293,24 @@ class Model:
                 self.prepare(line, text, params)
                 if self.gathers:
                     self.check_apart(line, text, params)
-                self.handlers.setdefault(self.events[name]["id"], (name, []))[1].append((line, text, binds, into))
+                self.handlers.setdefault(self.events[name]["id"], (name, []))[1].append((line, text, binds, into, condition))
+
+    def condition_of(self, section):
+        """The select of a section's while clause; None when it has none."""
+        for line, clause in section.clauses:
+            word, _, rest = clause.partition(" ")
+            if word != "while" or len(section.clauses) > 1:
+                self.refuse(line, "'%s' is not the one while of the section" % word)
+            select = "select " + rest.strip()
+            if params_of(select):
+                self.refuse(line, "a condition knows no :%s: it is not asked for each event" % params_of(select)[0])
+            if not re.match(r"exists\s*\(", rest.strip(), re.I) or len(self.prepare(line, select)) != 1:
+                self.refuse(line, "a condition is 'exists (select ...)'")
+            if self.gathers:
+                self.check_apart(line, select, [])
+            self.conditions.setdefault(select, line)
+            return select
+        return None
 
     def take_commit(self, section):
         for line, sql in statements_of(self.file, section):
@@ -494,9 +512,15 @@ def write_gathers(out, m):
     out.append("\t{0},\n};\n")
 
 
+def write_conditions(out, m):
+    out.append("static const struct projection_condition %s_conditions[] = {" % m.name)
+    out.extend("\t{%s, %d}," % (c_text(sql), line) for sql, line in m.conditions.items())
+    out.append("\t{0},\n};\n")
+
+
 def write_handlers(out, m):
     for event_id, (_, statements) in sorted(m.handlers.items()):
-        for i, (_, _, binds, into) in enumerate(statements):
+        for i, (_, _, binds, into, _) in enumerate(statements):
             if into:
                 out.append("static const unsigned char %s_columns_%d_%d[] = {%s};" % (
                     m.name, event_id, i, ", ".join(str(c) for c in into[1])))
@@ -507,12 +531,13 @@ def write_handlers(out, m):
     for event_id, (name, statements) in sorted(m.handlers.items()):
         out.append("/* %s */" % name)
         out.append("static const struct projection_statement %s_on_%d[] = {" % (m.name, event_id))
-        for i, (line, sql, binds, into) in enumerate(statements):
+        for i, (line, sql, binds, into, condition) in enumerate(statements):
             gather = "NULL, NULL"
             if into:
                 gather = "&%s_gathers[%d], %s_columns_%d_%d" % (m.name, list(m.gathers).index(into[0]), m.name, event_id, i)
             ref = "%s_binds_%d_%d" % (m.name, event_id, i) if binds else "NULL"
-            out.append("\t{%s,\n\t    %s, %d, %d, %s}," % (c_text(sql), ref, len(binds), line, gather))
+            asked = "&%s_conditions[%d]" % (m.name, list(m.conditions).index(condition)) if condition else "NULL"
+            out.append("\t{%s,\n\t    %s, %d, %d, %s, %s}," % (c_text(sql), ref, len(binds), line, gather, asked))
         out.append("};\n")
     out.append("static const struct projection_handler %s_handlers[] = {" % m.name)
     out.extend("\t{%d, %s_on_%d, %d}," % (event_id, m.name, event_id, len(statements))
@@ -559,6 +584,7 @@ def write_model(out, m):
     out.extend("\t%s," % c_text(sql) for sql in m.ddl)
     out.append("\tNULL,\n};\n")
     write_gathers(out, m)
+    write_conditions(out, m)
     write_handlers(out, m)
     write_queries(out, m)
     for made in m.lists:
@@ -566,15 +592,15 @@ def write_model(out, m):
     out.append("static const struct list_def *const %s_lists[] = {%s};\n" % (
         m.name, ", ".join(["&list_" + l["name"] for l in m.lists] + ["NULL"])))
     out.append("static const struct projection_statement %s_commits[] = {" % m.name)
-    out.extend("\t{%s, NULL, 0, %d, NULL, NULL}," % (c_text(sql), line) for line, sql in m.commits)
+    out.extend("\t{%s, NULL, 0, %d, NULL, NULL, NULL}," % (c_text(sql), line) for line, sql in m.commits)
     out.append("\t{0},\n};\n")
     out.append("static const struct projection_table %s_tables[] = {" % m.name)
     out.extend("\t{%s, %s}," % (c_text(n), c_text(sql)) for n, sql in m.tables)
     out.append("\t{0},\n};\n")
     out.append("static const struct projection projection_%s = {\n\t\"%s\", \"%s\", \"%s\",\n\t%s,\n"
-               "\t%s_handlers, %d,\n\t%s_gathers, %d,\n\t%s_commits, %d,\n\t%s_tables, %s_queries, %s_lists,\n};\n" % (
+               "\t%s_handlers, %d,\n\t%s_gathers, %d,\n\t%s_conditions, %d,\n\t%s_commits, %d,\n\t%s_tables, %s_queries, %s_lists,\n};\n" % (
                    m.name, m.name, m.file, m.version, m.name + "_ddl", m.name, len(m.handlers), m.name,
-                   len(m.gathers), m.name, len(m.commits), m.name, m.name, m.name))
+                   len(m.gathers), m.name, len(m.conditions), m.name, len(m.commits), m.name, m.name, m.name))
 
 
 def source_of(models, array):

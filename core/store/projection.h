@@ -11,6 +11,9 @@
  *                                     as JSON text), else :position :time :stream :version :actor
  *                                     :type :id :source :data of its envelope (:envelope_source
  *                                     where the event has a field of that name)
+ *     --   while exists (select ...)  the statements run only while this holds, which looks at the tables
+ *                                     alone: for what most events do nothing to. It is not asked for each
+ *                                     event but when rows were written since
  *     -- gather meetings              rows of this table are written once for many events, at the end of the
  *     --   max a, b                   transaction: an insert of an event into it is one without a conflict
  *     --   min c                      clause, and its columns become the greatest, least or sum of what was
@@ -90,6 +93,12 @@ struct projection_gather {
 	unsigned line;      /* in the .sql file, for messages */
 };
 
+/* What must hold of the tables that a statement runs. */
+struct projection_condition {
+	const char *sql; /* selects 0 or 1 */
+	unsigned line;   /* in the .sql file, for messages */
+};
+
 /* Parameters are bound in order: binds[0] is ?1. */
 struct projection_statement {
 	const char *sql;
@@ -99,6 +108,7 @@ struct projection_statement {
 	/* Not NULL: the statement is a select of rows for this table; its i-th column is columns[column[i]]. */
 	const struct projection_gather *into;
 	const unsigned char *column;
+	const struct projection_condition *condition; /* NULL: it runs for every event */
 };
 
 struct projection_handler {
@@ -187,6 +197,8 @@ struct projection {
 	unsigned n_handlers;
 	const struct projection_gather *gathers;
 	unsigned n_gathers;
+	const struct projection_condition *conditions;
+	unsigned n_conditions;
 	const struct projection_statement *commits;
 	unsigned n_commits;
 	const struct projection_table *tables;

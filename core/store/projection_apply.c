@@ -28,11 +28,18 @@ struct handler {
 	struct step *steps;
 };
 
+struct condition {
+	sqlite3_stmt *stmt; /* NULL: not prepared yet */
+	bool is_known, holds;
+};
+
 struct projection_applier {
 	const struct projection *model;
 	sqlite3 *db;
 	struct handler *handlers; /* model->n_handlers, ascending by type */
 	struct gather **gathers;  /* model->n_gathers */
+	struct condition *conditions; /* model->n_conditions */
+	sqlite3_int64 n_changes;      /* rows written by the connection when they were asked */
 	struct buf json;          /* of the parameter at hand */
 };
 
@@ -107,7 +114,8 @@ int projection_applier_create(struct projection_applier **ret, const struct proj
 	f->db = db;
 	f->json = (struct buf)BUF_INIT(BIND_BYTES_MAX);
 	f->handlers = calloc(model->n_handlers + 1, sizeof(*f->handlers));
-	rc = f->handlers == NULL ? ERR_NOMEM : prepare_gathers(f, problem);
+	f->conditions = calloc(model->n_conditions + 1, sizeof(*f->conditions));
+	rc = f->handlers == NULL || f->conditions == NULL ? ERR_NOMEM : prepare_gathers(f, problem);
 	for (unsigned i = 0; i < model->n_handlers && rc == 0; i++)
 		rc = init_handler(f, &f->handlers[i], &model->handlers[i], problem);
 	if (rc == 0)
@@ -136,6 +144,9 @@ void projection_applier_destroy(struct projection_applier *f)
 	for (unsigned i = 0; f->gathers != NULL && i < f->model->n_gathers; i++)
 		gather_destroy(f->gathers[i]);
 	free(f->gathers);
+	for (unsigned i = 0; f->conditions != NULL && i < f->model->n_conditions; i++)
+		sqlite3_finalize(f->conditions[i].stmt);
+	free(f->conditions);
 	buf_finish(&f->json);
 	free(f);
 }
@@ -247,6 +258,52 @@ static int prepare_step(struct projection_applier *f, struct step *s, const stru
 	return rc == ERR_INVALID ? ERR_CORRUPT : rc;
 }
 
+static void forget_conditions(struct projection_applier *f)
+{
+	for (unsigned i = 0; i < f->model->n_conditions; i++)
+		f->conditions[i].is_known = false;
+}
+
+static int ask_condition(struct projection_applier *f, struct condition *c, const struct projection_condition *from)
+{
+	int code = SQLITE_OK;
+
+	if (c->stmt == NULL)
+		code = sqlite3_prepare_v3(f->db, from->sql, -1, SQLITE_PREPARE_PERSISTENT, &c->stmt, NULL);
+	if (code != SQLITE_OK)
+		return code;
+	code = sqlite3_step(c->stmt);
+	if (code == SQLITE_ROW) {
+		c->holds = sqlite3_column_int(c->stmt, 0) != 0;
+		c->is_known = true;
+	}
+	sqlite3_reset(c->stmt);
+	return code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+/*
+ * Whether the step is to run. What was said of a condition stays true until this connection writes a row, or takes back
+ * what it wrote: and every transaction ends with the one (its position) or the other, so that what others write is seen, too.
+ */
+static int holds(struct projection_applier *f, const struct step *s, bool *ret)
+{
+	sqlite3_int64 n_changes = sqlite3_total_changes64(f->db);
+	struct condition *c;
+	int code = SQLITE_OK;
+
+	*ret = true;
+	if (s->from->condition == NULL)
+		return SQLITE_OK;
+	c = &f->conditions[s->from->condition - f->model->conditions];
+	if (f->n_changes != n_changes)
+		forget_conditions(f);
+	f->n_changes = n_changes;
+	if (!c->is_known)
+		code = ask_condition(f, c, s->from->condition);
+	*ret = code == SQLITE_OK && c->holds;
+	return code;
+}
+
 /* The rows a statement gives are those of a gathered table; another's are passed over. */
 static int run_step(struct projection_applier *f, const struct step *s, const struct fed_event *event)
 {
@@ -280,6 +337,7 @@ void projection_applier_forget(struct projection_applier *f)
 {
 	for (unsigned i = 0; i < f->model->n_gathers; i++)
 		gather_forget(f->gathers[i]);
+	forget_conditions(f);
 }
 
 static bool is_full(const struct projection_applier *f)
@@ -294,6 +352,7 @@ int projection_applier_run(struct projection_applier *f, const struct fed_event 
 {
 	const struct handler *h = handler_of(f, event->type);
 	int rc = event->rc, code;
+	bool runs;
 
 	if (h == NULL)
 		return 0;
@@ -305,10 +364,12 @@ int projection_applier_run(struct projection_applier *f, const struct fed_event 
 		return rc == 0 || projection_file_is_lost(rc) ? ERR_MALFORMED : rc;
 	}
 	for (unsigned i = 0; i < h->from->n_statements; i++) {
-		rc = prepare_step(f, &h->steps[i], h, problem);
+		code = holds(f, &h->steps[i], &runs);
+		rc = runs ? prepare_step(f, &h->steps[i], h, problem) : 0;
 		if (rc != 0)
 			return rc;
-		code = run_step(f, &h->steps[i], event);
+		if (runs)
+			code = run_step(f, &h->steps[i], event);
 		if (code == SQLITE_OK)
 			continue;
 		tell(f, &h->steps[i], h, code, problem);

@@ -120,6 +120,30 @@ class Generator(unittest.TestCase):
                 self.assertTrue(problem.startswith("gen_projections: projections/things.sql:%d: " % line), problem)
                 self.assertIn(says, problem)
 
+    def test_a_section_runs_while_its_condition_holds(self):
+        status, problem, source = generate(GOOD.replace("-- on thing.*\n", "-- on thing.*\n--   while exists (select 1 from things)\n"))
+        self.assertEqual((status, problem), (0, ""))
+        self.assertIn('\t{"select exists (select 1 from things)", 9},', source)
+        self.assertEqual(source.count("NULL, NULL, &things_conditions[0]}"), 2, "of thing.made and of thing.gone")
+        self.assertEqual(source.count("NULL, NULL, NULL}"), 2, "of thing.made and the commit")
+
+    def test_what_is_no_condition_is_named(self):
+        cases = [
+            ("until exists (select 1 from things)", 6, "is not the one while"),
+            ("while 1 = 1", 6, "a condition is 'exists (select ...)'"),
+            ("while exists (select 1 from nowhere)", 6, "no such table"),
+            ("while exists (select 1 from things where id = :thing_id)", 6, "knows no :thing_id"),
+            ("while exists (select 1 from things)\n--   while exists (select 1 from things)", 6, "is not the one while"),
+        ]
+        for clause, line, says in cases:
+            with self.subTest(clause):
+                status, problem, _ = generate(GOOD.replace("-- on thing.made\n", "-- on thing.made\n--   %s\n" % clause))
+                self.assertNotEqual(status, 0)
+                self.assertTrue(problem.startswith("gen_projections: projections/things.sql:%d: " % line), problem)
+                self.assertIn(says, problem)
+        text = GATHERED.replace("-- on thing.made\n", "-- on thing.made\n--   while exists (select 1 from counts)\n")
+        self.assertIn("not there yet", generate(text)[1])
+
     def test_a_gathered_table_is_written_by_one_statement(self):
         status, problem, source = generate(GATHERED)
         self.assertEqual((status, problem), (0, ""))

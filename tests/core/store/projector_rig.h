@@ -63,12 +63,12 @@ static const struct projection_bind tally_binds[] = {{PROJECTION_FIELD, "meeting
 static const struct projection_statement tally_statements[] = {
     {"insert into tally values (:meeting_id, :title, 1) on conflict (meeting) do update set events = events + 1,"
      " title = excluded.title",
-        tally_binds, 2, 7, NULL, NULL},
+        tally_binds, 2, 7, NULL, NULL, NULL},
 };
 static const struct projection_statement tally_doubled_statements[] = {
     {"insert into tally values (:meeting_id, :title, 2) on conflict (meeting) do update set events = events + 2,"
      " title = excluded.title",
-        tally_binds, 2, 7, NULL, NULL},
+        tally_binds, 2, 7, NULL, NULL, NULL},
 };
 static const struct projection_handler tally_handlers[] = {{EVENT_MEETING_CREATED, tally_statements, 1}};
 static const struct projection_handler tally_doubled_handlers[] = {{EVENT_MEETING_CREATED, tally_doubled_statements, 1}};
@@ -101,7 +101,7 @@ static const struct projection_gather tally_gathers[] = {
         " events = events + excluded.events", 5}};
 static const unsigned char gathered_order[] = {2, 0, 1};
 static const struct projection_statement tally_gathered_statements[] = {
-    {"select 1, :meeting_id, iif(:title = 'none', null, :title)", tally_binds, 2, 7, tally_gathers, gathered_order},
+    {"select 1, :meeting_id, iif(:title = 'none', null, :title)", tally_binds, 2, 7, tally_gathers, gathered_order, NULL},
 };
 static const struct projection_handler tally_gathered_handlers[] = {{EVENT_MEETING_CREATED, tally_gathered_statements, 1}};
 static const struct projection tally_gathered;
@@ -113,6 +113,27 @@ static const struct projection tally_gathered = {
     .handlers = tally_gathered_handlers, .n_handlers = 1, .gathers = tally_gathers, .n_gathers = 1,
     .tables = tally_tables, .queries = tally_gathered_queries, .lists = no_lists,
 };
+/* As tally, but a meeting is counted while the one called "open" has a row; a title "close" takes that away. */
+static const struct projection_condition tally_conditions[] = {
+    {"select exists (select 1 from tally where meeting = 'open')", 8}};
+static const struct projection_statement tally_while_statements[] = {
+    {"insert into tally select :meeting_id, :title, 1 where :meeting_id = 'open' on conflict (meeting) do nothing",
+        tally_binds, 2, 7, NULL, NULL, NULL},
+    {"delete from tally where meeting = 'open' and :title = 'close'", tally_binds + 1, 1, 7, NULL, NULL, NULL},
+    {"insert into tally values (:meeting_id, :title, 1) on conflict (meeting) do update set events = events + 1",
+        tally_binds, 2, 9, NULL, NULL, tally_conditions},
+};
+static const struct projection_handler tally_while_handlers[] = {{EVENT_MEETING_CREATED, tally_while_statements, 3}};
+static const struct projection tally_while;
+static const struct query_def tally_while_query = {
+    "tally_all", &tally_while, "select meeting, events from tally order by meeting", no_params, tally_columns};
+static const struct query_def *const tally_while_queries[] = {&tally_while_query, NULL};
+static const struct projection tally_while = {
+    .name = "tally", .file = "projections/tally.sql", .version = "0000000000000004", .ddl = tally_ddl,
+    .handlers = tally_while_handlers, .n_handlers = 1, .conditions = tally_conditions, .n_conditions = 1,
+    .tables = tally_tables, .queries = tally_while_queries, .lists = no_lists,
+};
+static const struct projection *const only_while[] = {&tally_while, NULL};
 static const struct projection *const only_gathered[] = {&tally_gathered, NULL};
 static const struct projection *const only_tally[] = {&tally, NULL};
 static const struct projection *const only_doubled[] = {&tally_doubled, NULL};

@@ -254,6 +254,36 @@ START_TEST(wanted_is_what_comes_while_it_is_switched_on)
 }
 END_TEST
 
+/* What is in the way of nothing else: its statements do not run while nothing of its vendor is on. */
+START_TEST(of_a_vendor_is_wanted_what_comes_while_it_is_on)
+{
+	struct projector *projector;
+	struct query_pool *pool;
+	struct query_pool_options options = {.clock = &clock_system};
+
+	fixture_init(&f);
+	give(&f, "meeting.ended", "{\"meeting_id\":\"m0\",\"operator\":{\"uuid\":\"u0\"}}");
+	give(&f, "effect.enabled", "{\"effect\":\"lark.user\"}");
+	give(&f, "meeting.ended", "{\"meeting_id\":\"m1\",\"operator\":{\"uuid\":\"u1\"}}");
+	give(&f, "effect.disabled", "{\"effect\":\"lark.user\",\"reason\":\"a test\"}");
+	give(&f, "meeting.ended", "{\"meeting_id\":\"m2\",\"operator\":{\"uuid\":\"u2\"}}");
+	give(&f, "effect.enabled", "{\"effect\":\"tencent.participants\"}");
+	give(&f, "meeting.ended", "{\"meeting_id\":\"m3\",\"operator\":{\"uuid\":\"u3\"}}");
+	give(&f, "effect.enabled", "{\"effect\":\"lark.meeting\"}");
+	give(&f, "meeting.ended", "{\"meeting_id\":\"m4\",\"operator\":{\"uuid\":\"u4\"}}");
+	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
+	options.projector = projector;
+	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+	wait_all(&f, projector);
+	rows_are(pool, "effects", "fields=cause,effect&sort=createdAt",
+	    "[{\"effect\":\"lark.user\",\"cause\":2},{\"effect\":\"tencent.participants\",\"cause\":6},"
+	    "{\"effect\":\"tencent.participants\",\"cause\":8},{\"effect\":\"lark.meeting\",\"cause\":8}]");
+	query_pool_close(pool);
+	projector_stop(projector);
+	fixture_finish(&f);
+}
+END_TEST
+
 /* ---- what would have been wanted -------------------------------------------------------- */
 
 /* "cause" of each wish, "!" behind those that have expired. */
@@ -437,6 +467,7 @@ int main(void)
 
 	tcase_add_loop_test(t, rows_are_what_the_model_says, 0, 3);
 	tcase_add_test(t, wanted_is_what_comes_while_it_is_switched_on);
+	tcase_add_test(t, of_a_vendor_is_wanted_what_comes_while_it_is_on);
 	tcase_add_test(t, history_says_what_would_have_been_wanted);
 	tcase_add_test(t, what_came_before_the_range_stands_for_nothing_in_it);
 	tcase_add_test(t, times_become_places);

@@ -236,6 +236,39 @@ START_TEST(rows_gathered_of_many_events_are_those_of_one_after_the_other)
 }
 END_TEST
 
+/* Of many events at once, one of which fails when some of them are written, and of one after the other. */
+START_TEST(a_condition_is_asked_again_when_rows_have_changed)
+{
+	struct projection_verdict verdict;
+	struct buf problem = BUF_INIT(512);
+
+	created("a", "none is open");
+	created("open", "one"); /* its own row comes first, and counts it once more */
+	created("b", "open");
+	created("c", "close");
+	created("d", "closed");
+	created("open", "again");
+	created("e", "bad");
+	start(only_while);
+	ck_assert_uint_eq(wait_for_state(PROJECTION_STOPPED).position, 6);
+	give(&f, "projection.skipped", "{\"projection\":\"tally\",\"position\":6,\"reason\":\"a test\"}");
+	created("f", "still open");
+	tally_is("[{\"meeting\":\"b\",\"events\":1},{\"meeting\":\"f\",\"events\":1},{\"meeting\":\"open\",\"events\":2}]");
+	created("g", "close");
+	tally_is("[{\"meeting\":\"b\",\"events\":1},{\"meeting\":\"f\",\"events\":1}]");
+	created("h", "passed over, which writes nothing");
+	tally_is("[{\"meeting\":\"b\",\"events\":1},{\"meeting\":\"f\",\"events\":1}]");
+	created("open", "and again");
+	created("i", "open");
+	tally_is("[{\"meeting\":\"b\",\"events\":1},{\"meeting\":\"f\",\"events\":1},{\"meeting\":\"i\",\"events\":1},"
+	         "{\"meeting\":\"open\",\"events\":2}]");
+	stop();
+	ck_assert_int_eq(projection_verify(&f.options, &tally_while, &verdict, NULL, NULL, &problem), 0);
+	ck_assert(verdict.equal);
+	buf_finish(&problem);
+}
+END_TEST
+
 START_TEST(a_replay_passes_over_what_was_passed_over)
 {
 	struct projection_verdict verdict;
@@ -330,6 +363,7 @@ int main(void)
 	tcase_add_test(engine, stopped_behind_what_it_passed_it_says_where);
 	tcase_add_loop_test(engine, the_event_is_found_whose_row_cannot_be_gathered, 0, sizeof(unfit) / sizeof(unfit[0]));
 	tcase_add_test(engine, rows_gathered_of_many_events_are_those_of_one_after_the_other);
+	tcase_add_test(engine, a_condition_is_asked_again_when_rows_have_changed);
 	tcase_add_test(engine, a_replay_passes_over_what_was_passed_over);
 	tcase_add_test(engine, reads_hold_what_they_waited_for_while_everything_runs);
 	suite_add_tcase(suite, engine);
