@@ -27,6 +27,7 @@
 #define WAIT_MS 1000   /* for rows that are behind */
 #define SOON_MS 100
 #define LATEST_MS 1000
+#define REST_MS 20     /* so often it looks at a log that grows all the time */
 #define FAILED_MS 10000 /* a task that could not be fired is left alone for so long */
 #define DUE_MAX 32      /* what the query gives */
 #define FAILED_MAX DUE_MAX
@@ -315,16 +316,36 @@ static bool concerns(uint16_t type)
 	return type >= EVENT_TASK_SCHEDULED && type <= EVENT_TASK_ALL_RESUMED;
 }
 
-static void read_log(struct task_scheduler *s)
+/* True when there was anything new. */
+static bool read_log(struct task_scheduler *s)
 {
 	struct log_record record;
+	bool any = false;
 
-	while (eventlog_cursor_next(&s->cursor, &record) == 0)
+	for (; eventlog_cursor_next(&s->cursor, &record) == 0; any = true)
 		if (concerns(record.type)) {
 			s->needed = record.position + 1 > s->needed ? record.position + 1 : s->needed;
 			s->known = false;
 		}
 	eventlog_cursor_pause(&s->cursor);
+	return any;
+}
+
+/*
+ * Reads what is new, and has the log tell of the next commit. False: commits come one upon the other, and to be woken by
+ * each of them would cost more than all that is done here; the next look is due in REST_MS.
+ */
+static bool follow(struct task_scheduler *s, log_follower_cb *cb)
+{
+	bool any = read_log(s);
+
+	if (!any && s->follower.port == NULL) {
+		log_follower_start(&s->follower, s->port, cb);
+		any = read_log(s); /* what came before the start is not told */
+	}
+	if (any)
+		log_follower_stop(&s->follower);
+	return !any;
 }
 
 static int find_next(struct task_scheduler *s, int64_t now_ms, struct arena *a)
@@ -365,6 +386,7 @@ static int look(struct task_scheduler *s, bool *ret_again)
 }
 
 static void on_timer(uv_timer_t *timer);
+static void on_commit(struct log_follower *follower);
 
 static bool has_work(const struct task_scheduler *s)
 {
@@ -373,7 +395,7 @@ static bool has_work(const struct task_scheduler *s)
 
 static void act(struct task_scheduler *s)
 {
-	bool again = false;
+	bool again = false, follows;
 	int64_t left_ms = LATEST_MS;
 	int rc = 0;
 
@@ -381,7 +403,7 @@ static void act(struct task_scheduler *s)
 		uv_stop(&s->loop);
 		return;
 	}
-	read_log(s);
+	follows = follow(s, on_commit);
 	if (has_work(s))
 		rc = look(s, &again);
 	if (rc != 0 && rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT && rc != ERR_BUSY && rc != ERR_CANCELLED && rc != ERR_DISK_FULL)
@@ -391,6 +413,8 @@ static void act(struct task_scheduler *s)
 		left_ms = s->next_ms - clock_wall_ms(s->o.clock);
 	if (rc != 0 && left_ms > SOON_MS)
 		left_ms = SOON_MS;
+	if (!follows && left_ms > REST_MS)
+		left_ms = REST_MS;
 	left_ms = left_ms < 1 || again ? 1 : left_ms > LATEST_MS ? LATEST_MS : left_ms;
 	uv_timer_start(&s->timer, on_timer, (uint64_t)left_ms, 0);
 }
@@ -407,11 +431,7 @@ static void on_wake(uv_async_t *async)
 
 static void on_commit(struct log_follower *follower)
 {
-	struct task_scheduler *s = follower->arg;
-
-	read_log(s);
-	if (!s->known)
-		act(s);
+	act(follower->arg);
 }
 
 /* ---- the thread --------------------------------------------------------------------------------- */
@@ -423,7 +443,6 @@ static void *run(void *arg)
 	thread_name("lulab-tasks");
 	if (log_port_open(&s->port, s->o.log, &s->loop) == 0) {
 		s->follower.arg = s;
-		log_follower_start(&s->follower, s->port, on_commit);
 		act(s);
 		uv_run(&s->loop, UV_RUN_DEFAULT);
 		log_follower_stop(&s->follower);

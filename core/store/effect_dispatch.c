@@ -356,7 +356,34 @@ static int look(struct effects *e, int64_t *again_ms)
 	return rc;
 }
 
+/* Whether there is nothing to be done but to wait for rows, or for events that want something. */
+static bool is_idle(struct effects *e)
+{
+	for (unsigned i = 0; i < e->n_lanes; i++)
+		if (e->lanes[i]->n_ready > 0 || has_out(e->lanes[i]))
+			return false;
+	return true;
+}
+
 static void on_timer(uv_timer_t *timer);
+static void on_commit(struct log_follower *follower);
+
+/*
+ * Has the log tell of the next commit; not while the next look, which reads it, is due before rows could have seen that
+ * commit anyway: under load it would be woken by each. False: something has come that the last look did not see.
+ */
+static bool follow(struct effects *e, bool looks_soon)
+{
+	uint64_t needed = e->needed;
+
+	if (looks_soon) {
+		log_follower_stop(&e->follower);
+	} else if (e->follower.port == NULL) {
+		log_follower_start(&e->follower, e->port, on_commit);
+		read_log(e); /* what came before the start is not told */
+	}
+	return e->needed == needed;
+}
 
 static void act(struct effects *e)
 {
@@ -373,6 +400,8 @@ static void act(struct effects *e)
 	left_ms = again_ms == 0 ? LATEST_MS : again_ms - mono_ms(e);
 	if (rc != 0 && left_ms > SOON_MS)
 		left_ms = SOON_MS;
+	if (!follow(e, left_ms <= NEWS_MS && is_idle(e)) && left_ms > NEWS_MS)
+		left_ms = NEWS_MS;
 	left_ms = left_ms < 1 ? 1 : left_ms > LATEST_MS ? LATEST_MS : left_ms;
 	uv_timer_start(&e->timer, on_timer, (uint64_t)left_ms, 0);
 }
@@ -406,7 +435,6 @@ static void *run(void *arg)
 	thread_name("lulab-effects");
 	if (log_port_open(&e->port, e->log, &e->loop) == 0) {
 		e->follower.arg = e;
-		log_follower_start(&e->follower, e->port, on_commit);
 		act(e);
 		uv_run(&e->loop, UV_RUN_DEFAULT);
 		log_follower_stop(&e->follower);
