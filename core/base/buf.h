@@ -22,6 +22,8 @@ struct buf {
 };
 
 #define BUF_INIT(len_max) {.max = (len_max)}
+/* Over an array of the caller's: it never grows, and is neither finished nor taken. For what is short and made often. */
+#define BUF_OVER(array) {.ptr = (array), .cap = sizeof(array), .max = sizeof(array) - 1}
 
 /* Frees the bytes; the buffer is as after BUF_INIT(same max). Accepts a zeroed one. */
 void buf_finish(struct buf *b);

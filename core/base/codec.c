@@ -122,12 +122,6 @@ void base64url_encode_to(char *ret_text, const void *bytes, size_t len)
 	ret_text[encode(ret_text, bytes, len, alphabet_url, false)] = '\0';
 }
 
-/* What a text of that length decodes to, when its padding is gone. */
-static size_t decoded_len(size_t text_len)
-{
-	return text_len / 4 * 3 + (text_len % 4 * 3) / 4;
-}
-
 /* text without padding; unused_ok: bits no byte needs may be set. */
 static int decode(uint8_t *out, struct slice text, const uint8_t *values, bool unused_ok)
 {
@@ -178,7 +172,7 @@ static int strip_padding(struct slice *text, bool required)
 
 static int decode_buf(struct buf *b, struct slice text, const uint8_t *values, bool unused_ok)
 {
-	size_t len = decoded_len(text.len);
+	size_t len = BASE64URL_DECODED_LEN(text.len);
 	char *out;
 	int rc;
 
@@ -214,14 +208,14 @@ int base64_decode_to(void *ret_bytes, size_t len, struct slice text, unsigned fl
 	bool lenient = flags & BASE64_LENIENT;
 	int rc = strip_padding(&text, !lenient);
 
-	if (rc != 0 || decoded_len(text.len) != len)
+	if (rc != 0 || BASE64URL_DECODED_LEN(text.len) != len)
 		return ERR_MALFORMED;
 	return decode(ret_bytes, text, values_std, lenient);
 }
 
 int base64url_decode_to(void *ret_bytes, size_t len, struct slice text)
 {
-	if (decoded_len(text.len) != len)
+	if (BASE64URL_DECODED_LEN(text.len) != len)
 		return ERR_MALFORMED;
 	return decode(ret_bytes, text, values_url, false);
 }

@@ -16,6 +16,7 @@ int hex_decode(void *ret_bytes, size_t len, struct slice text);
 /* Encoded sizes, without the NUL. */
 #define BASE64_LEN(n) (((n) + 2) / 3 * 4)
 #define BASE64URL_LEN(n) (((n)*4 + 2) / 3)
+#define BASE64URL_DECODED_LEN(n) ((n) / 4 * 3 + (n) % 4 * 3 / 4) /* of n characters without padding */
 
 /* Standard alphabet with padding; appends to b. */
 int base64_encode(struct buf *b, struct slice bytes);

@@ -2,8 +2,6 @@
 #include "domain/envelope.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/codec.h"
@@ -179,14 +177,20 @@ static size_t put(struct buf *out, enum member m, struct slice value)
 	return at;
 }
 
+static void put_sequence(char ret_digits[ENTRY_SEQUENCE_LEN], uint64_t sequence)
+{
+	for (size_t i = ENTRY_SEQUENCE_LEN; i-- > 0; sequence /= 10)
+		ret_digits[i] = (char)('0' + sequence % 10);
+}
+
 int envelope_begin(struct envelope_writer *w, const struct envelope *e, struct buf *out)
 {
-	char time[TIME_TEXT_LEN + 1], sequence[ENTRY_SEQUENCE_LEN + 1], once[BASE64URL_LEN(ONCE_KEY_LEN) + 1];
+	char time[TIME_TEXT_LEN + 1], sequence[ENTRY_SEQUENCE_LEN], once[BASE64URL_LEN(ONCE_KEY_LEN) + 1];
 
 	if (!envelope_fits(e))
 		return ERR_INVALID;
 	time_format_us(time, e->time_us);
-	snprintf(sequence, sizeof(sequence), "%020" PRIu64, e->sequence);
+	put_sequence(sequence, e->sequence);
 	*w = (struct envelope_writer){.out = out, .start = out->len};
 	put(out, M_SPECVERSION, SLICE(SPECVERSION));
 	put(out, M_ID, e->id);
@@ -238,12 +242,11 @@ int envelope_encode(const struct envelope *e, struct buf *out, uint32_t *ret_tim
 
 void envelope_patch(char *entry, uint32_t time_at, int64_t time_us, uint32_t sequence_at, uint64_t sequence)
 {
-	char time[TIME_TEXT_LEN + 1], digits[ENTRY_SEQUENCE_LEN + 1];
+	char time[TIME_TEXT_LEN + 1];
 
 	time_format_us(time, time_us);
-	snprintf(digits, sizeof(digits), "%020" PRIu64, sequence);
 	memcpy(entry + time_at, time, ENTRY_TIME_LEN);
-	memcpy(entry + sequence_at, digits, ENTRY_SEQUENCE_LEN);
+	put_sequence(entry + sequence_at, sequence);
 }
 
 /* ---- reading ------------------------------------------------------------------- */

@@ -9,6 +9,8 @@
 
 #define ENTRY_LEN_USUAL 4000 /* most are shorter and then written without growing the buffer */
 #define CLAIMS_MAX 32 /* of one event, and as many releases */
+#define NAME_LEN_MAX STREAM_LEN_MAX
+_Static_assert(STREAM_LEN_MAX == CLAIM_LEN_MAX, "one length for what templates make");
 
 /* ---- the table ------------------------------------------------------------------- */
 
@@ -63,12 +65,16 @@ static bool is_plain(char c)
 
 static void put_segment(struct buf *out, struct slice text)
 {
+	size_t run = 0;
+
 	for (size_t i = 0; i < text.len; i++) {
 		if (is_plain(text.ptr[i]))
-			(void)buf_append_char(out, text.ptr[i]);
-		else
-			(void)buf_printf(out, "%%%02X", (unsigned)(unsigned char)text.ptr[i]);
+			continue;
+		(void)buf_append(out, slice_of(text.ptr + run, i - run));
+		(void)buf_printf(out, "%%%02X", (unsigned)(unsigned char)text.ptr[i]);
+		run = i + 1;
 	}
+	(void)buf_append(out, slice_of(text.ptr + run, text.len - run));
 }
 
 /* False when the field is absent or empty. */
@@ -111,24 +117,22 @@ static int expand(const struct event_template *t, const struct schema *s, const 
 	return out->rc;
 }
 
-static int expand_into(const struct event_template *t, const struct schema *s, const void *data, size_t len_max,
-    struct arena *arena, struct slice *ret)
+static int expand_into(const struct event_template *t, const struct schema *s, const void *data, struct arena *arena,
+    struct slice *ret)
 {
-	struct buf text = BUF_INIT(len_max);
+	char bytes[NAME_LEN_MAX + 1];
+	struct buf text = BUF_OVER(bytes);
 	int rc = expand(t, s, data, &text);
 
-	if (rc == 0) {
-		*ret = arena_dup(arena, buf_slice(&text));
-		if (ret->ptr == NULL)
-			rc = ERR_NOMEM;
-	}
-	buf_finish(&text);
-	return rc;
+	if (rc != 0)
+		return rc;
+	*ret = arena_dup(arena, buf_slice(&text));
+	return ret->ptr == NULL ? ERR_NOMEM : 0;
 }
 
 int event_stream(const struct event_type_info *type, const void *data, struct arena *arena, struct slice *ret_stream)
 {
-	return expand_into(&type->stream, type->schema, data, STREAM_LEN_MAX, arena, ret_stream);
+	return expand_into(&type->stream, type->schema, data, arena, ret_stream);
 }
 
 static int expand_names(const struct event_type_info *type, const struct event_template *templates, size_t n,
@@ -144,7 +148,7 @@ static int expand_names(const struct event_type_info *type, const struct event_t
 	if (names == NULL)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < n; i++) {
-		int rc = expand_into(&templates[i], type->schema, data, CLAIM_LEN_MAX, arena, &names[*ret_n]);
+		int rc = expand_into(&templates[i], type->schema, data, arena, &names[*ret_n]);
 
 		if (rc != 0)
 			return rc;

@@ -10,9 +10,6 @@
 #include "base/err.h"
 #include "domain/schema_rules.h"
 
-/* A sealed value is base64 in an entry of at most 64 KiB. */
-#define SEALED_RAW_MAX (48u * 1024)
-
 struct decoding {
 	struct check check;
 	const struct seal_hooks *hooks;
@@ -215,13 +212,13 @@ static bool is_sealed(struct json_value v, struct slice *ret_text)
 /* The clear value behind a sealed one. False: erased, or the run has ended. */
 static bool open_sealed(struct decoding *d, const struct schema_field *f, struct slice text, struct json_value *ret)
 {
-	struct buf raw = BUF_INIT(SEALED_RAW_MAX);
+	size_t len = BASE64URL_DECODED_LEN(text.len);
+	char *raw = arena_alloc(d->check.arena, len);
 	struct slice json;
-	int rc = base64url_decode(&raw, text);
+	int rc = raw == NULL ? ERR_NOMEM : base64url_decode_to(raw, len, text);
 
 	if (rc == 0)
-		rc = d->hooks->open(d->hooks->arg, f->path, buf_slice(&raw), d->check.arena, &json);
-	buf_finish(&raw);
+		rc = d->hooks->open(d->hooks->arg, f->path, slice_of(raw, len), d->check.arena, &json);
 	if (rc == 0)
 		rc = json_scan(json, NULL, NULL);
 	if (rc == 0)

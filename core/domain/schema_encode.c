@@ -9,6 +9,7 @@
 
 /* One member before and after sealing; the entry it goes into ends at 64 KiB. */
 #define PLAIN_MAX (64u * 1024)
+#define PLAIN_USUAL 1000 /* most are shorter and then written without growing the buffer */
 
 bool schema_field_present(const struct schema_field *f, const void *data)
 {
@@ -89,6 +90,8 @@ static int encode_sealed(struct encoding *e, const struct schema_field *f, const
 
 	buf_clear(&e->plain);
 	buf_clear(&e->sealed);
+	(void)buf_reserve(&e->plain, PLAIN_USUAL);
+	(void)buf_reserve(&e->sealed, PLAIN_USUAL);
 	/* Sealed as a whole: nothing inside is sealed once more. */
 	rc = encode_value(&clear, f, member, &inner);
 	if (rc == 0)

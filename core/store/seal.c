@@ -11,7 +11,6 @@
 #define PAD_TO 32
 #define PLAIN_MAX (64u << 20)
 #define AAD_MAX 640
-#define AAD_USUAL 120 /* long enough for most, so that it is allocated once */
 #define HEADER_LEN (1 + ID_LEN + XCHACHA_NONCE_LEN)
 
 /* What was given out lately, until the log's index knows it: four-way sets. */
@@ -191,7 +190,6 @@ void sealer_fingerprint(struct sealer *s, struct slice text, uint8_t ret[SHA256_
 
 static int additional_data(struct buf *out, const struct sealer *s, struct slice event_id, struct slice field)
 {
-	buf_reserve(out, AAD_USUAL);
 	buf_append(out, SLICE("field/v1\0"));
 	buf_append(out, slice_str(s->origin));
 	buf_append_char(out, '\0');
@@ -204,7 +202,8 @@ int seal_field(struct sealer *s, const struct id *subject, struct slice event_id
     struct slice plain, struct buf *out)
 {
 	size_t padded_len = (plain.len / PAD_TO + 1) * PAD_TO, sealed_len = SEALED_LEN(plain.len);
-	struct buf aad = BUF_INIT(AAD_MAX);
+	char aad_bytes[AAD_MAX + 1];
+	struct buf aad = BUF_OVER(aad_bytes);
 	uint8_t key[KEYRING_KEY_LEN], *at, *padded;
 	int rc;
 
@@ -229,7 +228,6 @@ int seal_field(struct sealer *s, const struct id *subject, struct slice event_id
 		buf_commit(out, sealed_len);
 	}
 	crypto_wipe(key, sizeof(key));
-	buf_finish(&aad);
 	return rc;
 }
 
@@ -257,7 +255,8 @@ static int open_into(struct sealer *s, struct seal_memo *memo, struct slice even
     struct slice sealed, char *ret, size_t *ret_len)
 {
 	const uint8_t *bytes = (const uint8_t *)sealed.ptr;
-	struct buf aad = BUF_INIT(AAD_MAX);
+	char aad_bytes[AAD_MAX + 1];
+	struct buf aad = BUF_OVER(aad_bytes);
 	uint8_t key[KEYRING_KEY_LEN];
 	struct id subject;
 	size_t n;
@@ -274,7 +273,6 @@ static int open_into(struct sealer *s, struct seal_memo *memo, struct slice even
 		rc = rc == 0 ? 0 : ERR_CORRUPT;
 		crypto_wipe(key, sizeof(key));
 	}
-	buf_finish(&aad);
 	if (rc != 0)
 		return rc;
 	n = sealed.len - HEADER_LEN - XCHACHA_TAG_LEN;

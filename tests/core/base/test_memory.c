@@ -105,6 +105,32 @@ START_TEST(buf_grows_to_its_ceiling_and_no_further)
 }
 END_TEST
 
+START_TEST(buf_over_an_array_fills_it_and_no_more)
+{
+	char guarded[3 + 10 + 1 + 3], bytes[11];
+	struct buf b = BUF_OVER(bytes);
+
+	ck_assert_int_eq(buf_append_str(&b, "01234"), 0);
+	ck_assert_int_eq(buf_printf(&b, "%d", 56789), 0);
+	ck_assert_ptr_eq(b.ptr, bytes);
+	ck_assert_str_eq(bytes, "0123456789");
+	ck_assert_int_eq(buf_append_char(&b, 'x'), ERR_TOO_BIG);
+	buf_clear(&b);
+	ck_assert_ptr_eq(buf_reserve(&b, 10), bytes);
+	ck_assert_ptr_null(buf_reserve(&b, 11));
+	buf_clear(&b);
+	ck_assert_int_eq(buf_printf(&b, "%s", "longer than it"), ERR_TOO_BIG);
+	/* Nothing is written beside it. */
+	memset(guarded, '#', sizeof(guarded));
+	b = (struct buf){.ptr = guarded + 3, .cap = 11, .max = 10};
+	while (buf_printf(&b, "%s", "abc") == 0)
+		;
+	ck_assert_int_eq(buf_append(&b, SLICE("d")), ERR_TOO_BIG);
+	ck_assert_mem_eq(guarded, "###abcabcabc", 12);
+	ck_assert_mem_eq(guarded + 14, "###", 3);
+}
+END_TEST
+
 START_TEST(buf_zeroed_is_full_and_finishes)
 {
 	struct buf b = {0};
@@ -288,6 +314,7 @@ int main(void)
 	tcase_add_test(t, arena_stops_at_its_ceiling);
 	tcase_add_test(t, arena_copies_end_in_nul);
 	tcase_add_test(t, buf_grows_to_its_ceiling_and_no_further);
+	tcase_add_test(t, buf_over_an_array_fills_it_and_no_more);
 	tcase_add_test(t, buf_zeroed_is_full_and_finishes);
 	tcase_add_test(t, buf_prints_reserves_consumes_and_hands_over);
 	tcase_add_test(t, pool_is_bounded_and_reuses);
