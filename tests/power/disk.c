@@ -436,6 +436,12 @@ void disk_step(struct disk *d)
 	d->at++;
 }
 
+void disk_step_to(struct disk *d, uint32_t ops)
+{
+	while (d->at < ops)
+		disk_step(d);
+}
+
 /* ---- items --------------------------------------------------------------------------- */
 
 static void add_item(struct disk *d, struct item item)
@@ -466,6 +472,16 @@ size_t disk_items(struct disk *d, const struct item **ret_items)
 	}
 	*ret_items = d->items;
 	return d->n_items;
+}
+
+struct choice *disk_choices(struct disk *d)
+{
+	const struct item *items;
+	struct choice *choices = calloc(disk_items(d, &items) + 1, sizeof(*choices));
+
+	if (choices == NULL)
+		abort();
+	return choices;
 }
 
 uint32_t disk_item_op(struct disk *d, size_t i, uint32_t way)

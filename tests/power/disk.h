@@ -38,6 +38,8 @@ const struct trace_op *disk_op(const struct disk *d, uint32_t i, const uint8_t *
 
 /* Applies the next operation; disk_at() of them have been. */
 void disk_step(struct disk *d);
+/* Until so many have been. */
+void disk_step_to(struct disk *d, uint32_t ops);
 uint32_t disk_at(const struct disk *d);
 
 /* One of the things still open: 0 .. n_ways is how many of its changes have happened. */
@@ -64,6 +66,9 @@ struct choice {
 	uint16_t torn; /* SECTOR with way < n_ways: so many bytes, from the sector's begin, are of the next change; 0: none */
 };
 
+/* Room for a choice for every item, all 0; the caller's to free(). Aborts when there is no memory. */
+struct choice *disk_choices(struct disk *d);
+
 /*
  * Makes the state below `dir`, which stands for the watched directory; what else is there is removed. NULL: makes
  * nothing, only tells its print. noise seeds what mapped
@@ -85,6 +90,13 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
 	x ^= x >> 32;
 	x *= UINT64_C(0xd6e8feb86659fd93);
 	return x ^ x >> 32;
+}
+
+static inline uint64_t mix_text(uint64_t seed, const char *text)
+{
+	for (; *text != '\0'; text++)
+		seed = mix(seed, (uint8_t)*text);
+	return seed;
 }
 
 #endif

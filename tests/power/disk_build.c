@@ -204,11 +204,8 @@ static bool build_dir(struct build *b, const struct file *dir)
 
 	for (size_t i = 0; good && i < n; i++) {
 		const struct file *f = names[i].file;
-		uint64_t hash = f->number;
 
-		for (const char *c = names[i].name; *c != '\0'; c++)
-			hash = mix(hash, (uint8_t)*c);
-		b->print += mix(dir->number, hash);
+		b->print += mix(dir->number, mix_text(f->number, names[i].name));
 		b->path_len += (size_t)snprintf(b->path + len, sizeof(b->path) - len, "/%s", names[i].name);
 		if (f->dir && b->each_file != NULL)
 			b->each_file(b->arg, b->path + b->root_len, f->number + 1);

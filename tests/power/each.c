@@ -71,10 +71,8 @@ static bool hand_over(struct disk *d, uint64_t number, unsigned done, const stru
 
 static bool look(struct disk *d, struct memo *seen, unsigned done, uint64_t quota)
 {
-	const struct item *items;
-	size_t n = disk_items(d, &items);
-	struct choice *choices = calloc(n + 1, sizeof(*choices));
-	bool good = choices != NULL;
+	struct choice *choices = disk_choices(d);
+	bool good = true;
 
 	for (uint64_t number = 0, in_vain = 0; good && quota > 0 && in_vain < IN_VAIN_MAX; number++) {
 		uint64_t print;
@@ -97,7 +95,7 @@ int main(int argc, char **argv)
 {
 	struct memo *seen;
 	struct disk *d;
-	uint64_t total = 0, credit = 0; /* credit: of states, times total */
+	uint64_t total, credit = 0; /* credit: of states, times total */
 	unsigned done = 0;
 	const uint8_t *bytes;
 	bool good = true;
@@ -109,8 +107,7 @@ int main(int argc, char **argv)
 	d = disk_open(o.trace);
 	if (d == NULL)
 		return 1;
-	for (uint32_t i = o.from - 1; i < disk_ops(d); i++)
-		total += states_weight(disk_op(d, i, &bytes));
+	total = states_weight_from(d, o.from - 1);
 	seen = memo_create(4 * (o.states + disk_ops(d)));
 	while (good && disk_at(d) < disk_ops(d)) {
 		done += ends_well(d, disk_at(d));

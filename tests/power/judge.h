@@ -14,18 +14,8 @@
 #define LULAB_TESTS_POWER_JUDGE_H
 
 #include "memo.h"
+#include "parts.h"
 #include "reference.h"
-
-/*
- * Prints of the parts of the state at hand. Each part was opened for real, beside a log of the same size, before it is called
- * known; see judge_known().
- */
-struct prints {
-	uint64_t log, index; /* what is in these directories */
-	uint64_t self;       /* who the log is: the files of the data directory itself */
-	uint64_t keys;       /* the keyring, and the root key */
-	uint64_t models[MODELS_MAX]; /* database and -wal */
-};
 
 struct verdict {
 	bool good;
@@ -42,7 +32,8 @@ struct judge *judge_create(const struct reference *reference, struct memo *memo)
 void judge_destroy(struct judge *j); /* NULL is fine */
 
 /*
- * Whether the state is good because each of its parts is known to be, and what is promised of them together holds:
+ * Whether the state with these prints is good because each of its parts is known to be, and what is promised of them together
+ * holds. Each part was opened for real before it is called known:
  *
  *     the log        its events, roots and notes were what the run wrote; so its size and newest note tell all of it
  *     the index      was good beside a log of that size

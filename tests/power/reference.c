@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "domain/envelope.h"
+#include "states.h"
 #include "store/log_facts.h"
 #include "store/projector.h"
 
@@ -75,18 +76,13 @@ static bool same_dir(const char *left, const char *right)
 
 static bool play(struct disk *d, const char *dir)
 {
-	const struct item *items;
 	struct choice *choices;
 	uint64_t print;
-	size_t n;
 	bool good;
 
-	while (disk_at(d) < disk_ops(d))
-		disk_step(d);
-	n = disk_items(d, &items);
-	choices = calloc(n + 1, sizeof(*choices));
-	for (size_t i = 0; i < n; i++)
-		choices[i].way = (uint16_t)items[i].n_ways;
+	disk_step_to(d, disk_ops(d));
+	choices = disk_choices(d);
+	states_choose(d, 0, STATE_ALL, choices);
 	good = disk_build(d, choices, 0, dir, &print, NULL, NULL);
 	free(choices);
 	return good;

@@ -5,10 +5,9 @@
 #ifndef LULAB_TESTS_POWER_REFERENCE_H
 #define LULAB_TESTS_POWER_REFERENCE_H
 
-#include "disk.h"
+#include "parts.h"
 #include "service.h"
 
-#define MODELS_MAX 16
 #define KEYS_OF_EVENT_MAX 16
 
 struct known_event {

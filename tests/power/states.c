@@ -197,11 +197,11 @@ void states_choose(struct disk *d, uint64_t seed, uint64_t number, struct choice
 
 	if (n == 0)
 		return;
-	if (number < 2) {
-		all_alike(items, n, number == 1, choices);
+	if (number <= STATE_ALL) {
+		all_alike(items, n, number == STATE_ALL, choices);
 		return;
 	}
-	if (all <= FEW && number - 2 < all) {
+	if (all <= FEW && number - STATE_ALL - 1 < all) {
 		counted(items, n, (number * SCATTER + seed) % all, choices);
 		return;
 	}
@@ -259,4 +259,14 @@ unsigned states_weight(const struct trace_op *op)
 	default:
 		return 4;
 	}
+}
+
+uint64_t states_weight_from(const struct disk *d, uint32_t from)
+{
+	const uint8_t *bytes;
+	uint64_t weight = 0;
+
+	for (uint32_t i = from; i < disk_ops(d); i++)
+		weight += states_weight(disk_op(d, i, &bytes));
+	return weight;
 }

@@ -161,8 +161,7 @@ START_TEST(leaves_these_states_and_no_others)
 	write_trace(cases[_i].steps);
 	d = disk_open(trace);
 	ck_assert_ptr_nonnull(d);
-	while (disk_at(d) < disk_ops(d))
-		disk_step(d);
+	disk_step_to(d, disk_ops(d));
 	n = disk_items(d, &items);
 	n = states_all(items, n) + 2; /* the first two are among the others again */
 	ck_assert_uint_le(n, STATES_MAX);
