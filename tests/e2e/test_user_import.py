@@ -2,9 +2,14 @@
 """Accounts from a CSV file: every row is told what became of it, once and for good, and a bad one stops no other."""
 
 import json
+import mmap
 import os
+import random
 import shutil
+import struct
 import subprocess
+import tempfile
+import time
 import unittest
 
 import harness
@@ -14,6 +19,7 @@ PASSWORD = "correct horse battery"
 BCRYPT = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW" # of "U*U", as crypt_blowfish's tests have it
 PATH = "/api/v1/users/imports"
 OPEN_BLOB = os.environ.get("OPEN_BLOB", os.path.join(os.path.dirname(harness.BINARY), "tests", "open_blob"))
+HELD_THREAD_SO = os.environ.get("HELD_THREAD_SO", os.path.join(os.path.dirname(harness.BINARY), "tests", "libheld_thread.so"))
 
 
 class Case(unittest.TestCase):
@@ -149,28 +155,77 @@ class Import(Case):
         eventually(lambda: self.users(search="many_299")["data"])
 
 
+class Hold:
+    """Lets the import go on by so many steps, at least one of which is a row's, and then holds it (fault/held_thread.c)."""
+    NO_END = (1 << 64) - 1
+
+    def __init__(self):
+        fd, self.path = tempfile.mkstemp(prefix="lulab-hold-")
+        with open(fd, "r+b") as f:
+            f.truncate(16)
+            self.memory = mmap.mmap(fd, 16)
+        self.env = {"LD_PRELOAD": HELD_THREAD_SO, "HELD_THREAD": "lulab-import", "HELD_FILE": self.path}
+
+    def close(self):
+        self.let_go()
+        os.unlink(self.path)
+
+    def steps(self):
+        return struct.unpack_from("<Q", self.memory)[0]
+
+    def _may(self):
+        return struct.unpack_from("<Q", self.memory, 8)[0]
+
+    def is_held(self):
+        return self.steps() > self._may()
+
+    def let(self, steps):
+        struct.pack_into("<Q", self.memory, 8, self._may() + steps)
+
+    def let_go(self):
+        struct.pack_into("<Q", self.memory, 8, self.NO_END)
+
+    def begin_held(self):
+        """For the next process."""
+        struct.pack_into("<QQ", self.memory, 0, 0, 0)
+
+
 class Interrupted(Case):
     """The program is killed in the middle; the next start goes on behind the last row that is in the log."""
     ROWS = 900
 
     def setUp(self):
-        self.server = Server().start()
+        self.hold = Hold()
+        self.server = Server(env=self.hold.env).start()
         self.addCleanup(lambda: self.server.__exit__(None, None, None))
+        self.addCleanup(self.hold.close)
 
     def rows(self, tag):
         """Every seventh is none, every eleventh has the name of the one before it."""
         return ["no %s %d,Zuleika Bad" % (tag, i) if i % 7 == 6 else "%s_%d,Zuleika Good" % (tag, i - (i % 11 == 10))
                 for i in range(self.ROWS)]
 
-    def kill_behind(self, path, n, total):
-        """Once so many rows are done, and not all."""
+    def come_to(self, path, n):
+        """Holds the import where so many rows are done, or more if there were more already."""
         def look():
+            if not self.hold.is_held():
+                return None
             data = self.call("GET", path + "?limit=0").json["data"]
+            if data["done"] < n:
+                self.hold.let(n - data["done"])
             return data["done"] >= n and data
-        data = eventually(look)
+        return eventually(look)["done"]
+
+    def kill_behind(self, path, n):
+        """Once so many rows are done, while the next are being done, of which there are too few to be all."""
+        done, on_its_way = self.come_to(path, n), self.hold.steps() + self.ROWS // 40
+        self.assertLess(done + self.ROWS // 6, self.ROWS)
+        self.hold.let(self.ROWS // 6)
+        while self.hold.steps() < on_its_way and self.server.process.poll() is None:
+            time.sleep(0)
+        time.sleep(random.uniform(0, 0.003)) # anywhere between two steps
         self.server.kill()
-        self.assertLess(data["done"], total)
-        return data["done"]
+        return done
 
     def opens(self, started):
         """What is in it; None: its key was destroyed."""
@@ -195,12 +250,15 @@ class Interrupted(Case):
         [started] = self.events("type=user_import.started")
         keys, self.old_keys = os.path.join(self.server.data, "keys"), os.path.join(self.server.data, "old-keys")
         for n in (1, self.ROWS // 6, self.ROWS // 3):
-            acknowledged = self.kill_behind(path, n, self.ROWS)
+            acknowledged = self.kill_behind(path, n)
             self.assertEqual(self.opens(started), text)
             shutil.copytree(keys, self.old_keys, dirs_exist_ok=True)
+            self.hold.begin_held()
             self.server.start()
-            self.assertGreaterEqual(self.call("GET", path).json["data"]["done"], acknowledged)
-            self.assertIn(self.server.request("POST", PATH, b"username\n", headers={"Content-Type": "text/csv"}).status, (400, 409))
+            done = self.call("GET", path).json["data"]["done"]
+            self.assertTrue(acknowledged <= done < self.ROWS, done)
+            self.send("username\nother_one\n", status=409)
+        self.hold.let_go()
         told = eventually(lambda: (lambda d: d["state"] == "DONE" and d)(self.call("GET", path + "?limit=1000").json["data"]))
         self.check_rows(told)
         events = self.events(stream)
@@ -255,8 +313,10 @@ class Interrupted(Case):
         token = self.call("POST", "/api/auth/login", json.dumps({
             "type": "username_password", "username": "gone_admin", "password": PASSWORD}).encode(), token=None).json["accessToken"]
         id = self.send("username,displayName\n" + "\n".join(self.rows("late")) + "\n", token=token).json["id"]
+        self.come_to(PATH + "/" + id, 1) # what may be done is looked at before
         self.call("POST", "/api/v1/users/%s/disable" % user)
-        self.kill_behind(PATH + "/" + id, 1, self.ROWS)
+        self.kill_behind(PATH + "/" + id, 1)
+        self.hold.let_go()
         self.server.start()
         data = eventually(lambda: (lambda d: d["state"] != "RUNNING" and d)(self.call("GET", PATH + "/" + id).json["data"]))
         self.assertEqual((data["state"], data["reason"]), ("CANCELLED", "FORBIDDEN"))
