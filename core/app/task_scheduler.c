@@ -331,16 +331,18 @@ static bool read_log(struct task_scheduler *s)
 	return any;
 }
 
+static void on_commit(struct log_follower *follower);
+
 /*
  * Reads what is new, and has the log tell of the next commit. False: commits come one upon the other, and to be woken by
  * each of them would cost more than all that is done here; the next look is due in REST_MS.
  */
-static bool follow(struct task_scheduler *s, log_follower_cb *cb)
+static bool follow(struct task_scheduler *s)
 {
 	bool any = read_log(s);
 
 	if (!any && s->follower.port == NULL) {
-		log_follower_start(&s->follower, s->port, cb);
+		log_follower_start(&s->follower, s->port, on_commit);
 		any = read_log(s); /* what came before the start is not told */
 	}
 	if (any)
@@ -386,7 +388,6 @@ static int look(struct task_scheduler *s, bool *ret_again)
 }
 
 static void on_timer(uv_timer_t *timer);
-static void on_commit(struct log_follower *follower);
 
 static bool has_work(const struct task_scheduler *s)
 {
@@ -403,7 +404,7 @@ static void act(struct task_scheduler *s)
 		uv_stop(&s->loop);
 		return;
 	}
-	follows = follow(s, on_commit);
+	follows = follow(s);
 	if (has_work(s))
 		rc = look(s, &again);
 	if (rc != 0 && rc != ERR_UNAVAILABLE && rc != ERR_TIMEOUT && rc != ERR_BUSY && rc != ERR_CANCELLED && rc != ERR_DISK_FULL)

@@ -6,19 +6,8 @@
 #include "base/codec.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/sanitizer.h"
 #include "domain/envelope.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_SANITIZER 1
-#endif
-#ifndef UNDER_SANITIZER
-#define UNDER_SANITIZER 0
-#endif
 
 #define ARENA_BYTES_MAX ((size_t)1 << 20)
 #define FACTS_OF_ONE_MAX 64 /* claims, releases or subjects an event may name */

@@ -388,9 +388,9 @@ unsigned projection_file_wal_pages(const struct projection_file *f)
 
 void projection_file_backfill(struct projection_file *f)
 {
-	int pages, done;
+	int done;
 
-	if (sqlite3_wal_checkpoint_v2(f->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done) == SQLITE_OK && done >= 0)
+	if (sqlite3_wal_checkpoint_v2(f->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, &done) == SQLITE_OK && done >= 0)
 		f->backfilled = (unsigned)done < f->wal_pages ? (unsigned)done : f->wal_pages;
 }
 

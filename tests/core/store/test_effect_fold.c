@@ -226,12 +226,27 @@ static void ask_one(int n, const char *channel, bool deliver)
 	give(&f, "verification.requested", data);
 }
 
-START_TEST(wanted_is_what_comes_while_it_is_switched_on)
+static struct projector *projector;
+static struct query_pool *pool;
+
+static void start(void)
 {
-	struct projector *projector;
-	struct query_pool *pool;
 	struct query_pool_options options = {.clock = &clock_system};
 
+	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
+	options.projector = projector;
+	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+}
+
+static void finish(void)
+{
+	query_pool_close(pool);
+	projector_stop(projector);
+	fixture_finish(&f);
+}
+
+START_TEST(wanted_is_what_comes_while_it_is_switched_on)
+{
 	fixture_init(&f);
 	ask_one(1, "EMAIL", true); /* history */
 	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
@@ -242,25 +257,17 @@ START_TEST(wanted_is_what_comes_while_it_is_switched_on)
 	ask_one(5, "EMAIL", true);
 	give(&f, "effect.enabled", "{\"effect\":\"mail.code\"}");
 	ask_one(6, "EMAIL", true);
-	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
-	options.projector = projector;
-	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+	start();
 	wait_all(&f, projector);
 	rows_are(pool, "effects", "fields=cause,state&sort=createdAt",
 	    "[{\"state\":\"WANTED\",\"cause\":2},{\"state\":\"WANTED\",\"cause\":8}]");
-	query_pool_close(pool);
-	projector_stop(projector);
-	fixture_finish(&f);
+	finish();
 }
 END_TEST
 
 /* What is in the way of nothing else: its statements do not run while nothing of its vendor is on. */
 START_TEST(of_a_vendor_is_wanted_what_comes_while_it_is_on)
 {
-	struct projector *projector;
-	struct query_pool *pool;
-	struct query_pool_options options = {.clock = &clock_system};
-
 	fixture_init(&f);
 	give(&f, "meeting.ended", "{\"meeting_id\":\"m0\",\"operator\":{\"uuid\":\"u0\"}}");
 	give(&f, "effect.enabled", "{\"effect\":\"lark.user\"}");
@@ -271,16 +278,12 @@ START_TEST(of_a_vendor_is_wanted_what_comes_while_it_is_on)
 	give(&f, "meeting.ended", "{\"meeting_id\":\"m3\",\"operator\":{\"uuid\":\"u3\"}}");
 	give(&f, "effect.enabled", "{\"effect\":\"lark.meeting\"}");
 	give(&f, "meeting.ended", "{\"meeting_id\":\"m4\",\"operator\":{\"uuid\":\"u4\"}}");
-	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
-	options.projector = projector;
-	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+	start();
 	wait_all(&f, projector);
 	rows_are(pool, "effects", "fields=cause,effect&sort=createdAt",
 	    "[{\"effect\":\"lark.user\",\"cause\":2},{\"effect\":\"tencent.participants\",\"cause\":6},"
 	    "{\"effect\":\"tencent.participants\",\"cause\":8},{\"effect\":\"lark.meeting\",\"cause\":8}]");
-	query_pool_close(pool);
-	projector_stop(projector);
-	fixture_finish(&f);
+	finish();
 }
 END_TEST
 
@@ -381,33 +384,25 @@ END_TEST
 
 START_TEST(what_is_replayed_has_a_row)
 {
-	struct projector *projector;
-	struct query_pool *pool;
-	struct query_pool_options options = {.clock = &clock_system};
-
 	fixture_init(&f);
 	ask_one(1, "EMAIL", true);
 	give(&f, "effect.replayed", REPLAYED("0"));
 	give(&f, "effect.replayed", REPLAYED("7"));
 	give(&f, "effect.attempted", "{\"effect_id\":\"00000000000000000000000000000001\",\"effect\":\"mail.code\","
 	    "\"lane\":\"mail\",\"attempt\":1}");
-	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
-	options.projector = projector;
-	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
+	start();
 	wait_all(&f, projector);
 	rows_are(pool, "effects", "fields=id,cause,causeType,state,attempt",
 	    "[{\"id\":\"00000000000000000000000000000001\",\"state\":\"TRYING\",\"attempt\":1,\"cause\":0,"
 	    "\"causeType\":\"verification.requested\"}]");
-	query_pool_close(pool);
-	projector_stop(projector);
-	fixture_finish(&f);
+	finish();
 }
 END_TEST
 
 #define CONTENT "\"content\":{\"$blob\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"size\":1}"
 
 /* How many are ready in the lane of mails at that time, and from when their age counts. */
-static void ready_are(struct query_pool *pool, int64_t now_ms, uint64_t n, const char *asked_at)
+static void ready_are(int64_t now_ms, uint64_t n, const char *asked_at)
 {
 	struct query q = {.def = query_find("effects_ready"), .n_params = 3, .has_min_position = true,
 	    .min_position = eventlog_size(f.log) - 1, .wait_ms = 20000};
@@ -425,25 +420,17 @@ static void ready_are(struct query_pool *pool, int64_t now_ms, uint64_t n, const
 /* Wanted for a time further away than the age at which one is given up, and not given up for that. */
 START_TEST(what_may_begin_later_is_as_old_as_that)
 {
-	struct projector *projector;
-	struct query_pool *pool;
-	struct query_pool_options options = {.clock = &clock_system};
-
 	fixture_init(&f);
 	give(&f, "effect.enabled", "{\"effect\":\"mail.message\"}");
 	give(&f, "mail.requested", "{\"mail_id\":\"00000000000000000000000000000001\",\"recipients\":1,"
 	    CONTENT ",\"send_at_ms\":9000000000000}");
-	ck_assert_int_eq(projector_start(&projector, &f.options), 0);
-	options.projector = projector;
-	ck_assert_int_eq(query_pool_open(&pool, &options), 0);
-	ready_are(pool, 8999999999999, 0, NULL);
-	ready_are(pool, 9000000000000, 1, "\"askedAt\":9000000000000");
+	start();
+	ready_are(8999999999999, 0, NULL);
+	ready_are(9000000000000, 1, "\"askedAt\":9000000000000");
 	/* What needs no time to come is ready for a clock that was put back, too. */
 	give(&f, "mail.requested", "{\"mail_id\":\"00000000000000000000000000000002\",\"recipients\":1," CONTENT "}");
-	ready_are(pool, 0, 1, "\"askedAt\":");
-	query_pool_close(pool);
-	projector_stop(projector);
-	fixture_finish(&f);
+	ready_are(0, 1, "\"askedAt\":");
+	finish();
 }
 END_TEST
 
