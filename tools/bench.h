@@ -89,6 +89,9 @@ struct bench_row *bench_limit_rows(struct bench *b, unsigned connections, int *r
 struct bench_row *bench_limit_rows_at(struct bench *b, unsigned connections, double rate, int *ret_rc);
 /* An HTTP answer of body_len bytes and nothing else. */
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc);
+/* What the service answers (head and body, `status`) to what it is asked (as in load_options), and nothing else. */
+struct bench_row *bench_limit_echo_of(struct bench *b, unsigned connections, struct slice answer, int status,
+    int (*make)(void *arg, uint64_t i, struct buf *request), void *arg, int *ret_rc);
 /* A cursor over `n` LMDB records with a SHA-256 of each. */
 struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_len, int *ret_rc);
 /*

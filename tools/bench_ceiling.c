@@ -482,8 +482,12 @@ int ceiling_start(struct ceiling **ret, const struct ceiling_options *options)
 	pthread_cond_init(&c->wake, NULL);
 	make_answer(&c->answers[0], "200 OK", 0, TENCENT_ACK);
 	make_answer(&c->answers[1], "400 Bad Request", 0, "no");
-	make_answer(&c->answers[2], "200 OK", options->body_len, NULL);
-	if (options->keys != NULL) {
+	c->answers[2].max = BODY_MAX * 2;
+	if (options->answer.len > 0)
+		rc = buf_append(&c->answers[2], options->answer);
+	else
+		make_answer(&c->answers[2], "200 OK", options->body_len, NULL);
+	if (rc == 0 && options->keys != NULL) {
 		rc = open_store(c);
 		if (rc == 0 && pthread_create(&c->writer, NULL, write_batches, c) != 0)
 			rc = ERR_NOMEM;

@@ -24,7 +24,9 @@ struct ceiling_options {
 	bool demanded; /* what bench_floor.h does as well */
 	bool rows;     /* and bench_floor_rows.h, which goes by `clock`; webhooks are the bench's own */
 	const struct clock *clock;
-	size_t body_len; /* of the answer of an echo */
+	/* An echo: its whole answer, copied; without one it is a 200 with a body of so many bytes. */
+	struct slice answer;
+	size_t body_len;
 };
 
 /* Listens on a free port of 127.0.0.1. 0 or ERR_*. */

@@ -1,7 +1,8 @@
 /*
  * Answers from the read models over HTTP: one meeting by its id, a page of a
  * list, and the same meeting when the client has it already (304), each beside
- * an HTTP echo of as many bytes. The service keeps answers until the next event,
+ * an HTTP echo that is asked the same and gives the same answer, its head included.
+ * The service keeps answers until the next event,
  * so the first two are measured twice: as clients ask, who get what is kept, and
  * with a demand that makes it read the rows every time.
  */
@@ -21,7 +22,8 @@
 #define IDS_MAX 100
 #define ID_TEXT_MAX 128
 /* Any position will do, but it has to be looked up, with the rows. */
-#define READ_EACH_TIME "Lulab-Min-Position: 0\r\n"
+#define READ_EACH_TIME "Lulab-Min-Position: 0"
+#define ANSWER_MAX ((size_t)64 << 10)
 
 struct queries {
 	struct bench *b;
@@ -30,7 +32,7 @@ struct queries {
 	char ids[IDS_MAX][ID_TEXT_MAX];
 	unsigned n_ids;
 	const char *path;   /* of the list; NULL: by id */
-	char extra[256];    /* header lines */
+	char extra[256];    /* one more header line, without its end */
 	struct load_result result;
 };
 
@@ -99,18 +101,44 @@ static int make_get(void *arg, uint64_t i, struct buf *request)
 	buf_append_str(request, " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ");
 	buf_append_str(request, q->server.token);
 	buf_append_str(request, "\r\n");
-	buf_append_str(request, q->extra);
+	if (q->extra[0] != '\0') {
+		buf_append_str(request, q->extra);
+		buf_append_str(request, "\r\n");
+	}
 	return buf_append_str(request, "\r\n");
 }
 
-static int measure(struct queries *q, const char *what, int expect, size_t body_len)
+/* What is asked next, asked once: the whole answer, for the echo, and its ETag. */
+static int probe(struct queries *q, int expect, struct buf *ret_answer, char ret_etag[ID_TEXT_MAX])
 {
-	struct bench_row *row, *limit;
-	struct load_result *r = &q->result;
-	int64_t cpu_us;
+	struct http_result result = {0};
+	char path[ID_TEXT_MAX + 64];
+	struct slice etag = {0};
 	int rc;
 
-	limit = bench_limit_echo(q->b, CONNECTIONS, body_len, &rc);
+	snprintf(path, sizeof(path), "%s%s", q->path != NULL ? q->path : "/api/v1/meetings/", q->path != NULL ? "" : q->ids[0]);
+	rc = bench_server_ask(&q->server, path, q->extra[0] == '\0' ? NULL : q->extra, &result) == expect ? 0 : ERR_UNAVAILABLE;
+	if (rc == 0)
+		rc = buf_printf(ret_answer, "HTTP/1.1 %d %s\r\n%.*s\r\n%.*s", expect, expect == 304 ? "Not Modified" : "OK",
+		    SLICE_ARG(buf_slice(&result.headers)), SLICE_ARG(buf_slice(&result.body)));
+	if (rc == 0 && (!http_result_header(&result, "etag", &etag) || etag.len >= ID_TEXT_MAX))
+		rc = ERR_UNAVAILABLE;
+	snprintf(ret_etag, ID_TEXT_MAX, "%.*s", SLICE_ARG(etag));
+	http_result_finish(&result);
+	return rc;
+}
+
+static int measure(struct queries *q, const char *what, int expect, char ret_etag[ID_TEXT_MAX])
+{
+	struct buf answer = BUF_INIT(ANSWER_MAX);
+	struct bench_row *row, *limit = NULL;
+	struct load_result *r = &q->result;
+	int64_t cpu_us;
+	int rc = probe(q, expect, &answer, ret_etag);
+
+	if (rc == 0)
+		limit = bench_limit_echo_of(q->b, CONNECTIONS, buf_slice(&answer), expect, make_get, q, &rc);
+	buf_finish(&answer);
 	if (rc != 0)
 		return rc;
 	row = bench_row(q->b, "GET %s, %u connections", what, CONNECTIONS);
@@ -131,57 +159,35 @@ static int measure(struct queries *q, const char *what, int expect, size_t body_
 	return 0;
 }
 
-/* Length of the answer and its ETag as a request header line. */
-static int probe(struct queries *q, const char *path, size_t *ret_len, char *ret_line, size_t line_len)
+/* As clients ask, and with a demand that makes it read the rows every time. */
+static int measure_both(struct queries *q, const char *what, char ret_etag[ID_TEXT_MAX])
 {
-	struct http_result result = {0};
-	struct slice etag = {0};
-	int status = bench_server_get(&q->server, path, &result);
-
-	*ret_len = result.body.len;
-	ret_line[0] = '\0';
-	if (status == 200 && http_result_header(&result, "etag", &etag))
-		snprintf(ret_line, line_len, "If-None-Match: %.*s\r\n", SLICE_ARG(etag));
-	http_result_finish(&result);
-	return status == 200 ? 0 : ERR_UNAVAILABLE;
-}
-
-static int measure_both(struct queries *q, const char *what, size_t body_len)
-{
-	char name[64];
-	int rc = measure(q, what, 200, body_len);
+	char name[64], unused[ID_TEXT_MAX];
+	int rc = measure(q, what, 200, ret_etag);
 
 	snprintf(name, sizeof(name), "%s, read each time", what);
 	snprintf(q->extra, sizeof(q->extra), "%s", READ_EACH_TIME);
 	if (rc == 0)
-		rc = measure(q, name, 200, body_len);
+		rc = measure(q, name, 200, unused);
 	q->extra[0] = '\0';
 	return rc;
 }
 
 static int measure_all(struct queries *q)
 {
-	char path[ID_TEXT_MAX + 64], if_none_match[sizeof(q->extra)], unused[sizeof(q->extra)];
-	size_t one_len, list_len;
-	int rc;
+	char etag[ID_TEXT_MAX], unused[ID_TEXT_MAX];
+	int rc = measure_both(q, "one meeting", etag);
 
-	snprintf(path, sizeof(path), "/api/v1/meetings/%s", q->ids[0]);
-	rc = probe(q, path, &one_len, if_none_match, sizeof(if_none_match));
-	if (rc == 0)
-		rc = probe(q, "/api/v1/meetings?limit=20", &list_len, unused, sizeof(unused));
-	if (rc == 0)
-		rc = measure_both(q, "one meeting", one_len);
 	q->path = "/api/v1/meetings?limit=20";
 	if (rc == 0)
-		rc = measure_both(q, "a list of 20", list_len);
-	if (rc == 0 && if_none_match[0] != '\0') {
-		/* All ask for the one whose ETag is known. */
-		q->path = NULL;
-		q->n_ids = 1;
-		memcpy(q->extra, if_none_match, sizeof(q->extra));
-		rc = measure(q, "one meeting, known (304)", 304, 0);
-	}
-	return rc;
+		rc = measure_both(q, "a list of 20", unused);
+	if (rc != 0)
+		return rc;
+	/* All ask for the one whose ETag is known. */
+	q->path = NULL;
+	q->n_ids = 1;
+	snprintf(q->extra, sizeof(q->extra), "If-None-Match: %s", etag);
+	return measure(q, "one meeting, known (304)", 304, unused);
 }
 
 int bench_query(struct bench *b, uint64_t n_meetings)

@@ -192,10 +192,10 @@ int bench_server_stop(struct bench_server *s)
 	return rc;
 }
 
-int bench_server_get(struct bench_server *s, const char *path, struct http_result *ret)
+int bench_server_ask(struct bench_server *s, const char *path, const char *header, struct http_result *ret)
 {
 	char url[512], bearer[160];
-	const char *headers[] = {bearer, NULL};
+	const char *headers[] = {bearer, header, NULL};
 	int rc;
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", s->port, path);
@@ -203,6 +203,11 @@ int bench_server_get(struct bench_server *s, const char *path, struct http_resul
 	rc = http_client_call(s->client, &(struct http_call){.url = url, .headers = headers,
 		.flags = CLIENT_LOOPBACK_ONLY}, ret);
 	return rc != 0 ? rc : ret->status;
+}
+
+int bench_server_get(struct bench_server *s, const char *path, struct http_result *ret)
+{
+	return bench_server_ask(s, path, NULL, ret);
 }
 
 /* One line of the text format: name{labels} value. */

@@ -32,6 +32,8 @@ int bench_server_stop(struct bench_server *s);
 
 /* GET of a path with the admin's token. The status, or a negative ERR_*. The caller finishes ret. */
 int bench_server_get(struct bench_server *s, const char *path, struct http_result *ret);
+/* With one more header line ("Name: value"; NULL: none). */
+int bench_server_ask(struct bench_server *s, const char *path, const char *header, struct http_result *ret);
 
 /* The sum of a metric's samples at this moment; false when there is none of that name. */
 bool bench_server_metric(struct bench_server *s, const char *name, double *ret_value);

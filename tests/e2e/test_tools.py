@@ -76,6 +76,17 @@ class Tools(unittest.TestCase):
 
         eventually(has_ended)
 
+    def test_answers_are_measured_beside_an_echo_of_the_same(self):
+        rows = json.loads(self.lulab("bench", "query", "--meetings", "100", "--seconds", "1", "--json").stdout)
+        asked = [row for row in rows if row["what"].startswith("GET ")]
+        self.assertEqual(len(asked), 5)
+        for row in asked:
+            with self.subTest(what=row["what"]):
+                self.assertIn("bare HTTP echo of the same answer", row["limit"])
+                self.assertGreater(row["count"], 0)
+                self.assertGreater(row["ratio"], 0)
+                self.assertIn("of the server's CPU each", row["note"])  # otherwise it tells of wrong answers
+
     def test_explain_agrees_with_the_server(self):
         headers, body = harness.signed_request(harness.meeting_event(trace_id="agree"))
         other = "FAKEaesKeyFAKEaesKeyFAKEaesKeyFAKEaesKey00A"
