@@ -254,8 +254,7 @@ static void measure_echo(struct bench *b, struct bench_row *row, const struct ce
 	struct load_result *result = calloc(1, sizeof(*result));
 	struct ceiling *ceiling = NULL;
 
-	*ret_rc = result == NULL ? ERR_NOMEM
-	                         : ceiling_start(&ceiling, options);
+	*ret_rc = result == NULL ? ERR_NOMEM : ceiling_start(&ceiling, options);
 	load->clock = b->clock;
 	load->warmup_seconds = WARMUP_SECONDS;
 	load->seconds = b->seconds;

@@ -2,9 +2,9 @@
  * Answers from the read models over HTTP: one meeting by its id, a page of a
  * list, and the same meeting when the client has it already (304), each beside
  * an HTTP echo that is asked the same and gives the same answer, its head included.
- * The service keeps answers until the next event,
- * so the first two are measured twice: as clients ask, who get what is kept, and
- * with a demand that makes it read the rows every time.
+ * The service keeps answers until the next event, so the first two are measured
+ * twice: as clients ask, who get what is kept, and with a demand that makes it
+ * read the rows every time.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,6 +33,7 @@ struct queries {
 	unsigned n_ids;
 	const char *path;   /* of the list; NULL: by id */
 	char extra[256];    /* one more header line, without its end */
+	char etag[ID_TEXT_MAX]; /* of what was probed last */
 	struct load_result result;
 };
 
@@ -91,13 +92,18 @@ static int find_ids(struct queries *q)
 	return rc == 0 && q->n_ids == 0 ? ERR_NOT_FOUND : rc;
 }
 
+static int append_path(const struct queries *q, uint64_t i, struct buf *to)
+{
+	buf_append_str(to, q->path != NULL ? q->path : "/api/v1/meetings/");
+	return buf_append_str(to, q->path != NULL ? "" : q->ids[i % q->n_ids]);
+}
+
 static int make_get(void *arg, uint64_t i, struct buf *request)
 {
 	const struct queries *q = arg;
 
 	buf_append_str(request, "GET ");
-	buf_append_str(request, q->path != NULL ? q->path : "/api/v1/meetings/");
-	buf_append_str(request, q->path != NULL ? "" : q->ids[i % q->n_ids]);
+	append_path(q, i, request);
 	buf_append_str(request, " HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ");
 	buf_append_str(request, q->server.token);
 	buf_append_str(request, "\r\n");
@@ -109,32 +115,34 @@ static int make_get(void *arg, uint64_t i, struct buf *request)
 }
 
 /* What is asked next, asked once: the whole answer, for the echo, and its ETag. */
-static int probe(struct queries *q, int expect, struct buf *ret_answer, char ret_etag[ID_TEXT_MAX])
+static int probe(struct queries *q, int expect, struct buf *ret_answer)
 {
 	struct http_result result = {0};
-	char path[ID_TEXT_MAX + 64];
+	struct buf path = BUF_INIT(ID_TEXT_MAX + 64);
 	struct slice etag = {0};
-	int rc;
+	int rc = append_path(q, 0, &path);
 
-	snprintf(path, sizeof(path), "%s%s", q->path != NULL ? q->path : "/api/v1/meetings/", q->path != NULL ? "" : q->ids[0]);
-	rc = bench_server_ask(&q->server, path, q->extra[0] == '\0' ? NULL : q->extra, &result) == expect ? 0 : ERR_UNAVAILABLE;
+	if (rc == 0 && bench_server_ask(&q->server, path.ptr, q->extra[0] == '\0' ? NULL : q->extra, &result) != expect)
+		rc = ERR_UNAVAILABLE;
 	if (rc == 0)
 		rc = buf_printf(ret_answer, "HTTP/1.1 %d %s\r\n%.*s\r\n%.*s", expect, expect == 304 ? "Not Modified" : "OK",
 		    SLICE_ARG(buf_slice(&result.headers)), SLICE_ARG(buf_slice(&result.body)));
-	if (rc == 0 && (!http_result_header(&result, "etag", &etag) || etag.len >= ID_TEXT_MAX))
+	if (rc == 0 && (!http_result_header(&result, "etag", &etag) || etag.len >= sizeof(q->etag)))
 		rc = ERR_UNAVAILABLE;
-	snprintf(ret_etag, ID_TEXT_MAX, "%.*s", SLICE_ARG(etag));
+	if (rc == 0)
+		snprintf(q->etag, sizeof(q->etag), "%.*s", SLICE_ARG(etag));
 	http_result_finish(&result);
+	buf_finish(&path);
 	return rc;
 }
 
-static int measure(struct queries *q, const char *what, int expect, char ret_etag[ID_TEXT_MAX])
+static int measure(struct queries *q, const char *what, int expect)
 {
 	struct buf answer = BUF_INIT(ANSWER_MAX);
 	struct bench_row *row, *limit = NULL;
 	struct load_result *r = &q->result;
 	int64_t cpu_us;
-	int rc = probe(q, expect, &answer, ret_etag);
+	int rc = probe(q, expect, &answer);
 
 	if (rc == 0)
 		limit = bench_limit_echo_of(q->b, CONNECTIONS, buf_slice(&answer), expect, make_get, q, &rc);
@@ -160,34 +168,35 @@ static int measure(struct queries *q, const char *what, int expect, char ret_eta
 }
 
 /* As clients ask, and with a demand that makes it read the rows every time. */
-static int measure_both(struct queries *q, const char *what, char ret_etag[ID_TEXT_MAX])
+static int measure_both(struct queries *q, const char *what)
 {
-	char name[64], unused[ID_TEXT_MAX];
-	int rc = measure(q, what, 200, ret_etag);
+	char name[64];
+	int rc = measure(q, what, 200);
 
 	snprintf(name, sizeof(name), "%s, read each time", what);
 	snprintf(q->extra, sizeof(q->extra), "%s", READ_EACH_TIME);
 	if (rc == 0)
-		rc = measure(q, name, 200, unused);
+		rc = measure(q, name, 200);
 	q->extra[0] = '\0';
 	return rc;
 }
 
 static int measure_all(struct queries *q)
 {
-	char etag[ID_TEXT_MAX], unused[ID_TEXT_MAX];
-	int rc = measure_both(q, "one meeting", etag);
+	char known[sizeof(q->extra)];
+	int rc = measure_both(q, "one meeting");
 
+	snprintf(known, sizeof(known), "If-None-Match: %s", q->etag);
 	q->path = "/api/v1/meetings?limit=20";
 	if (rc == 0)
-		rc = measure_both(q, "a list of 20", unused);
+		rc = measure_both(q, "a list of 20");
 	if (rc != 0)
 		return rc;
 	/* All ask for the one whose ETag is known. */
 	q->path = NULL;
 	q->n_ids = 1;
-	snprintf(q->extra, sizeof(q->extra), "If-None-Match: %s", etag);
-	return measure(q, "one meeting, known (304)", 304, unused);
+	memcpy(q->extra, known, sizeof(q->extra));
+	return measure(q, "one meeting, known (304)", 304);
 }
 
 int bench_query(struct bench *b, uint64_t n_meetings)
