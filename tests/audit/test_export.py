@@ -16,6 +16,7 @@ import unittest
 LULAB, MAKE_LOG = os.environ["LULAB"], os.environ["MAKE_LOG"]
 SEED = os.environ.get("SEED", "1")
 KILLS = int(os.environ.get("KILLS", "8"))
+EVENTS = 3000
 
 
 def must(*args):
@@ -57,10 +58,13 @@ class Killed(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
         return False
 
-    def whole_export_s(self):
-        began = time.monotonic()
-        must(LULAB, "log", "export", os.path.join(self.top, "whole"), "--data", self.data)
-        return time.monotonic() - began
+    def export(self, name="export"):
+        must(LULAB, "log", "export", os.path.join(self.top, name), "--data", self.data)
+
+    def assert_same_as_in_one_go(self):
+        self.export("whole")
+        self.assertEqual(digests(self.out), digests(os.path.join(self.top, "whole")))
+        shutil.rmtree(os.path.join(self.top, "whole"))
 
     def verify(self):
         must(LULAB, "log", "verify", "--export", self.out, "--key", os.path.join(self.data, "log.vkey"))
@@ -69,7 +73,7 @@ class Killed(unittest.TestCase):
         """The moment before `checkpoint` is replaced, and the one after: what lies there by then is no contradiction."""
         notes = os.path.join(self.out, "checkpoints")
         self.grow(500)
-        must(LULAB, "log", "export", self.out, "--data", self.data)
+        self.export()
         self.grow(500)
         blocked = os.path.join(self.out, "checkpoint.tmp")  # it cannot be written
         os.mkdir(blocked)
@@ -85,26 +89,27 @@ class Killed(unittest.TestCase):
         os.rmdir(os.path.join(notes, "1000"))
         self.verify()
         self.grow(200)
-        must(LULAB, "log", "export", self.out, "--data", self.data)
+        self.export()
         self.verify()
-        self.whole_export_s()
-        self.assertEqual(digests(self.out), digests(os.path.join(self.top, "whole")))
+        self.assert_same_as_in_one_go()
 
     def test_killed_at_random_moments(self):
         kills = 0
-        self.grow(5000)
-        must(LULAB, "log", "export", self.out, "--data", self.data)
+        self.grow(EVENTS)
+        began = time.monotonic()
+        self.export()
+        span_s = time.monotonic() - began
         while kills < KILLS:
-            self.grow(3000)
-            span_s = self.whole_export_s()
-            while self.export_until(self.random.uniform(0, span_s)):
+            # As many as before, or the moments would more and more often come after the end of what is left to do.
+            self.grow(EVENTS)
+            for _ in range(KILLS):
+                if not self.export_until(self.random.uniform(0, span_s)):
+                    break
                 kills += 1
                 self.verify()  # at the former checkpoint, whatever lies beside it by now
+            self.export()
             self.verify()
-            shutil.rmtree(os.path.join(self.top, "whole"))
-            must(LULAB, "log", "export", os.path.join(self.top, "whole"), "--data", self.data)
-            self.assertEqual(digests(self.out), digests(os.path.join(self.top, "whole")))
-            shutil.rmtree(os.path.join(self.top, "whole"))
+            self.assert_same_as_in_one_go()
         print("seed %s: killed %d times, every result equal" % (SEED, kills), file=sys.stderr)
 
 
