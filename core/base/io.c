@@ -23,6 +23,11 @@ static int system_open(const char *path, int flags, mode_t mode)
 	return open(path, flags, mode);
 }
 
+static void system_start_writeback(int fd, off_t from, off_t len)
+{
+	(void)sync_file_range(fd, from, len, SYNC_FILE_RANGE_WRITE);
+}
+
 const struct io io_system = {
     .open = system_open,
     .read = read,
@@ -33,6 +38,7 @@ const struct io io_system = {
     .link = link,
     .unlink = unlink,
     .close = close,
+    .start_writeback = system_start_writeback,
 };
 
 const struct io *io_calls = &io_system;

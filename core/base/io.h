@@ -21,6 +21,9 @@ struct io {
 	int (*link)(const char *from, const char *to);
 	int (*unlink)(const char *path);
 	int (*close)(int fd);
+	/* Begins to write these bytes to the disk and does not wait, for a sync that has little left to do. A hint: nothing
+	 * is promised, and whether it failed is not told. (sync_file_range(2)) */
+	void (*start_writeback)(int fd, off_t from, off_t len);
 };
 
 /* The table in force; tests swap it before threads start. */

@@ -99,7 +99,7 @@ static int faulty_close(int fd)
 }
 
 static const struct io faulty = {faulty_open, faulty_read, faulty_write, faulty_fsync, faulty_fsync,
-    faulty_rename, faulty_link, faulty_unlink, faulty_close};
+    faulty_rename, faulty_link, faulty_unlink, faulty_close, NULL};
 
 static void expect_file(const char *text)
 {

@@ -2,9 +2,11 @@
 #include "store/projection_wal.h"
 
 #include <check.h>
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/io.h"
@@ -131,6 +133,81 @@ START_TEST(a_checkpoint_between)
 }
 END_TEST
 
+static off_t told_to, told_in_all, told_most;
+static int n_told, n_anew;
+
+static void note_writeback(int fd, off_t from, off_t len)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_le(from + len, st.st_size); /* nothing that is not written yet, */
+	ck_assert_int_eq(from % 4096, 0);
+	ck_assert_int_eq(len % 4096, 0);
+	if (from == 0)
+		n_anew++;
+	else
+		ck_assert_int_eq(from, told_to); /* and nothing left out */
+	told_to = from + len;
+	told_in_all += len;
+	if (len > told_most)
+		told_most = len;
+	n_told++;
+}
+
+static int no_descriptor(const char *path, int flags, mode_t mode)
+{
+	(void)path;
+	(void)flags;
+	(void)mode;
+	errno = EMFILE;
+	return -1;
+}
+
+/* What a WAL's sync finds to do is bounded, however much was written since the one before. */
+START_TEST(the_disk_begins_before_the_sync)
+{
+	static struct io told;
+
+	told = io_system;
+	told.start_writeback = note_writeback;
+	io_calls = &told;
+	run("pragma wal_autocheckpoint = 0; pragma cache_size = 1000"); /* no page is written twice in a transaction */
+	for (int round = 1; round <= 2; round++) {
+		for (int i = 0; i < 40; i++) {
+			char first[16], last[16];
+
+			snprintf(first, sizeof(first), "%d", (round * 40 + i) * 200 + 1);
+			snprintf(last, sizeof(last), "%d", (round * 40 + i) * 200 + 200);
+			add(first, last);
+		}
+		run("pragma wal_checkpoint(restart)");
+		ck_assert_int_eq(n_anew, round); /* the second time at the beginning of the file again */
+	}
+	/* 2 * 8,000 rows of 600 bytes, and some pages more than once. */
+	ck_assert_int_gt(told_in_all, 2 * 8000 * 600);
+	ck_assert_int_gt(n_told, 2 * 8000 * 600 / (600 << 10));
+	ck_assert_int_le(told_most, (512 << 10) + (64 << 10) + 4096);
+	io_calls = &io_system;
+	copy_has(16000);
+}
+END_TEST
+
+START_TEST(without_a_descriptor_it_does_without)
+{
+	static struct io none;
+
+	none = io_system;
+	none.open = no_descriptor;
+	none.start_writeback = note_writeback;
+	io_calls = &none;
+	add("1", "3000");
+	io_calls = &io_system;
+	ck_assert_int_eq(n_told, 0);
+	copy_has(3000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("projection wal");
@@ -142,6 +219,8 @@ int main(void)
 	tcase_add_test(tcase, every_commit_is_in_the_files);
 	tcase_add_test(tcase, long_transactions_are_whole_or_nothing);
 	tcase_add_test(tcase, a_checkpoint_between);
+	tcase_add_test(tcase, the_disk_begins_before_the_sync);
+	tcase_add_test(tcase, without_a_descriptor_it_does_without);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
