@@ -47,6 +47,8 @@ static void set_defaults(struct eventlog_options *o)
 		o->commit_events_max = 1024;
 	if (o->commit_bytes_max == 0)
 		o->commit_bytes_max = 4u << 20;
+	if (o->gather_us_max == 0)
+		o->gather_us_max = 2000;
 	if (o->queue_appends_max == 0)
 		o->queue_appends_max = 4096;
 	if (o->queue_bytes_max == 0)

@@ -53,6 +53,7 @@ struct eventlog {
 	int64_t last_time_us;
 	int64_t disk_checked_us;
 	uint64_t disk_written; /* since then */
+	uint64_t turn_us, turn_appends; /* what the last commit took, of how many appends */
 
 	pthread_mutex_t queue_lock; /* guards the queue: */
 	pthread_cond_t queue_filled;
@@ -88,6 +89,7 @@ struct eventlog {
 };
 
 /* eventlog_open.c */
+struct timespec log_after_us(uint64_t us); /* for waits on our conditions */
 uint64_t log_monotonic_us(void); /* for spans that wait on the real world; not what events are stamped with */
 
 /* eventlog_open.c: a sentence into options.problem, when it is the first; gives rc back. */

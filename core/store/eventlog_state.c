@@ -5,9 +5,9 @@
 
 #define POLL_MS 100 /* a tool's log is grown by another process, which cannot call */
 
-static struct timespec after_ms(int ms)
+struct timespec log_after_us(uint64_t us)
 {
-	uint64_t at_us = log_monotonic_us() + (uint64_t)ms * 1000;
+	uint64_t at_us = log_monotonic_us() + us;
 
 	return (struct timespec){.tv_sec = (time_t)(at_us / 1000000), .tv_nsec = (long)(at_us % 1000000) * 1000};
 }
@@ -27,7 +27,7 @@ int eventlog_wait(struct eventlog *log, uint64_t position, int timeout_ms)
 			return 0;
 		if (log->readonly && ms > POLL_MS)
 			ms = POLL_MS;
-		at = after_ms(ms);
+		at = log_after_us((uint64_t)ms * 1000);
 		pthread_mutex_lock(&log->state_lock);
 		rc = 0;
 		while (!log->woken && atomic_load(&log->size) <= position && rc == 0 && ms > 0)

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/thread.h"
+
 #include "lib/run.h"
 
 static struct log_fixture f;
@@ -108,6 +110,96 @@ START_TEST(a_queue_that_waits_too_long_is_busy)
 }
 END_TEST
 
+static void *appender_of(void *arg)
+{
+	ck_assert_int_eq(append_one(f.log, &(struct test_event){.stream = arg}), 0);
+	return NULL;
+}
+
+static _Atomic unsigned commit_ms, commits_begun;
+
+/* As the first, each commit asks, and takes as long as it is told to. */
+static int slow_disk(void *arg, uint64_t *ret_free, uint64_t *ret_total)
+{
+	(void)arg;
+	clock_manual_advance(&f.clock, 1000000);
+	commits_begun++;
+	thread_pause(commit_ms, NULL);
+	*ret_free = (uint64_t)50 << 30;
+	*ret_total = (uint64_t)100 << 30;
+	return 0;
+}
+
+static uint64_t commits(void)
+{
+	struct eventlog_stats stats;
+
+	eventlog_stats(f.log, &stats);
+	return stats.commits;
+}
+
+/* The commit under way has one append; the next will have those of two threads. */
+static void two_in_a_commit(void)
+{
+	pthread_t threads[3];
+	unsigned begun;
+
+	commit_ms = 400;
+	begun = commits_begun;
+	clock_manual_advance(&f.clock, 1000000);
+	ck_assert_int_eq(pthread_create(&threads[0], NULL, appender_of, (void *)"a"), 0);
+	while (commits_begun == begun)
+		sched_yield();
+	commit_ms = 2000;
+	for (int i = 1; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, appender_of, (void *)"b"), 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	commit_ms = 0;
+}
+
+START_TEST(under_load_an_append_waits_for_others)
+{
+	pthread_t threads[2];
+	uint64_t before;
+
+	f.options.disk_space = slow_disk;
+	f.options.gather_us_max = 10 * 1000 * 1000;
+	log_fixture_open(&f);
+	two_in_a_commit();
+	before = commits();
+	ck_assert_uint_eq(before, 2);
+	ck_assert_int_eq(pthread_create(&threads[0], NULL, appender_of, (void *)"c"), 0);
+	while (queued() != 1)
+		sched_yield();
+	ck_assert_int_eq(pthread_create(&threads[1], NULL, appender_of, (void *)"d"), 0);
+	while (queued() != 2)
+		sched_yield();
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_eq(commits(), before + 1);
+	ck_assert_uint_eq(eventlog_size(f.log), 5);
+}
+END_TEST
+
+START_TEST(what_waits_for_others_is_kept_at_the_end)
+{
+	pthread_t thread;
+
+	f.options.disk_space = slow_disk;
+	f.options.gather_us_max = 100 * 1000 * 1000;
+	log_fixture_open(&f);
+	two_in_a_commit();
+	ck_assert_int_eq(pthread_create(&thread, NULL, appender_of, (void *)"c"), 0);
+	while (queued() != 1)
+		sched_yield();
+	log_fixture_close(&f);
+	pthread_join(thread, NULL);
+	log_fixture_open(&f);
+	ck_assert_uint_eq(eventlog_size(f.log), 4);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("eventlog_queue");
@@ -117,6 +209,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_full_queue_is_busy);
 	tcase_add_test(t, a_queue_that_waits_too_long_is_busy);
+	tcase_add_test(t, under_load_an_append_waits_for_others);
+	tcase_add_test(t, what_waits_for_others_is_kept_at_the_end);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }
