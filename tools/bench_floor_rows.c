@@ -144,7 +144,7 @@ static void *run_model(void *arg)
 	struct floor_rows *r = m->rows;
 
 	thread_name(m->def->name);
-	thread_yield_to_others();
+	thread_yield_to_others(THREAD_MAY_LAG);
 	for (;;) {
 		bool last = atomic_load(&r->ending);
 		uint64_t n_done = atomic_load(&m->n_done), end = atomic_load(&r->n_told);

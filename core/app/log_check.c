@@ -206,7 +206,7 @@ static void *run(void *arg)
 	struct log_check *c = arg;
 
 	thread_name("lulab-verify");
-	thread_yield_to_others();
+	thread_yield_to_others(THREAD_AT_LEISURE);
 	wait_for_signature(c);
 	while (!is_stopping(c)) {
 		bool clear = check(c);

@@ -10,7 +10,6 @@
 
 #define NAME_MAX_LEN 15
 #define PAUSE_STEP_MS 20 /* as late as that it is seen that a pause is to end */
-#define NICE_BACKGROUND 19 /* 1.5 % of a processor beside one busy thread, all of an idle one */
 
 void thread_name(const char *name)
 {
@@ -20,10 +19,10 @@ void thread_name(const char *name)
 	pthread_setname_np(pthread_self(), shown);
 }
 
-void thread_yield_to_others(void)
+void thread_yield_to_others(int nice)
 {
 	/* On Linux a nice value belongs to a thread. Where it cannot be set, all are equal, which is no error. */
-	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE_BACKGROUND);
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
 }
 
 struct timespec thread_deadline(unsigned ms)

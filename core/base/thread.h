@@ -10,12 +10,12 @@
 void thread_name(const char *name);
 
 /*
- * The calling thread yields to the others when processors are scarce: for work
- * that may lag behind for a while (read models), beside work somebody waits
- * for (accept, append, answer). Beside one busy thread it gets a hundredth or two of a
- * processor, beside many less.
+ * The calling thread yields to the others when processors are scarce, beside work somebody waits for (accept, append,
+ * answer). By how much is a nice value, see setpriority(2):
  */
-void thread_yield_to_others(void);
+#define THREAD_MAY_LAG 10    /* for a moment, as rows do: a tenth of a processor beside one busy thread */
+#define THREAD_AT_LEISURE 19 /* whatever is left: a hundredth or two */
+void thread_yield_to_others(int nice);
 
 /* So many milliseconds from now, for pthread_cond_timedwait() on a condition that goes by CLOCK_MONOTONIC. */
 struct timespec thread_deadline(unsigned ms);

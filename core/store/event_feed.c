@@ -305,7 +305,7 @@ static void run(void *arg)
 	/* Rows may be late; an append somebody waits for may not. */
 	thread_name("event feed");
 	if (feed->options.yields)
-		thread_yield_to_others();
+		thread_yield_to_others(THREAD_MAY_LAG);
 	uv_mutex_lock(&feed->lock);
 	while (wait_for_work(feed)) {
 		struct feed_chunk *c = oldest(feed);

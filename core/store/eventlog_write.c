@@ -23,7 +23,7 @@
 #define DISK_CHECK_US 200000
 #define DISK_CHECK_BYTES ((uint64_t)16 << 20)
 #define GATHER_PERCENT 50 /* of what the last commit took */
-#define GATHER_ENOUGH 64  /* appends, over which the cost of a commit is spread well */
+#define GATHER_ENOUGH 16  /* appends, over which the cost of a commit is spread well */
 
 const uint32_t log_bounds_us[LOG_BUCKETS - 1] = {
     250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000};

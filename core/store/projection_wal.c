@@ -23,7 +23,7 @@
 
 #define FRAME_HEAD_LEN 24
 #define GATHERED_MAX ((size_t)64 << 10)
-#define WRITEBACK_LEN ((sqlite3_int64)512 << 10)
+#define WRITEBACK_LEN ((sqlite3_int64)1 << 20)
 #define DISK_PAGE ((sqlite3_int64)4096)
 
 struct wal_file {

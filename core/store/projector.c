@@ -395,7 +395,7 @@ static void run(void *arg)
 	/* Rows may be late; an append somebody waits for may not. */
 	thread_name(m->def->name);
 	if (m->p->options.yields)
-		thread_yield_to_others();
+		thread_yield_to_others(THREAD_MAY_LAG);
 	while (!projector_is_stopping(m->p)) {
 		if (model_is_renewed(m))
 			model_take_renewed(m);

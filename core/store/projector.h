@@ -33,7 +33,7 @@ struct projector_options {
 	/*
 	 * Its threads yield to every other on the machine (thread_yield_to_others): for a server, where somebody
 	 * waits for the others. Where the rows themselves are waited for, as in a tool or a test, leave it false:
-	 * beside a busy neighbour they may get a hundredth of a processor.
+	 * beside a busy neighbour they may get a tenth of a processor.
 	 */
 	bool yields;
 	unsigned backfill_pages; /* as many in its WAL go into the file of a live model; 0: PROJECTION_WAL_PAGES */

@@ -30,7 +30,7 @@ static void work(void *arg)
 
 	thread_name("backfill");
 	if (p->options.yields)
-		thread_yield_to_others();
+		thread_yield_to_others(THREAD_MAY_LAG);
 	uv_mutex_lock(&p->lock);
 	while (!p->stopping) {
 		struct model *m = next_asked(p);
