@@ -113,14 +113,17 @@ end;
 insert or ignore into meetings (id) values (row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__')));
 
 -- on participant.joined, participant.left
+/* Values, not a select: what is selected for a table with a trigger is first put aside, which costs as much as the rest.
+ * One that is listed has no meeting here, and such a mark is ignored. */
 insert or ignore into marks (meeting, person, device, room, at, leaves, beside)
-select m.number, coalesce(:operator_subject, 'unknown'), coalesce(:operator_instance_id, ''), 'MEETING',
-	coalesce(:operate_at_ms, :time), :type = 'participant.left', :vendor_event = 'vc.meeting.participant_meeting_joined_v1'
-from meetings as m where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
-and not exists (select 1 from listed as l
-	where l.meeting = m.number and l.person = coalesce(:operator_subject, 'unknown')
-	and l.device = coalesce(:operator_instance_id, '') and l.leaves = (:type = 'participant.left')
-	and l.at between coalesce(:operate_at_ms, :time) - 2000 and coalesce(:operate_at_ms, :time) + 2000);
+values ((select m.number from meetings as m
+	where m.id = row_id(:platform, :meeting_id, coalesce(:sub_meeting_id, '__ROOT__'))
+	and not exists (select 1 from listed as l
+		where l.meeting = m.number and l.person = coalesce(:operator_subject, 'unknown')
+		and l.device = coalesce(:operator_instance_id, '') and l.leaves = (:type = 'participant.left')
+		and l.at between coalesce(:operate_at_ms, :time) - 2000 and coalesce(:operate_at_ms, :time) + 2000)),
+	coalesce(:operator_subject, 'unknown'), coalesce(:operator_instance_id, ''), 'MEETING',
+	coalesce(:operate_at_ms, :time), :type = 'participant.left', :vendor_event = 'vc.meeting.participant_meeting_joined_v1');
 
 -- on participant.listed
 insert or ignore into listed (meeting, person, device, leaves, at)
