@@ -182,24 +182,6 @@ START_TEST(under_load_an_append_waits_for_others)
 }
 END_TEST
 
-START_TEST(what_waits_for_others_is_kept_at_the_end)
-{
-	pthread_t thread;
-
-	f.options.disk_space = slow_disk;
-	f.options.gather_us_max = 100 * 1000 * 1000;
-	log_fixture_open(&f);
-	two_in_a_commit();
-	ck_assert_int_eq(pthread_create(&thread, NULL, appender_of, (void *)"c"), 0);
-	while (queued() != 1)
-		sched_yield();
-	log_fixture_close(&f);
-	pthread_join(thread, NULL);
-	log_fixture_open(&f);
-	ck_assert_uint_eq(eventlog_size(f.log), 4);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("eventlog_queue");
@@ -210,7 +192,6 @@ int main(void)
 	tcase_add_test(t, a_full_queue_is_busy);
 	tcase_add_test(t, a_queue_that_waits_too_long_is_busy);
 	tcase_add_test(t, under_load_an_append_waits_for_others);
-	tcase_add_test(t, what_waits_for_others_is_kept_at_the_end);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }
