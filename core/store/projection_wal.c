@@ -23,7 +23,7 @@
 
 #define FRAME_HEAD_LEN 24
 #define GATHERED_MAX ((size_t)64 << 10)
-#define WRITEBACK_LEN ((sqlite3_int64)1 << 20)
+#define WRITEBACK_LEN ((sqlite3_int64)256 << 10) /* under a millisecond of the disk, in which a commit of the log may wait */
 #define DISK_PAGE ((sqlite3_int64)4096)
 
 struct wal_file {

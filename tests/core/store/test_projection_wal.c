@@ -186,8 +186,8 @@ START_TEST(the_disk_begins_before_the_sync)
 	}
 	/* 2 * 8,000 rows of 600 bytes, and some pages more than once. */
 	ck_assert_int_gt(told_in_all, 2 * 8000 * 600);
-	ck_assert_int_gt(n_told, 2 * 8000 * 600 / (1200 << 10));
-	ck_assert_int_le(told_most, (1 << 20) + (64 << 10) + 4096);
+	ck_assert_int_gt(n_told, 2 * 8000 * 600 / (320 << 10));
+	ck_assert_int_le(told_most, (256 << 10) + (64 << 10) + 4096);
 	io_calls = &io_system;
 	copy_has(16000);
 }
