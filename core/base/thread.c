@@ -25,18 +25,23 @@ void thread_yield_to_others(int nice)
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
 }
 
-struct timespec thread_deadline(unsigned ms)
+struct timespec thread_deadline_us(uint64_t us)
 {
 	struct timespec at;
 
 	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += ms / 1000;
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	at.tv_sec += (time_t)(us / 1000000);
+	at.tv_nsec += (long)(us % 1000000) * 1000;
 	if (at.tv_nsec >= 1000000000) {
 		at.tv_nsec -= 1000000000;
 		at.tv_sec++;
 	}
 	return at;
+}
+
+struct timespec thread_deadline(unsigned ms)
+{
+	return thread_deadline_us((uint64_t)ms * 1000);
 }
 
 static int64_t monotonic_ns(void)

@@ -17,8 +17,9 @@ void thread_name(const char *name);
 #define THREAD_AT_LEISURE 19 /* whatever is left: a hundredth or two */
 void thread_yield_to_others(int nice);
 
-/* So many milliseconds from now, for pthread_cond_timedwait() on a condition that goes by CLOCK_MONOTONIC. */
+/* So many milliseconds, or microseconds, from now, for pthread_cond_timedwait() on a condition that goes by CLOCK_MONOTONIC. */
 struct timespec thread_deadline(unsigned ms);
+struct timespec thread_deadline_us(uint64_t us);
 
 /* The calling thread rests for so many milliseconds, or until somebody sets *stopping (NULL: nobody will). False: it is set. */
 bool thread_pause(int64_t ms, const _Atomic bool *stopping);

@@ -59,7 +59,8 @@ struct eventlog_options {
 	 * and 64 MiB waiting; the oldest waiting 500 ms. */
 	uint32_t commit_events_max, queue_appends_max, queue_wait_ms_max;
 	uint64_t commit_bytes_max, queue_bytes_max;
-	/* Where appends come several to a commit, the first of the next may wait so long for others (0 = 2,000). */
+	/* Where appends come several to a commit, the first of the next may wait so long for others (0 = the
+	 * 2,000 of integrity.md 11.8). */
 	uint32_t gather_us_max;
 	/* How many events the index may stand behind before it commits (0 = 32,768) and, at most, how
 	 * long (0 = 5,000 ms). What it lacks is in memory, so appends get ERR_BUSY when that gets too

@@ -89,7 +89,6 @@ struct eventlog {
 };
 
 /* eventlog_open.c */
-struct timespec log_after_us(uint64_t us); /* for waits on our conditions */
 uint64_t log_monotonic_us(void); /* for spans that wait on the real world; not what events are stamped with */
 
 /* eventlog_open.c: a sentence into options.problem, when it is the first; gives rc back. */

@@ -1,16 +1,9 @@
 /* What the event log tells of itself: waiting for it to grow, and its figures. */
 #include "store/eventlog_private.h"
 
-#include <time.h>
+#include "base/thread.h"
 
 #define POLL_MS 100 /* a tool's log is grown by another process, which cannot call */
-
-struct timespec log_after_us(uint64_t us)
-{
-	uint64_t at_us = log_monotonic_us() + us;
-
-	return (struct timespec){.tv_sec = (time_t)(at_us / 1000000), .tv_nsec = (long)(at_us % 1000000) * 1000};
-}
 
 int eventlog_wait(struct eventlog *log, uint64_t position, int timeout_ms)
 {
@@ -27,7 +20,7 @@ int eventlog_wait(struct eventlog *log, uint64_t position, int timeout_ms)
 			return 0;
 		if (log->readonly && ms > POLL_MS)
 			ms = POLL_MS;
-		at = log_after_us((uint64_t)ms * 1000);
+		at = thread_deadline((unsigned)ms);
 		pthread_mutex_lock(&log->state_lock);
 		rc = 0;
 		while (!log->woken && atomic_load(&log->size) <= position && rc == 0 && ms > 0)

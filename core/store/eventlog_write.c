@@ -309,10 +309,11 @@ static int append_one(struct eventlog *log, struct turn *t, struct append *a, st
 static void gather(struct eventlog *log)
 {
 	uint64_t us = log->turn_us * GATHER_PERCENT / 100;
-	struct timespec until = log_after_us(us < log->o.gather_us_max ? us : log->o.gather_us_max);
+	struct timespec until;
 
 	if (log->turn_appends < 2 || log->queue_appends >= GATHER_ENOUGH)
 		return;
+	until = thread_deadline_us(us < log->o.gather_us_max ? us : log->o.gather_us_max);
 	while (!log->closing && pthread_cond_timedwait(&log->queue_filled, &log->queue_lock, &until) == 0)
 		;
 }

@@ -52,9 +52,8 @@ static void start_writeback(struct wal_file *f, sqlite3_int64 from, sqlite3_int6
 	/* SQLite holds no locks on this file, which closing a descriptor of it would let go. */
 	if (f->fd < 0)
 		f->fd = io_calls->open(f->path, O_WRONLY | O_CLOEXEC, 0);
-	if (f->fd < 0)
-		return;
-	io_calls->start_writeback(f->fd, f->started, to - f->started);
+	if (f->fd >= 0)
+		io_calls->start_writeback(f->fd, f->started, to - f->started);
 	f->started = to;
 }
 

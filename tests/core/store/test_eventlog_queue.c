@@ -5,7 +5,6 @@
 #include <sched.h>
 
 #include "base/thread.h"
-
 #include "lib/run.h"
 
 static struct log_fixture f;
@@ -117,14 +116,19 @@ static void *appender_of(void *arg)
 }
 
 static _Atomic unsigned commit_ms, commits_begun;
+static _Atomic bool commit_held;
 
-/* As the first, each commit asks, and takes as long as it is told to. */
+/* As the first, each commit asks, and takes as long as it is told to when it begins. */
 static int slow_disk(void *arg, uint64_t *ret_free, uint64_t *ret_total)
 {
+	unsigned ms = commit_ms;
+
 	(void)arg;
 	clock_manual_advance(&f.clock, 1000000);
 	commits_begun++;
-	thread_pause(commit_ms, NULL);
+	while (commit_held)
+		sched_yield();
+	thread_pause(ms, NULL);
 	*ret_free = (uint64_t)50 << 30;
 	*ret_total = (uint64_t)100 << 30;
 	return 0;
@@ -144,15 +148,18 @@ static void two_in_a_commit(void)
 	pthread_t threads[3];
 	unsigned begun;
 
-	commit_ms = 400;
+	commit_held = true;
 	begun = commits_begun;
 	clock_manual_advance(&f.clock, 1000000);
 	ck_assert_int_eq(pthread_create(&threads[0], NULL, appender_of, (void *)"a"), 0);
 	while (commits_begun == begun)
 		sched_yield();
-	commit_ms = 2000;
+	commit_ms = 4000;
 	for (int i = 1; i < 3; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, appender_of, (void *)"b"), 0);
+	while (queued() != 2)
+		sched_yield();
+	commit_held = false;
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	commit_ms = 0;
