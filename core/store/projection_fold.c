@@ -199,20 +199,28 @@ static int is_skipped(struct fold *f, uint64_t place, bool *ret)
 	return rc == 0 && !*ret && n > 0 ? is_skipped_in(f, f->log, 0, place, ret) : rc;
 }
 
+/* The event where the file stands, and a note of its time. */
+static int read_next(struct fold *f, struct feed_reader *reader, const struct fed_event **ret)
+{
+	uint64_t place = projection_file_position(f->file);
+	int rc = feed_reader_at(reader, LOG_PLACE_POSITION(place), ret);
+
+	if (rc == 0)
+		f->recorded_us[place - f->batch_start] = (*ret)->time_us;
+	return rc;
+}
+
 /* Up to `until` or the first event that concerns the model. No row changes: readers need not hear of it by a transaction. */
 static int pass(struct fold *f, uint64_t until)
 {
-	uint64_t first = projection_file_position(f->file);
 	const struct fed_event *event;
 	struct feed_reader *reader;
 	int rc = reader_of(f, until, &reader);
 
 	while (rc == 0 && projection_file_position(f->file) < until) {
-		rc = feed_reader_at(reader, LOG_PLACE_POSITION(projection_file_position(f->file)), &event);
+		rc = read_next(f, reader, &event);
 		if (rc == 0 && projection_handler_of(f->model, event->type) != NULL)
 			break;
-		if (rc == 0 && projection_file_position(f->file) == first)
-			f->oldest_us = event->time_us;
 		if (rc == 0)
 			projection_file_skip(f->file);
 	}
@@ -224,17 +232,14 @@ static int apply_some(struct fold *f, uint64_t until)
 {
 	const struct fed_event *event;
 	struct feed_reader *reader;
-	uint64_t first = projection_file_position(f->file);
 	int rc = reader_of(f, until, &reader);
 
 	if (rc != 0)
 		return log_error(f, rc);
 	while (rc == 0 && projection_file_position(f->file) < until) {
-		rc = feed_reader_at(reader, LOG_PLACE_POSITION(projection_file_position(f->file)), &event);
+		rc = read_next(f, reader, &event);
 		if (rc != 0)
 			return log_error(f, rc);
-		if (projection_file_position(f->file) == first)
-			f->oldest_us = event->time_us;
 		if (PLANTED(skip_event) && event->position % 100 == 99) {
 			projection_file_skip(f->file);
 			continue;
@@ -342,6 +347,7 @@ int fold_batch(struct fold *f, uint64_t until, uint64_t *ret_applied)
 
 	*ret_applied = 0;
 	f->log_failed = false;
+	f->batch_start = start;
 	if (start == until)
 		return 0;
 	/* All of a log before was applied: on to the next one, a new file to the first. */

@@ -24,11 +24,13 @@ struct fold {
 	unsigned batch_max; /* events of one transaction at most; 0: FOLD_BATCH */
 	struct sealer *sealer; /* that of the log; what logs before it sealed is opened with its keys */
 	struct feed_reader reader;
-	int64_t oldest_us; /* when the oldest event of the last batch was recorded, wall clock */
+	int64_t recorded_us[FOLD_BATCH]; /* when each event of the last batch was recorded, wall clock */
 	/* After ERR_*: which event, why in words for people (set the buffer before). */
 	uint64_t err_position;
 	bool log_failed; /* the log could not be read: nothing is wrong with the file */
 	struct buf *problem;
+	/* Private. */
+	uint64_t batch_start; /* a place */
 	/* Private: reading a log before. */
 	unsigned before; /* its number, 0: none is open */
 	struct event_feed *before_feed;

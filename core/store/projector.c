@@ -239,19 +239,22 @@ static void come_alive(struct model *m)
 const uint32_t delay_bounds_us[DELAY_BUCKETS - 1] = {2000, 5000, 10000, 15000, 20000, 25000, 30000, 40000, 50000, 60000, 80000,
 	100000, 150000, 200000, 300000, 500000, 1000000, 5000000, 30000000};
 
-/* Behind the lock. A clock that was set back makes no negative delay. */
-static void note_delay(struct model *m, uint64_t applied)
+/* Behind the lock: how late the events of a batch are. A clock that was set back makes no negative delay. */
+static void note_delays(struct model *m, uint64_t applied)
 {
 	struct projection_status *s = &m->status;
-	int64_t delay_us = s->applied_at_us - m->fold.oldest_us;
-	unsigned bucket = 0;
 
-	if (delay_us < 0)
-		delay_us = 0;
-	while (bucket < DELAY_BUCKETS - 1 && delay_us > (int64_t)delay_bounds_us[bucket])
-		bucket++;
-	s->delays[bucket] += applied;
-	s->delay_us += (uint64_t)delay_us * applied;
+	for (uint64_t i = 0; i < applied; i++) {
+		int64_t delay_us = s->applied_at_us - m->fold.recorded_us[i];
+		unsigned bucket = 0;
+
+		if (delay_us < 0)
+			delay_us = 0;
+		while (bucket < DELAY_BUCKETS - 1 && delay_us > (int64_t)delay_bounds_us[bucket])
+			bucket++;
+		s->delays[bucket]++;
+		s->delay_us += (uint64_t)delay_us;
+	}
 }
 
 static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
@@ -274,7 +277,7 @@ static void note_progress(struct model *m, uint64_t applied, int64_t spent_us)
 	s->applied += applied;
 	s->applied_at_us = clock_wall_us(m->p->options.clock);
 	if (s->state == PROJECTION_LIVE)
-		note_delay(m, applied);
+		note_delays(m, applied);
 	if (s->state == PROJECTION_BUILDING && m->fold_us > 0)
 		s->rate = (double)m->fold_events * 1e6 / (double)m->fold_us;
 	uv_cond_broadcast(&m->p->changed);

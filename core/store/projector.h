@@ -74,8 +74,7 @@ struct projection_status {
 	uint64_t applied;          /* since start */
 	uint64_t rebuilds;         /* since start: files set aside or made anew */
 	int64_t applied_at_us;     /* wall clock of the newest commit; 0 = none yet */
-	/* While live: bucket i counts events up to delay_bounds_us[i], the last one the rest; not cumulative. Events that
-	 * are folded together count with the delay of the oldest. */
+	/* While live: bucket i counts events up to delay_bounds_us[i], the last one the rest; not cumulative. */
 	uint64_t delays[DELAY_BUCKETS], delay_us;
 	double rate;               /* events a second while last catching up */
 	int err;                   /* why it stopped or failed, else 0 */

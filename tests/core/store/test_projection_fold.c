@@ -84,6 +84,25 @@ START_TEST(events_that_change_no_row_are_not_written)
 }
 END_TEST
 
+/* The delay of an event is its own, not that of the oldest it is folded with. */
+START_TEST(the_time_of_each_event_of_a_batch_is_noted)
+{
+	start("meetings");
+	give_meetings(1);
+	folds_all();
+	for (unsigned i = 0; i < 2; i++) {
+		clock_manual_advance(&f.clock, 10000000);
+		give_meetings(1);
+	}
+	/* One that is passed over. */
+	clock_manual_advance(&f.clock, 10000000);
+	give(&f, "effect.enabled", "{\"effect\":\"lark.meeting\"}");
+	folds_all();
+	for (int64_t i = 0; i < 3; i++)
+		ck_assert_int_eq((fold.recorded_us[i] - FIXTURE_TIME_US) / 10000000, i + 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("projection_fold");
@@ -92,6 +111,7 @@ int main(void)
 	tcase_add_checked_fixture(engine, setup, teardown);
 	tcase_add_test(engine, rows_and_position_are_written_together);
 	tcase_add_test(engine, events_that_change_no_row_are_not_written);
+	tcase_add_test(engine, the_time_of_each_event_of_a_batch_is_noted);
 	suite_add_tcase(suite, engine);
 	return run_suite(suite);
 }
