@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "bench_histogram.h"
+#include "bench_load.h"
 #include "command.h"
 
 #define BENCH_ROWS_MAX 64
@@ -89,9 +90,11 @@ struct bench_row *bench_limit_rows(struct bench *b, unsigned connections, int *r
 struct bench_row *bench_limit_rows_at(struct bench *b, unsigned connections, double rate, int *ret_rc);
 /* An HTTP answer of body_len bytes and nothing else. */
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc);
-/* What the service answers (head and body, `status`) to what it is asked (as in load_options), and nothing else. */
-struct bench_row *bench_limit_echo_of(struct bench *b, unsigned connections, struct slice answer, int status,
-    int (*make)(void *arg, uint64_t i, struct buf *request), void *arg, int *ret_rc);
+/*
+ * A run against a program that answers with these bytes (head and body), or with a head and body_len bytes when there
+ * are none, and does nothing else. `load` without clock and port. 0 or ERR_*; adds no row.
+ */
+int bench_echo(struct bench *b, struct slice answer, size_t body_len, struct load_options *load, struct load_result *ret);
 /* A cursor over `n` LMDB records with a SHA-256 of each. */
 struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_len, int *ret_rc);
 /*

@@ -1,6 +1,8 @@
 /* See bench_histogram.h. */
 #include "bench_histogram.h"
 
+#include <stddef.h>
+
 /* Below HISTOGRAM_STEPS each value has its bucket; above, each doubling has HISTOGRAM_STEPS. */
 static unsigned bucket_of(uint64_t us)
 {
@@ -33,6 +35,15 @@ void bench_histogram_add(struct bench_histogram *h, int64_t us)
 	h->n++;
 	if (value > h->max)
 		h->max = value;
+}
+
+void bench_histogram_merge(struct bench_histogram *h, const struct bench_histogram *other)
+{
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		h->counts[i] += other->counts[i];
+	h->n += other->n;
+	if (other->max > h->max)
+		h->max = other->max;
 }
 
 uint64_t bench_histogram_at(const struct bench_histogram *h, double share)

@@ -18,6 +18,9 @@ struct bench_histogram {
 
 void bench_histogram_add(struct bench_histogram *h, int64_t us); /* negative counts as 0 */
 
+/* What `other` counted, too. */
+void bench_histogram_merge(struct bench_histogram *h, const struct bench_histogram *other);
+
 /* The smallest value that `share` (0..1) of all values do not exceed; 0 when empty. */
 uint64_t bench_histogram_at(const struct bench_histogram *h, double share);
 

@@ -248,43 +248,30 @@ struct bench_row *bench_limit_rows_at(struct bench *b, unsigned connections, dou
 	return measure_program(b, FLOOR_AND_ROWS, connections, rate, ret_rc);
 }
 
-static void measure_echo(struct bench *b, struct bench_row *row, const struct ceiling_options *options, struct load_options *load,
-    int *ret_rc)
+int bench_echo(struct bench *b, struct slice answer, size_t body_len, struct load_options *load, struct load_result *ret)
 {
-	struct load_result *result = calloc(1, sizeof(*result));
 	struct ceiling *ceiling = NULL;
+	int rc = ceiling_start(&ceiling, &(struct ceiling_options){.loops = processors(), .answer = answer, .body_len = body_len});
 
-	*ret_rc = result == NULL ? ERR_NOMEM : ceiling_start(&ceiling, options);
-	load->clock = b->clock;
-	load->warmup_seconds = WARMUP_SECONDS;
-	load->seconds = b->seconds;
-	if (*ret_rc == 0) {
+	if (rc == 0) {
+		load->clock = b->clock;
 		load->port = ceiling_port(ceiling);
-		*ret_rc = load_run(load, result);
+		rc = load_run(load, ret);
 	}
-	if (*ret_rc == 0)
-		fill_from_load(row, "answers", result);
 	ceiling_stop(ceiling);
-	free(result);
+	return rc;
 }
 
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc)
 {
 	struct bench_row *row =
 	    bench_row(b, "bare HTTP echo of %zu bytes, %u connections", body_len, connections);
+	struct load_result *result = calloc(1, sizeof(*result));
 
-	measure_echo(b, row, &(struct ceiling_options){.loops = processors(), .body_len = body_len},
-	    &(struct load_options){.connections = connections, .make = make_get, .expect = 200}, ret_rc);
-	return row;
-}
-
-struct bench_row *bench_limit_echo_of(struct bench *b, unsigned connections, struct slice answer, int status,
-    int (*make)(void *arg, uint64_t i, struct buf *request), void *arg, int *ret_rc)
-{
-	struct bench_row *row =
-	    bench_row(b, "bare HTTP echo of the same answer, %zu bytes, %u connections", answer.len, connections);
-
-	measure_echo(b, row, &(struct ceiling_options){.loops = processors(), .answer = answer},
-	    &(struct load_options){.connections = connections, .make = make, .arg = arg, .expect = status}, ret_rc);
+	*ret_rc = result == NULL ? ERR_NOMEM : bench_echo(b, (struct slice){0}, body_len, &(struct load_options){
+	    .connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = b->seconds, .make = make_get, .expect = 200}, result);
+	if (*ret_rc == 0)
+		fill_from_load(row, "answers", result);
+	free(result);
 	return row;
 }

@@ -363,3 +363,18 @@ int load_run(const struct load_options *options, struct load_result *ret_result)
 	free(l.conns);
 	return rc;
 }
+
+void load_merge(struct load_result *r, const struct load_result *other)
+{
+	r->sent += other->sent;
+	r->ok += other->ok;
+	r->ok_all += other->ok_all;
+	r->refused += other->refused;
+	r->wrong += other->wrong;
+	r->broken += other->broken;
+	r->backlog += other->backlog;
+	r->span_us += other->span_us;
+	if (other->wrong_status != 0)
+		r->wrong_status = other->wrong_status;
+	bench_histogram_merge(&r->latency, &other->latency);
+}

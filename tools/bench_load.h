@@ -45,4 +45,7 @@ struct load_result {
 /* ERR_NETWORK when nobody listens; ERR_CANCELLED on Ctrl-C; what `make` returned. */
 int load_run(const struct load_options *options, struct load_result *ret_result);
 
+/* What a further run counted, too. */
+void load_merge(struct load_result *r, const struct load_result *other);
+
 #endif
