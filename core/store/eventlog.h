@@ -252,6 +252,7 @@ struct eventlog_cursor {
 	uint64_t stream;
 	uint16_t type;
 	bool has_stream, stream_known, placed;
+	struct slice ahead; /* the record at `next`, when it was got with the one before it */
 	unsigned left; /* records until the next look at the clock */
 	int64_t since_us;
 	uint8_t stream_len;
