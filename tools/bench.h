@@ -83,11 +83,8 @@ struct bench_row *bench_limit_lmdb(struct bench *b, unsigned batch, size_t recor
 struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc);
 /* The same with what the design demands of a record besides, and nothing else: see bench_floor.h. */
 struct bench_row *bench_limit_floor(struct bench *b, unsigned connections, int *ret_rc);
-/* That in an open loop of so many a second: what the machine and the sender add to the times. */
-struct bench_row *bench_limit_floor_at(struct bench *b, unsigned connections, double rate, int *ret_rc);
-/* The floor and the rows that must follow: see bench_floor_rows.h. In an open loop with a row of how late these are. */
+/* The floor and the rows that must follow: see bench_floor_rows.h. */
 struct bench_row *bench_limit_rows(struct bench *b, unsigned connections, int *ret_rc);
-struct bench_row *bench_limit_rows_at(struct bench *b, unsigned connections, double rate, int *ret_rc);
 /* An HTTP answer of body_len bytes and nothing else. */
 struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t body_len, int *ret_rc);
 /*

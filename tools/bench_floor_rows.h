@@ -21,7 +21,7 @@ struct floor_rows_result {
 	uint64_t behind;    /* webhooks of which rows were still to be made */
 	const char *latest; /* the read model that was; static */
 	/* From stored to committed in that one, of each webhook that it makes rows of. (The server counts from before the log's
-	 * commit, and all of a transaction as its oldest.) */
+	 * commit.) */
 	struct bench_histogram delays;
 };
 

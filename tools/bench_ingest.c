@@ -11,14 +11,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench_load.h"
+#include "bench_program.h"
+#include "bench_raw.h"
 #include "bench_server.h"
 #include "bench_webhook.h"
 #include "bench_work.h"
 #include "store/projection.h"
 #include "store/projector.h"
 
-#define WARMUP_SECONDS 1.0
+#define TURNS 5 /* of each measurement */
+#define WARMUP_SECONDS 0.3
 #define IDLE_CONNECTIONS 1000
 #define OPEN_CONNECTIONS 256
 /* A webhook's text is about this long; the ceiling program stores it as it is. */
@@ -30,7 +32,21 @@ struct ingest {
 	struct webhook_maker *maker;
 	uint64_t next;      /* number of the next webhook */
 	uint64_t ok;        /* answered 200, over all measurements */
-	struct load_result result;
+	struct load_result turn;
+};
+
+/* What is measured in turns: raw commits, some of the programs, and ours. */
+struct contest {
+	struct load_options load; /* connections, times, rate: of a turn of each */
+	bool with_commits, with_ceiling;
+	struct raw_store raw;
+	struct bench_histogram commits;
+	int64_t commits_us;
+	struct program_sums programs[PROGRAM_ROWS + 1];
+	struct load_result ours;
+	double our_commits;
+	int64_t our_cpu_us;
+	struct bench_row *commit_row, *rows[PROGRAM_ROWS + 1], *our_row;
 };
 
 static int make(void *arg, uint64_t i, struct buf *request)
@@ -49,33 +65,103 @@ static void note_failures(struct bench_row *row, const struct load_result *r)
 	    at > 0 ? "; " : "", r->refused, r->wrong, r->wrong_status, r->broken, r->backlog);
 }
 
-/* rate 0: closed loop. */
-static struct bench_row *measure(struct ingest *in, unsigned connections, double rate, int *ret_rc)
+/* ---- turns ---------------------------------------------------------------------------------------- */
+
+static int turn_of_commits(struct ingest *in, struct contest *c)
 {
-	struct load_result *r = &in->result;
+	int64_t start = bench_now_us(in->b), end = start + (int64_t)(c->load.seconds * 1e6), before = start, now;
+	int rc = 0;
+
+	for (; rc == 0 && before < end && !command_interrupted(); before = now) {
+		rc = raw_commit(&c->raw, 1);
+		now = bench_now_us(in->b);
+		bench_histogram_add(&c->commits, now - before);
+	}
+	c->commits_us += before - start;
+	return rc;
+}
+
+/* The rows are made before the next one's turn. */
+static int our_turn(struct ingest *in, struct contest *c)
+{
+	struct load_options load = c->load;
 	double commits = 0, commits_after = 0;
-	struct bench_row *row = rate > 0
-	    ? bench_row(in->b, "ingest, open loop at %.0f/s, %u connections", rate, connections)
-	    : bench_row(in->b, "ingest, %u connection%s", connections, connections == 1 ? "" : "s");
 	bool has_commits = bench_server_metric(&in->server, BENCH_METRIC_COMMITS, &commits);
 	int64_t cpu_us = bench_server_cpu_us(&in->server);
+	int rc;
 
-	*ret_rc = load_run(&(struct load_options){.clock = in->b->clock, .port = in->server.port,
-	    .connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = in->b->seconds,
-	    .rate = rate, .make = make, .arg = in->maker, .first = in->next, .expect = 200}, r);
-	in->next += r->sent;
-	in->ok += r->ok_all;
-	if (*ret_rc != 0)
-		return row;
+	load.clock = in->b->clock;
+	load.port = in->server.port;
+	load.make = make;
+	load.arg = in->maker;
+	load.first = in->next;
+	load.expect = 200;
+	memset(&in->turn, 0, sizeof(in->turn));
+	rc = load_run(&load, &in->turn);
+	in->next += in->turn.sent;
+	in->ok += in->turn.ok_all;
+	load_merge(&c->ours, &in->turn);
+	c->our_cpu_us += bench_server_cpu_us(&in->server) - cpu_us;
+	if (has_commits && bench_server_metric(&in->server, BENCH_METRIC_COMMITS, &commits_after))
+		c->our_commits += commits_after - commits;
+	return rc == 0 ? bench_server_catch_up(&in->server, in->b, NULL) : rc;
+}
+
+static int take_turns(struct ingest *in, struct contest *c)
+{
+	int rc = 0;
+
+	c->load.warmup_seconds = WARMUP_SECONDS;
+	c->load.seconds = in->b->seconds / TURNS;
+	if (c->with_commits)
+		rc = raw_open(&c->raw, in->b, "raw", RECORD_LEN);
+	for (int i = 0; rc == 0 && i < TURNS; i++) {
+		if (c->with_commits)
+			rc = turn_of_commits(in, c);
+		for (unsigned p = c->with_ceiling ? PROGRAM_CEILING : PROGRAM_FLOOR; rc == 0 && p <= PROGRAM_ROWS; p++)
+			rc = program_turn(in->b, (enum program)p, &c->load, &c->programs[p]);
+		if (rc == 0)
+			rc = our_turn(in, c);
+	}
+	raw_close(&c->raw);
+	return rc;
+}
+
+static struct bench_row *row_of_ours(struct ingest *in, const struct contest *c)
+{
+	const struct load_result *r = &c->ours;
+	struct bench_row *row = c->load.rate > 0
+	    ? bench_row(in->b, "ingest, open loop at %.0f/s, %u connections", c->load.rate, c->load.connections)
+	    : bench_row(in->b, "ingest, %u connection%s", c->load.connections, c->load.connections == 1 ? "" : "s");
+
 	bench_row_fill(row, "webhooks", r->ok, r->span_us, &r->latency);
-	cpu_us = bench_server_cpu_us(&in->server) - cpu_us;
-	if (has_commits && bench_server_metric(&in->server, BENCH_METRIC_COMMITS, &commits_after) &&
-	    commits_after > commits && r->ok_all > 0)
+	if (c->our_commits > 0 && r->ok_all > 0)
 		snprintf(row->note, sizeof(row->note), "%.1f a commit; %.0f us of processor each",
-		    (double)r->ok_all / (commits_after - commits), (double)cpu_us / (double)r->ok_all);
+		    (double)r->ok_all / c->our_commits, (double)c->our_cpu_us / (double)r->ok_all);
 	note_failures(row, r);
 	return row;
 }
+
+static int contend(struct ingest *in, struct contest *c)
+{
+	int rc = take_turns(in, c);
+
+	if (rc != 0)
+		return rc;
+	if (c->with_commits) {
+		c->commit_row = bench_row(in->b, "raw LMDB, 1 record of %d bytes a commit", RECORD_LEN);
+		bench_row_fill(c->commit_row, "records", c->commits.n, c->commits_us, &c->commits);
+		snprintf(c->commit_row->note, sizeof(c->commit_row->note), "times are of one commit");
+	}
+	for (unsigned p = c->with_ceiling ? PROGRAM_CEILING : PROGRAM_FLOOR; p <= PROGRAM_ROWS; p++)
+		c->rows[p] = program_row(in->b, (enum program)p, &c->load, &c->programs[p]);
+	if (c->load.rate > 0)
+		program_delays_row(in->b, &c->programs[PROGRAM_ROWS]);
+	c->our_row = row_of_ours(in, c);
+	return 0;
+}
+
+/* ---- what becomes of them ---------------------------------------------------------------------------- */
 
 /* How near it comes to what the design lets it come to, and to that with the rows that must follow. */
 static void note_floors(struct bench_row *row, const struct bench_row *floor, const struct bench_row *rows)
@@ -87,15 +173,24 @@ static void note_floors(struct bench_row *row, const struct bench_row *floor, co
 		    at > 0 ? "; " : "", row->rate / floor->rate, row->rate / rows->rate);
 }
 
-/* A lone webhook costs a commit; its time is compared, not its rate. */
+/* A webhook costs a commit at least; its time is compared, not its rate. */
 static void compare_times(struct bench_row *row, const struct bench_row *commit)
 {
+	size_t at = strlen(row->note);
+
 	if (commit->p50_us == 0 || commit->p99_us == 0)
 		return;
 	snprintf(row->limit, sizeof(row->limit), "%s", commit->what);
 	row->ratio = (double)row->p50_us / (double)commit->p50_us;
-	snprintf(row->note, sizeof(row->note), "ratio of p50; of p99 %.2f; p99 to its p50 %.2f",
+	snprintf(row->note + at, sizeof(row->note) - at, "%sratio of p50; of p99 %.2f; p99 to its p50 %.2f", at > 0 ? "; " : "",
 	    (double)row->p99_us / (double)commit->p99_us, (double)row->p99_us / (double)commit->p50_us);
+}
+
+static void compare_all_times(struct contest *c)
+{
+	for (unsigned p = c->with_ceiling ? PROGRAM_CEILING : PROGRAM_FLOOR; p <= PROGRAM_ROWS; p++)
+		compare_times(c->rows[p], c->commit_row);
+	compare_times(c->our_row, c->commit_row);
 }
 
 /* ---- how late read models are ------------------------------------------------------------------- */
@@ -160,34 +255,51 @@ static void compare_delays(struct ingest *in, const struct delays *before, const
 }
 
 /* A steady rate, whatever the answers take: the time of a webhook, and until it can be read. */
-static int measure_open(struct ingest *in, double rate, const struct bench_row *commit)
+static int measure_open(struct ingest *in, struct contest *c, double rate)
 {
 	struct delays before, after;
-	struct bench_row *row;
-	bool has_delays;
 	int rc = bench_server_catch_up(&in->server, in->b, NULL);
+	bool has_delays = rc == 0 && read_delays(&in->server, &before);
 
+	*c = (struct contest){.load = {.connections = OPEN_CONNECTIONS, .rate = rate}, .with_commits = true};
+	if (rc == 0)
+		rc = contend(in, c);
 	if (rc != 0)
 		return rc;
-	/* Part of the time is the machine's and the sender's. */
-	row = bench_limit_floor_at(in->b, OPEN_CONNECTIONS, rate, &rc);
-	if (rc != 0)
-		return rc;
-	compare_times(row, commit);
-	row = bench_limit_rows_at(in->b, OPEN_CONNECTIONS, rate, &rc);
-	if (rc != 0)
-		return rc;
-	compare_times(row, commit);
-	has_delays = read_delays(&in->server, &before);
-	row = measure(in, OPEN_CONNECTIONS, rate, &rc);
-	if (rc != 0)
-		return rc;
-	compare_times(row, commit);
-	note_failures(row, &in->result);
-	rc = bench_server_catch_up(&in->server, in->b, NULL);
-	if (rc == 0 && has_delays && read_delays(&in->server, &after))
+	compare_all_times(c);
+	if (has_delays && read_delays(&in->server, &after))
 		compare_delays(in, &before, &after);
+	return 0;
+}
+
+/* What a webhook costs at least that has the service for itself. */
+static int measure_lone(struct ingest *in, struct contest *c)
+{
+	int rc;
+
+	*c = (struct contest){.load = {.connections = 1}, .with_commits = true, .with_ceiling = true};
+	rc = contend(in, c);
+	if (rc == 0)
+		compare_all_times(c);
 	return rc;
+}
+
+/* As many as come through; *ret_peak is raised to that. */
+static int measure_closed(struct ingest *in, struct contest *c, unsigned connections, double *ret_peak)
+{
+	int rc;
+
+	*c = (struct contest){.load = {.connections = connections}, .with_ceiling = true};
+	rc = contend(in, c);
+	if (rc != 0)
+		return rc;
+	for (unsigned p = PROGRAM_FLOOR; p <= PROGRAM_ROWS; p++)
+		bench_compare(c->rows[p], c->rows[PROGRAM_CEILING]);
+	bench_compare(c->our_row, c->rows[PROGRAM_CEILING]);
+	note_floors(c->our_row, c->rows[PROGRAM_FLOOR], c->rows[PROGRAM_ROWS]);
+	if (c->our_row->rate > *ret_peak)
+		*ret_peak = c->our_row->rate;
+	return 0;
 }
 
 /* What connections cost that say nothing. */
@@ -229,54 +341,22 @@ static int check_books(struct ingest *in)
 	return appended >= (double)in->ok ? 0 : ERR_CORRUPT;
 }
 
-static int measure_all(struct ingest *in, const struct bench_row *commit)
+static int measure_all(struct ingest *in, struct contest *c)
 {
-	static const unsigned connections[] = {64, 256};
-	struct bench_row *row, *limit, *floor, *rows;
+	struct bench_row *row;
 	double peak = 0;
-	int rc;
+	int rc = measure_idle(in);
 
-	rc = measure_idle(in);
+	if (rc == 0)
+		rc = measure_lone(in, c);
+	if (rc == 0)
+		rc = measure_closed(in, c, 64, &peak);
+	if (rc == 0)
+		rc = measure_closed(in, c, 256, &peak);
+	if (rc == 0 && peak > 0)
+		rc = measure_open(in, c, peak / 2);
 	if (rc != 0)
 		return rc;
-	/* What a lone webhook costs at least: the same hand-overs, and no more work than there must be. */
-	limit = bench_limit_ceiling(in->b, 1, &rc);
-	if (rc != 0)
-		return rc;
-	compare_times(limit, commit);
-	floor = bench_limit_floor(in->b, 1, &rc);
-	if (rc != 0)
-		return rc;
-	compare_times(floor, commit);
-	row = measure(in, 1, 0, &rc);
-	if (rc != 0)
-		return rc;
-	compare_times(row, commit);
-	for (unsigned i = 0; i < 2; i++) {
-		limit = bench_limit_ceiling(in->b, connections[i], &rc);
-		if (rc != 0)
-			return rc;
-		floor = bench_limit_floor(in->b, connections[i], &rc);
-		if (rc != 0)
-			return rc;
-		bench_compare(floor, limit);
-		rows = bench_limit_rows(in->b, connections[i], &rc);
-		if (rc != 0)
-			return rc;
-		bench_compare(rows, limit);
-		row = measure(in, connections[i], 0, &rc);
-		if (rc != 0)
-			return rc;
-		bench_compare(row, limit);
-		note_floors(row, floor, rows);
-		if (row->rate > peak)
-			peak = row->rate;
-	}
-	if (peak > 0) {
-		rc = measure_open(in, peak / 2, commit);
-		if (rc != 0)
-			return rc;
-	}
 	row = bench_row(in->b, "memory of the server after all this, maps not counted");
 	row->unit = "MiB";
 	row->n = bench_server_memory(&in->server) >> 20;
@@ -286,26 +366,29 @@ static int measure_all(struct ingest *in, const struct bench_row *commit)
 int bench_ingest(struct bench *b, double rate)
 {
 	struct ingest *in = calloc(1, sizeof(*in));
-	struct bench_row *commit = NULL, *row;
+	struct contest *c = calloc(1, sizeof(*c));
+	struct bench_row *row;
 	int64_t ready_us;
-	int rc = in == NULL ? ERR_NOMEM : 0, stop_rc;
+	int rc = in == NULL || c == NULL ? ERR_NOMEM : 0, stop_rc;
 
-	if (rc != 0)
+	if (rc != 0) {
+		free(in);
+		free(c);
 		return rc;
+	}
 	in->b = b;
 	rc = webhook_maker_create(&in->maker, (uint64_t)clock_wall_us(b->clock), b->clock);
-	if (rc == 0)
-		commit = bench_limit_lmdb(b, 1, RECORD_LEN, &rc);
 	if (rc == 0)
 		rc = bench_server_start(&in->server, b, "ingest", &ready_us);
 	if (rc == 0) {
 		row = bench_row(b, "start to ready, empty log");
 		row->n = 1;
 		row->p50_us = row->max_us = (uint64_t)ready_us;
-		rc = rate > 0 ? measure_open(in, rate, commit) : measure_all(in, commit);
+		rc = rate > 0 ? measure_open(in, c, rate) : measure_all(in, c);
 	}
 	stop_rc = bench_server_stop(&in->server);
 	webhook_maker_destroy(in->maker);
 	free(in);
+	free(c);
 	return rc != 0 ? rc : stop_rc;
 }

@@ -11,8 +11,8 @@
 #include "bench.h"
 #include "bench_ceiling.h"
 #include "bench_load.h"
+#include "bench_program.h"
 #include "bench_raw.h"
-#include "bench_webhook.h"
 #include "crypto/crypto.h"
 
 #define SYNC_FILE_LEN ((size_t)16 << 20)
@@ -118,11 +118,6 @@ struct bench_row *bench_limit_scan(struct bench *b, uint64_t n, size_t record_le
 
 /* ---- HTTP ---- */
 
-static int make_webhook(void *arg, uint64_t i, struct buf *request)
-{
-	return webhook_make(arg, i, request);
-}
-
 static int make_get(void *arg, uint64_t i, struct buf *request)
 {
 	(void)arg;
@@ -130,128 +125,38 @@ static int make_get(void *arg, uint64_t i, struct buf *request)
 	return buf_append_str(request, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
 }
 
-static unsigned processors(void)
+static struct bench_row *one_turn(struct bench *b, enum program program, unsigned connections, int *ret_rc)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	struct program_sums *sums = calloc(1, sizeof(*sums));
+	struct load_options load = {.connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = b->seconds};
+	struct bench_row *row = NULL;
 
-	return n < 1 ? 1 : n > 8 ? 8 : (unsigned)n;
-}
-
-static void fill_from_load(struct bench_row *row, const char *unit, const struct load_result *r)
-{
-	bench_row_fill(row, unit, r->ok, r->span_us, &r->latency);
-	if (r->refused + r->wrong + r->broken > 0)
-		snprintf(row->note, sizeof(row->note), "%llu refused, %llu wrong, %llu broken",
-		    (unsigned long long)r->refused, (unsigned long long)r->wrong,
-		    (unsigned long long)r->broken);
-}
-
-enum program { CEILING, FLOOR, FLOOR_AND_ROWS };
-
-static struct bench_row *program_row(struct bench *b, enum program program, unsigned connections, double rate)
-{
-	static const char *const names[] = {
-	    [CEILING] = "ceiling program",
-	    [FLOOR] = "ceiling program and what the design demands",
-	    [FLOOR_AND_ROWS] = "ceiling program, what the design demands and its rows",
-	};
-
-	return rate > 0
-	    ? bench_row(b, "%s, open loop at %.0f/s", names[program], rate)
-	    : bench_row(b, "%s, %u connection%s", names[program], connections, connections == 1 ? "" : "s");
-}
-
-static void note_program(struct bench_row *row, struct ceiling *ceiling)
-{
-	uint64_t records, commits;
-
-	ceiling_counts(ceiling, &records, &commits);
-	if (row->note[0] == '\0')
-		snprintf(row->note, sizeof(row->note), "%.1f a commit", commits > 0 ? (double)records / (double)commits : 0.0);
-}
-
-/* A closed loop leaves rows to be made when it ends: told, so that nobody takes its rate for all of the work. */
-static int note_rows(struct bench *b, struct bench_row *row, struct ceiling *ceiling, double rate)
-{
-	struct floor_rows_result *result = calloc(1, sizeof(*result));
-	size_t at = strlen(row->note);
-	int rc = result == NULL ? ERR_NOMEM : ceiling_finish_rows(ceiling, result);
-
-	if (rc == 0 && rate == 0)
-		snprintf(row->note + at, sizeof(row->note) - at, "; rows of the last %" PRIu64 " to be made yet", result->behind);
-	if (rc == 0 && rate > 0) {
-		row = bench_row(b, "from stored to its rows, at that rate");
-		bench_row_fill(row, "webhooks", result->delays.n, 0, &result->delays);
-		snprintf(row->note, sizeof(row->note), "of the latest of its read models: %s", result->latest);
-	}
-	free(result);
-	return rc;
-}
-
-/* rate 0: closed loop. */
-static struct bench_row *measure_program(struct bench *b, enum program program, unsigned connections, double rate,
-    int *ret_rc)
-{
-	struct bench_row *row = program_row(b, program, connections, rate);
-	struct load_result *result = calloc(1, sizeof(*result));
-	struct webhook_maker *maker = NULL;
-	struct ceiling *ceiling = NULL;
-	char dir[BENCH_PATH_MAX];
-
-	bench_path(b, dir, "ceiling");
-	tree_remove(dir);
-	*ret_rc = result == NULL ? ERR_NOMEM : dir_create(dir, 0700);
+	*ret_rc = sums == NULL ? ERR_NOMEM : program_turn(b, program, &load, sums);
 	if (*ret_rc == 0)
-		*ret_rc = webhook_maker_create(&maker, (uint64_t)clock_wall_us(b->clock), b->clock);
-	if (*ret_rc == 0)
-		*ret_rc = ceiling_start(&ceiling, &(struct ceiling_options){
-			.loops = processors(), .keys = webhook_maker_keys(maker), .dir = dir,
-			.demanded = program != CEILING, .rows = program == FLOOR_AND_ROWS, .clock = b->clock});
-	if (*ret_rc == 0)
-		*ret_rc = load_run(&(struct load_options){.clock = b->clock, .port = ceiling_port(ceiling),
-			.connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = b->seconds,
-			.rate = rate, .make = make_webhook, .arg = maker, .expect = 200}, result);
-	if (*ret_rc == 0) {
-		fill_from_load(row, "webhooks", result);
-		note_program(row, ceiling);
-	}
-	if (*ret_rc == 0 && program == FLOOR_AND_ROWS)
-		*ret_rc = note_rows(b, row, ceiling, rate);
-	ceiling_stop(ceiling);
-	webhook_maker_destroy(maker);
-	free(result);
+		row = program_row(b, program, &load, sums);
+	free(sums);
 	return row;
 }
 
 struct bench_row *bench_limit_ceiling(struct bench *b, unsigned connections, int *ret_rc)
 {
-	return measure_program(b, CEILING, connections, 0, ret_rc);
+	return one_turn(b, PROGRAM_CEILING, connections, ret_rc);
 }
 
 struct bench_row *bench_limit_floor(struct bench *b, unsigned connections, int *ret_rc)
 {
-	return measure_program(b, FLOOR, connections, 0, ret_rc);
-}
-
-struct bench_row *bench_limit_floor_at(struct bench *b, unsigned connections, double rate, int *ret_rc)
-{
-	return measure_program(b, FLOOR, connections, rate, ret_rc);
+	return one_turn(b, PROGRAM_FLOOR, connections, ret_rc);
 }
 
 struct bench_row *bench_limit_rows(struct bench *b, unsigned connections, int *ret_rc)
 {
-	return measure_program(b, FLOOR_AND_ROWS, connections, 0, ret_rc);
-}
-
-struct bench_row *bench_limit_rows_at(struct bench *b, unsigned connections, double rate, int *ret_rc)
-{
-	return measure_program(b, FLOOR_AND_ROWS, connections, rate, ret_rc);
+	return one_turn(b, PROGRAM_ROWS, connections, ret_rc);
 }
 
 int bench_echo(struct bench *b, struct slice answer, size_t body_len, struct load_options *load, struct load_result *ret)
 {
 	struct ceiling *ceiling = NULL;
-	int rc = ceiling_start(&ceiling, &(struct ceiling_options){.loops = processors(), .answer = answer, .body_len = body_len});
+	int rc = ceiling_start(&ceiling, &(struct ceiling_options){.loops = program_loops(), .answer = answer, .body_len = body_len});
 
 	if (rc == 0) {
 		load->clock = b->clock;
@@ -271,7 +176,7 @@ struct bench_row *bench_limit_echo(struct bench *b, unsigned connections, size_t
 	*ret_rc = result == NULL ? ERR_NOMEM : bench_echo(b, (struct slice){0}, body_len, &(struct load_options){
 	    .connections = connections, .warmup_seconds = WARMUP_SECONDS, .seconds = b->seconds, .make = make_get, .expect = 200}, result);
 	if (*ret_rc == 0)
-		fill_from_load(row, "answers", result);
+		bench_row_fill(row, "answers", result->ok, result->span_us, &result->latency);
 	free(result);
 	return row;
 }
