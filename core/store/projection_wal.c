@@ -4,27 +4,21 @@
  * its own, and the frame that commits it (bytes 4 to 7 of its head are not zero) is written at once, with what is before
  * it, so that its error is the commit's. Whatever else asks for the file writes first what gathered.
  *
- * What was written goes on to the disk bit by bit. SQLite syncs a WAL when its pages go into the file, megabytes at once, and
- * for as long as these take (50 ms were seen) no commit of the event log came through to the same disk.
- *
  * A handle is its connection's, and so its thread's.
  */
 #include "store/projection_wal.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
+#include "store/projection_writeback.h"
 
 #define FRAME_HEAD_LEN 24
 #define GATHERED_MAX ((size_t)64 << 10)
-#define WRITEBACK_LEN ((sqlite3_int64)256 << 10) /* under a millisecond of the disk, in which a commit of the log may wait */
-#define DISK_PAGE ((sqlite3_int64)4096)
 
 struct wal_file {
 	sqlite3_file base;
@@ -32,44 +26,19 @@ struct wal_file {
 	uint8_t *gathered;   /* NULL until something is written; readers have none */
 	size_t len;
 	sqlite3_int64 at;    /* where it belongs */
-	const char *path;    /* SQLite's, until it is closed */
-	int fd;              /* ours, for what SQLite has no method for; -1: none yet */
-	sqlite3_int64 started; /* up to here the disk was told to begin */
 	bool through;        /* the last head was that of a frame that commits */
 };
 
 static sqlite3_vfs *usual;
 static sqlite3_vfs vfs;
 
-/* Up to the last whole page, for the one after it is about to be written again. A WAL begins anew at its start. */
-static void start_writeback(struct wal_file *f, sqlite3_int64 from, sqlite3_int64 to)
-{
-	to -= to % DISK_PAGE;
-	if (from < f->started)
-		f->started = from - from % DISK_PAGE;
-	if (to - f->started < WRITEBACK_LEN)
-		return;
-	/* SQLite holds no locks on this file, which closing a descriptor of it would let go. */
-	if (f->fd < 0)
-		f->fd = io_calls->open(f->path, O_WRONLY | O_CLOEXEC, 0);
-	if (f->fd >= 0)
-		io_calls->start_writeback(f->fd, f->started, to - f->started);
-	f->started = to;
-}
-
 /* What could not be written is gone: it belongs to a transaction that SQLite undoes on the error. */
 static int flush(struct wal_file *f)
 {
 	size_t len = f->len;
-	int code;
 
 	f->len = 0;
-	if (len == 0)
-		return SQLITE_OK;
-	code = f->real->pMethods->xWrite(f->real, f->gathered, (int)len, f->at);
-	if (code == SQLITE_OK)
-		start_writeback(f, f->at, f->at + (sqlite3_int64)len);
-	return code;
+	return len == 0 ? SQLITE_OK : f->real->pMethods->xWrite(f->real, f->gathered, (int)len, f->at);
 }
 
 static int wal_close(sqlite3_file *file)
@@ -77,9 +46,6 @@ static int wal_close(sqlite3_file *file)
 	struct wal_file *f = (struct wal_file *)file;
 	int code = flush(f), closed = f->real->pMethods->xClose(f->real);
 
-	if (f->fd >= 0)
-		io_calls->close(f->fd);
-	f->fd = -1;
 	free(f->gathered);
 	f->gathered = NULL;
 	return code == SQLITE_OK ? closed : code;
@@ -196,7 +162,7 @@ static int open_file(sqlite3_vfs *own, const char *name, sqlite3_file *file, int
 	(void)own;
 	if ((flags & SQLITE_OPEN_WAL) == 0)
 		return usual->xOpen(usual, name, file, flags, ret_flags);
-	*f = (struct wal_file){.real = (sqlite3_file *)(f + 1), .path = name, .fd = -1};
+	*f = (struct wal_file){.real = (sqlite3_file *)(f + 1)};
 	memset(f->real, 0, (size_t)usual->szOsFile);
 	code = usual->xOpen(usual, name, f->real, flags, ret_flags);
 	if (f->real->pMethods != NULL)
@@ -210,6 +176,7 @@ const char *projection_wal_register(void)
 	usual = sqlite3_vfs_find(NULL);
 	if (usual == NULL)
 		return NULL;
+	projection_writeback_register(usual);
 	vfs = *usual;
 	vfs.zName = "lulab";
 	vfs.szOsFile = (int)sizeof(struct wal_file) + usual->szOsFile;

@@ -1,9 +1,8 @@
 /*
- * How SQLite's write-ahead log reaches the disk: in few writes, and not all of it at once.
+ * How SQLite's write-ahead log reaches its file: in few writes.
  *
  * SQLite hands over two for each page, 24 bytes that head the frame and the page. Live rows lie on a page each, and the
- * calls cost as much as what they write. Here neighbouring ones gather and go together; and the disk begins with them
- * long before they are synced.
+ * calls cost as much as what they write. Here neighbouring ones gather and go together.
  */
 #ifndef LULAB_STORE_PROJECTION_WAL_H
 #define LULAB_STORE_PROJECTION_WAL_H
