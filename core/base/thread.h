@@ -13,7 +13,7 @@ void thread_name(const char *name);
  * The calling thread yields to the others when processors are scarce, beside work somebody waits for (accept, append,
  * answer). By how much is a nice value, see setpriority(2):
  */
-#define THREAD_MAY_LAG 10    /* for a moment, as rows do: a tenth of a processor beside one busy thread */
+#define THREAD_MAY_LAG 2     /* for a moment, as rows do: two fifths of a processor beside one busy thread */
 #define THREAD_AT_LEISURE 19 /* whatever is left: a hundredth or two */
 void thread_yield_to_others(int nice);
 
