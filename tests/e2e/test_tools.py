@@ -87,6 +87,25 @@ class Tools(unittest.TestCase):
                 self.assertGreater(row["ratio"], 0)
                 self.assertIn("of the server's CPU each", row["note"])  # otherwise it tells of wrong answers
 
+    def test_webhooks_are_measured_in_turns_with_their_limits(self):
+        rows = json.loads(self.lulab("bench", "ingest", "--rate", "200", "--seconds", "1", "--json").stdout)
+        named = {row["what"]: row for row in rows}
+        commit = "raw LMDB, 1 record of 1536 bytes a commit"
+        self.assertGreater(named[commit]["count"], 0)
+        measured = [row for row in rows if "open loop at 200/s" in row["what"]]
+        self.assertEqual(len(measured), 3)  # ours and two floors
+        for row in measured:
+            with self.subTest(what=row["what"]):
+                self.assertGreater(row["count"], 100)  # of 200 that were due
+                self.assertEqual(row["limit"], commit)
+                self.assertGreater(row["ratio"], 0)
+        ours = measured[-1]
+        self.assertTrue(ours["what"].startswith("ingest"))
+        self.assertIn("of processor each", ours["note"])
+        # With those of the warm-ups.
+        self.assertGreater(named["from recorded to readable, at that rate"]["count"], ours["count"])
+        self.assertGreater(named["from stored to its rows, at that rate"]["count"], 0)
+
     def test_explain_agrees_with_the_server(self):
         headers, body = harness.signed_request(harness.meeting_event(trace_id="agree"))
         other = "FAKEaesKeyFAKEaesKeyFAKEaesKeyFAKEaesKey00A"
