@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -307,15 +308,30 @@ static void match(struct slice rest, bool whole)
 	check(rest.len == 0);
 }
 
+/*
+ * libFuzzer's alarm, every so many seconds, would end the calls on the socket, which have limits of their own, with EINTR:
+ * an answer that is not waited for.
+ */
+static void hold_alarms(int how)
+{
+	sigset_t alarms;
+
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	pthread_sigmask(how, &alarms, NULL);
+}
+
 static void ask(unsigned port, struct slice bytes, size_t cut)
 {
 	struct buf in = BUF_INIT(ANSWERS_MAX);
 	bool whole;
 
+	hold_alarms(SIG_BLOCK);
 	pthread_mutex_lock(&lock);
 	n_told = 0;
 	pthread_mutex_unlock(&lock);
 	whole = hear(say(port, bytes, cut), &in);
+	hold_alarms(SIG_UNBLOCK);
 	pthread_mutex_lock(&lock);
 	match(buf_slice(&in), whole);
 	pthread_mutex_unlock(&lock);
