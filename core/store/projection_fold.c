@@ -1,6 +1,7 @@
 /* See projection_fold.h. */
 #include "store/projection_fold.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -205,6 +206,7 @@ static int read_next(struct fold *f, struct feed_reader *reader, const struct fe
 	uint64_t place = projection_file_position(f->file);
 	int rc = feed_reader_at(reader, LOG_PLACE_POSITION(place), ret);
 
+	assert(place - f->batch_start < FOLD_BATCH);
 	if (rc == 0)
 		f->recorded_us[place - f->batch_start] = (*ret)->time_us;
 	return rc;

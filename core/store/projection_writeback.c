@@ -13,10 +13,6 @@
 #define WRITEBACK_LEN ((off_t)256 << 10) /* under a millisecond of the disk, in which a commit of the log may wait */
 #define DISK_PAGE ((off_t)4096)
 
-typedef ssize_t pwrite_fn(int fd, const void *bytes, size_t len, off_t at);
-
-static pwrite_fn *usual_pwrite = pwrite;
-
 /*
  * What this thread wrote and has not told of. A thread writes one file for a while, from its front to its back: a WAL, or in a
  * checkpoint the pages of the database by their numbers. What is left when it turns to another is the sync's.
@@ -47,7 +43,7 @@ static void note(int fd, off_t at, off_t len)
 
 static ssize_t write_and_note(int fd, const void *bytes, size_t len, off_t at)
 {
-	ssize_t n = usual_pwrite(fd, bytes, len, at);
+	ssize_t n = pwrite(fd, bytes, len, at);
 
 	if (n > 0)
 		note(fd, at, n);
