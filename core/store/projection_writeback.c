@@ -28,15 +28,17 @@ static void note(int fd, off_t at, off_t len)
 {
 	if (fd != untold.fd || at < untold.from) {
 		untold.fd = fd;
-		untold.from = at - at % DISK_PAGE;
+		untold.from = untold.to = at - at % DISK_PAGE;
 		untold.written = 0;
 	}
-	untold.to = at + len;
+	if (at + len > untold.to)
+		untold.to = at + len;
 	untold.written += len;
 	if (untold.written < WRITEBACK_LEN)
 		return;
 	untold.to -= untold.to % DISK_PAGE;
-	io_calls->start_writeback(fd, untold.from, untold.to - untold.from);
+	if (untold.to > untold.from) /* not when one page was written again and again; a length of 0 would be all of the file */
+		io_calls->start_writeback(fd, untold.from, untold.to - untold.from);
 	untold.from = untold.to;
 	untold.written = 0;
 }

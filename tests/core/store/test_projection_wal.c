@@ -152,6 +152,7 @@ static void note_writeback(int fd, off_t from, off_t len)
 	ck_assert_int_le(from + len, st.st_size); /* nothing that is not written yet, */
 	ck_assert_int_eq(from % 4096, 0);
 	ck_assert_int_eq(len % 4096, 0);
+	ck_assert_int_gt(len, 0); /* that would be all of the file */
 	if (is_file(&st, "")) { /* a checkpoint's, of the pages that changed */
 		told_of_file += len;
 		return;
@@ -198,6 +199,41 @@ START_TEST(the_disk_begins_before_the_sync)
 }
 END_TEST
 
+static int n_hints;
+
+static void note_hint(int fd, off_t from, off_t len)
+{
+	(void)fd;
+	(void)from;
+	ck_assert_int_gt(len, 0);
+	n_hints++;
+}
+
+/* By the system call itself: SQLite writes nothing so often. */
+START_TEST(less_than_a_page_is_not_all_of_the_file)
+{
+	static struct io told;
+	static const char bytes[1000];
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	ssize_t (*write_at)(int, const void *, size_t, off_t) =
+	    (ssize_t (*)(int, const void *, size_t, off_t))vfs->xGetSystemCall(vfs, "pwrite64");
+	FILE *file = tmpfile();
+
+	ck_assert(write_at != NULL && file != NULL);
+	told = io_system;
+	told.start_writeback = note_hint;
+	io_calls = &told;
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(write_at(fileno(file), bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
+	ck_assert_int_eq(n_hints, 0);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(write_at(fileno(file), bytes, sizeof(bytes), i * (off_t)sizeof(bytes)), (ssize_t)sizeof(bytes));
+	ck_assert_int_gt(n_hints, 1);
+	io_calls = &io_system;
+	fclose(file);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("projection wal");
@@ -210,6 +246,7 @@ int main(void)
 	tcase_add_test(tcase, long_transactions_are_whole_or_nothing);
 	tcase_add_test(tcase, a_checkpoint_between);
 	tcase_add_test(tcase, the_disk_begins_before_the_sync);
+	tcase_add_test(tcase, less_than_a_page_is_not_all_of_the_file);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
