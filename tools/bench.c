@@ -1,6 +1,7 @@
 /* See bench.h. */
 #include "bench.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,6 +61,18 @@ void bench_row_fill(struct bench_row *row, const char *unit, uint64_t n, int64_t
 	row->p99_us = bench_histogram_at(latency, 0.99);
 	row->p999_us = bench_histogram_at(latency, 0.999);
 	row->max_us = latency->max;
+}
+
+bool bench_row_failures(struct bench_row *row, const struct load_result *r)
+{
+	size_t at = strlen(row->note);
+
+	if (r->refused + r->wrong + r->broken + r->backlog == 0)
+		return false;
+	snprintf(row->note + at, sizeof(row->note) - at,
+	    "%s%" PRIu64 " refused, %" PRIu64 " wrong (%d), %" PRIu64 " broken, %" PRIu64 " late",
+	    at > 0 ? "; " : "", r->refused, r->wrong, r->wrong_status, r->broken, r->backlog);
+	return true;
 }
 
 void bench_compare(struct bench_row *row, const struct bench_row *limit)

@@ -52,6 +52,8 @@ struct bench_row *bench_row(struct bench *b, const char *format, ...)
 /* Fills n, rate and percentiles. */
 void bench_row_fill(struct bench_row *row, const char *unit, uint64_t n, int64_t span_us,
     const struct bench_histogram *latency);
+/* Notes, behind what the row says already, what was not answered as it should; false when all was. */
+bool bench_row_failures(struct bench_row *row, const struct load_result *r);
 /* Compares the row's rate with that of a limit; either may be NULL or 0. */
 void bench_compare(struct bench_row *row, const struct bench_row *limit);
 

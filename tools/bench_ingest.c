@@ -54,17 +54,6 @@ static int make(void *arg, uint64_t i, struct buf *request)
 	return webhook_make(arg, i, request);
 }
 
-static void note_failures(struct bench_row *row, const struct load_result *r)
-{
-	size_t at = strlen(row->note);
-
-	if (r->refused + r->wrong + r->broken + r->backlog == 0)
-		return;
-	snprintf(row->note + at, sizeof(row->note) - at,
-	    "%s%" PRIu64 " refused, %" PRIu64 " wrong (%d), %" PRIu64 " broken, %" PRIu64 " late",
-	    at > 0 ? "; " : "", r->refused, r->wrong, r->wrong_status, r->broken, r->backlog);
-}
-
 /* ---- turns ---------------------------------------------------------------------------------------- */
 
 static int turn_of_commits(struct ingest *in, struct contest *c)
@@ -138,7 +127,7 @@ static struct bench_row *row_of_ours(struct ingest *in, const struct contest *c)
 	if (c->our_commits > 0 && r->ok_all > 0)
 		snprintf(row->note, sizeof(row->note), "%.1f a commit; %.0f us of processor each",
 		    (double)r->ok_all / c->our_commits, (double)c->our_cpu_us / (double)r->ok_all);
-	note_failures(row, r);
+	bench_row_failures(row, r);
 	return row;
 }
 

@@ -101,16 +101,13 @@ struct bench_row *program_row(struct bench *b, enum program program, const struc
 	size_t at;
 
 	bench_row_fill(row, "webhooks", r->ok, r->span_us, &r->latency);
-	if (r->refused + r->wrong + r->broken > 0)
-		snprintf(row->note, sizeof(row->note), "%" PRIu64 " refused, %" PRIu64 " wrong, %" PRIu64 " broken",
-		    r->refused, r->wrong, r->broken);
-	else
-		snprintf(row->note, sizeof(row->note), "%.1f a commit",
-		    sums->commits > 0 ? (double)sums->records / (double)sums->commits : 0.0);
+	snprintf(row->note, sizeof(row->note), "%.1f a commit",
+	    sums->commits > 0 ? (double)sums->records / (double)sums->commits : 0.0);
 	/* A closed loop leaves rows to be made when it ends: told, so that nobody takes its rate for all of the work. */
 	at = strlen(row->note);
 	if (program == PROGRAM_ROWS && load->rate == 0)
 		snprintf(row->note + at, sizeof(row->note) - at, "; rows of %" PRIu64 " to be made yet", sums->behind);
+	bench_row_failures(row, r);
 	return row;
 }
 
@@ -119,6 +116,7 @@ struct bench_row *program_delays_row(struct bench *b, const struct program_sums 
 	struct bench_row *row = bench_row(b, "from stored to its rows, at that rate");
 
 	bench_row_fill(row, "webhooks", sums->delays.n, 0, &sums->delays);
-	snprintf(row->note, sizeof(row->note), "of the latest of its read models: %s", sums->latest == NULL ? "" : sums->latest);
+	snprintf(row->note, sizeof(row->note), "of the latest of its read models in each turn, at last: %s",
+	    sums->latest == NULL ? "" : sums->latest);
 	return row;
 }

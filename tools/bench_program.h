@@ -19,7 +19,8 @@ enum program {
 struct program_sums {
 	struct load_result load;
 	uint64_t records, commits;
-	/* PROGRAM_ROWS: webhooks whose rows were still to be made when time was up, and how late the latest model's were. */
+	/* PROGRAM_ROWS: webhooks whose rows were still to be made when time was up, and how late those of the latest
+	 * model of each turn were; `latest` was it at last. */
 	uint64_t behind;
 	const char *latest;
 	struct bench_histogram delays;

@@ -178,10 +178,7 @@ static int measure(struct queries *q, const char *what, int expect)
 		bench_row_fill(limit, "answers", echo->ok, echo->span_us, &echo->latency);
 		bench_row_fill(row, "answers", ours->ok, ours->span_us, &ours->latency);
 		bench_compare(row, limit);
-		if (ours->refused + ours->wrong + ours->broken > 0)
-			snprintf(row->note, sizeof(row->note), "%" PRIu64 " refused, %" PRIu64 " wrong (%d), %" PRIu64 " broken",
-			    ours->refused, ours->wrong, ours->wrong_status, ours->broken);
-		else if (ours->ok_all > 0) /* says more than the rate where others use the machine */
+		if (!bench_row_failures(row, ours) && ours->ok_all > 0) /* says more than the rate where others use the machine */
 			snprintf(row->note, sizeof(row->note), "%.1f us of the server's CPU each",
 			    (double)cpu_us / (double)ours->ok_all);
 	}
